@@ -1,0 +1,26 @@
+"""Writes files so that a crash leaves the old one or the new one, never half of one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from bluestone.model.problem import Problem
+
+
+def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace a file's content durably (fsync, then rename). Raises `Problem` on a full or read-only disk."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.chmod(mode)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise Problem(
+            f"cannot write {path}: {error.strerror}", mend="free some space, or make the directory writable"
+        ) from error

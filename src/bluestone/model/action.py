@@ -1,0 +1,110 @@
+"""The steps that a plan is made of. Each carries the reason why it is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from bluestone.model.generation import Generation
+from bluestone.model.ids import server_name
+from bluestone.model.server import Server
+
+
+@dataclass(frozen=True)
+class Create:
+    """Start a server of a generation in a slot."""
+
+    verb: ClassVar[str] = "create"
+    slot: int
+    incarnation: int
+    generation: Generation
+    reason: str
+
+    @property
+    def group(self) -> str:
+        """The group that the server will belong to."""
+        return self.generation.group
+
+    @property
+    def server(self) -> str:
+        """The name that the server will have."""
+        return server_name(self.group, self.slot, self.generation.image, self.incarnation)
+
+    def coming(self, since: datetime) -> Server:
+        """The server as it is while its creation, begun at `since`, is under way."""
+        return Server(
+            name=self.server,
+            group=self.group,
+            slot=self.slot,
+            incarnation=self.incarnation,
+            generation=self.generation.number,
+            image=self.generation.image,
+            config=self.generation.config.digest(),
+            phase="creating",
+            created_at=since,
+        )
+
+
+@dataclass(frozen=True)
+class Enrol:
+    """Make the balancer know a server and check its health, without sending it requests."""
+
+    verb: ClassVar[str] = "enrol"
+    group: str
+    server: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Attach:
+    """Send requests to an enrolled, healthy server."""
+
+    verb: ClassVar[str] = "attach"
+    group: str
+    server: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Detach:
+    """Send a server no new requests; those that it holds go on (drain)."""
+
+    verb: ClassVar[str] = "detach"
+    group: str
+    server: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Dismiss:
+    """Make the balancer forget a detached server. `sever` ends the sessions that it still holds."""
+
+    verb: ClassVar[str] = "dismiss"
+    group: str
+    server: str
+    reason: str
+    sever: bool = False
+
+
+@dataclass(frozen=True)
+class Destroy:
+    """Stop a server, so that its last log lines are sent, then remove it."""
+
+    verb: ClassVar[str] = "destroy"
+    group: str
+    server: str
+    reason: str
+
+
+PAST = {
+    "create": "created",
+    "enrol": "enrolled",
+    "attach": "attached",
+    "detach": "detached",
+    "dismiss": "dismissed",
+    "destroy": "destroyed",
+}
+"""What an action that worked is called in the journal (`server.created`)."""
+
+Action = Create | Enrol | Attach | Detach | Dismiss | Destroy

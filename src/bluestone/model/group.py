@@ -1,0 +1,98 @@
+"""A group of servers of one kind, as declared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from math import ceil
+from typing import Literal
+
+StrategyName = Literal["blue-green", "rolling", "destroy-first"]
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A number of servers, or a percentage of a group's count."""
+
+    value: int
+    percent: bool = False
+
+    def of(self, count: int, *, up: bool) -> int:
+        """How many of `count` servers this is, rounded up or down."""
+        if not self.percent:
+            return self.value
+        exact = self.value * count / 100
+        return ceil(exact) if up else int(exact)
+
+    def __str__(self) -> str:
+        return f"{self.value}%" if self.percent else str(self.value)
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port that the balancer listens on (`bind`:`listen`) and the server's port behind it."""
+
+    listen: int
+    server: int
+    mode: Literal["http", "tcp"] = "http"
+    bind: str = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Health:
+    """How the balancer finds out whether a server works: HTTP GET of `path`, or a connection if None."""
+
+    path: str | None = None
+    port: int | None = None
+    interval: timedelta = timedelta(milliseconds=200)
+    timeout: timedelta = timedelta(seconds=2)
+    rise: int = 2
+    fall: int = 3
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Limits of one server: `memory` in bytes, `cpus` in cores. None is no limit."""
+
+    memory: int | None = None
+    cpus: float | None = None
+
+
+@dataclass(frozen=True)
+class SecretRef:
+    """Where a secret's value comes from: `kind` `env` (a variable of bluestone's own) or `file` (a path)."""
+
+    name: str
+    kind: Literal["env", "file"]
+    where: str
+
+
+@dataclass(frozen=True)
+class RolloutPolicy:
+    """How a group goes from one generation to the next.
+
+    `drain` is the longest wait for a detached server's sessions, `progress` the longest that a new server may
+    take until it is healthy, `keep` how long a blue-green's old servers stay, drained, for a rollback.
+    """
+
+    strategy: StrategyName = "blue-green"
+    max_surge: Amount = Amount(1)
+    max_unavailable: Amount = Amount(0)
+    drain: timedelta = timedelta(seconds=30)
+    progress: timedelta = timedelta(minutes=2)
+    keep: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Group:
+    """`[servers.NAME]`: how many servers of one kind, what they are started with, how they are replaced."""
+
+    name: str
+    provider: str = "podman"
+    count: int = 1
+    ports: tuple[Port, ...] = ()
+    health: Health = Health()
+    resources: Resources = Resources()
+    environment: dict[str, str] = field(default_factory=dict)
+    secrets: tuple[SecretRef, ...] = ()
+    rollout: RolloutPolicy = RolloutPolicy()

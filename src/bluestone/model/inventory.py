@@ -1,0 +1,63 @@
+"""What was observed, when, and whether the view is complete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Literal
+
+from bluestone.model.server import Server
+
+Admission = Literal["detached", "attached"]
+"""detached: enrolled and health-checked, gets no new requests. attached: gets requests."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A server as the balancer reports it. `sessions` are the requests or connections it holds now."""
+
+    server: str
+    group: str
+    admission: Admission
+    health: Literal["up", "down", "unknown"]
+    sessions: int
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Servers and backends at one instant.
+
+    `gaps` says, one sentence each, what could not be observed: a view with gaps never justifies a destroy.
+    `pending` are the servers that an action under way concerns: they are left alone until it ends.
+    """
+
+    at: datetime
+    servers: tuple[Server, ...] = ()
+    backends: tuple[Backend, ...] = ()
+    gaps: tuple[str, ...] = ()
+    pending: frozenset[str] = frozenset()
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was observed."""
+        return not self.gaps
+
+    def backend(self, server: str) -> Backend | None:
+        """The balancer's entry for a server."""
+        return self._backends.get(server)
+
+    def of_group(self, group: str) -> tuple[Server, ...]:
+        """A group's servers, by slot and incarnation."""
+        return self._groups.get(group, ())
+
+    @cached_property
+    def _backends(self) -> dict[str, Backend]:
+        return {backend.server: backend for backend in self.backends}
+
+    @cached_property
+    def _groups(self) -> dict[str, tuple[Server, ...]]:
+        groups: dict[str, list[Server]] = {}
+        for server in sorted(self.servers, key=lambda server: (server.slot, server.incarnation)):
+            groups.setdefault(server.group, []).append(server)
+        return {name: tuple(servers) for name, servers in groups.items()}

@@ -1,0 +1,52 @@
+"""What goes into an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Base:
+    """The distribution that an image starts from.
+
+    `archive` is the URI of its package archive; None means the archive that this host's own apt uses.
+    """
+
+    distribution: Literal["debian", "ubuntu"]
+    suite: str
+    archive: str | None = None
+
+
+@dataclass(frozen=True)
+class OverlayFile:
+    """A file or directory laid over the packages.
+
+    `target` is an absolute path on the server. Exactly one of `source` (a file or directory on this machine)
+    and `content` (the text itself) is set. `mode` is None to keep 0644 (0755 for what is executable);
+    `owner` is `user` or `user:group`, resolved inside the image.
+    """
+
+    target: str
+    source: Path | None = None
+    content: str | None = None
+    mode: int | None = None
+    owner: str = "root:root"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides an image's content.
+
+    `run` are shell commands, run in the root in namespaces of their own, without a network. `writable` are
+    directories that are in memory on the otherwise read-only server, beginning with what the image has there.
+    """
+
+    base: Base
+    packages: tuple[str, ...] = ()
+    files: tuple[OverlayFile, ...] = ()
+    units: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+    login: Literal["none"] = "none"

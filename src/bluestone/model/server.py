@@ -1,0 +1,64 @@
+"""A server: what is asked of a provider, and what a provider reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from bluestone.model.generation import Generation
+from bluestone.model.ids import Digest, server_name
+
+Phase = Literal["creating", "running", "stopping", "dead"]
+"""creating: exists, never started. running: started. stopping: asked to stop. dead: ended."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a server is reached: `ports` maps the server's own port to the one to connect to at `host`."""
+
+    host: str
+    ports: dict[int, int]
+
+
+@dataclass(frozen=True)
+class ServerSpec:
+    """What a provider needs to create a server.
+
+    `bootfiles` (relative path -> content) appear under `/run/bluestone` on the server before its init starts,
+    readable by its root alone; they carry the environment, secrets and the log credential.
+    """
+
+    project: str
+    slot: int
+    incarnation: int
+    generation: Generation
+    writable: tuple[str, ...] = ()
+    bootfiles: dict[str, bytes] = field(default_factory=dict, repr=False)
+
+    @property
+    def group(self) -> str:
+        """The group that the server belongs to."""
+        return self.generation.group
+
+    @property
+    def name(self) -> str:
+        """The server's name."""
+        return server_name(self.group, self.slot, self.generation.image, self.incarnation)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server as a provider reports it. `detail` says why it is dead, if it is."""
+
+    name: str
+    group: str
+    slot: int
+    incarnation: int
+    generation: int
+    image: Digest
+    config: Digest
+    phase: Phase
+    created_at: datetime
+    endpoint: Endpoint | None = None
+    detail: str = ""
