@@ -1,0 +1,169 @@
+"""Finds what is impossible though each key by itself is right, and what is not on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from bluestone.declaration.convert import place_of
+from bluestone.declaration.fault import Fault, Finding, KeyPath
+from bluestone.declaration.keys import DeclarationTable, FileTable, GroupTable, ImageTable, RolloutTable
+from bluestone.declaration.texts import normal
+
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - addresses that are compared, not bound
+_KEEP_SURGE = "blue-green always starts a whole new set beside the old one"
+
+
+def check(table: DeclarationTable, directory: Path) -> Iterator[Finding]:
+    """Everything that is wrong. `directory` is the absolute one that relative paths begin in."""
+    yield from _image(table.image, directory)
+    for name, group in table.servers.items():
+        at: KeyPath = ("servers", name)
+        yield from _rollout(group.rollout, (*at, "rollout"))
+        yield from _health(group, at)
+        yield from _names(group, at)
+    yield from _listening(table.servers)
+
+
+def _image(image: ImageTable, directory: Path) -> Iterator[Finding]:
+    for key, names in (("packages", image.packages), ("units", image.units)):
+        yield from _twice(names, ("image", key))
+    yield from _twice([normal(path) for path in image.writable], ("image", "writable"))
+    for target, file in image.files.items():
+        at: KeyPath = ("image", "files", target)
+        yield from _file(file, target, directory, at)
+    yield from _overlapping(image.files, directory)
+
+
+def _twice(names: Iterable[str], at: KeyPath) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name in seen:
+            yield Finding((*at, index), Fault(f"{name} is named twice", "leave one of them out"))
+        seen.add(name)
+
+
+def _file(file: FileTable, target: str, directory: Path, at: KeyPath) -> Iterator[Finding]:
+    rests_on = ((*at, "source"), (*at, "content"))
+    if (file.source is None) == (file.content is None):
+        number = "neither" if file.source is None else "both"
+        fault = Fault(f"{target} has {number} of source and content", "write exactly one of the two")
+        yield Finding(at, fault, rests_on)
+    if file.source is not None:
+        yield from _source(file.source, directory, (*at, "source"))
+    if normal(target) == "/" and not _is_directory(file, directory):
+        fault = Fault("only a directory can be laid over /", "name a directory, or a file's whole path as target")
+        yield Finding(at, fault, rests_on)
+
+
+def _source(source: str, directory: Path, at: KeyPath) -> Iterator[Finding]:
+    place = place_of(source, directory)
+    if not place.exists():
+        broken = " (a link that leads nowhere)" if place.is_symlink() else ""
+        yield Finding(at, Fault(f"there is no file or directory {place}{broken}", "make it, or correct the path"))
+    elif not (place.is_file() or place.is_dir()):
+        yield Finding(at, Fault(f"{place} is no file and no directory", "name one that is"))
+
+
+def _is_directory(file: FileTable, directory: Path) -> bool:
+    return file.source is not None and place_of(file.source, directory).is_dir()
+
+
+def _overlapping(files: dict[str, FileTable], directory: Path) -> Iterator[Finding]:
+    """One target twice, in two spellings; and a target below another that is a file."""
+    targets: dict[str, str] = {}
+    for target in files:
+        twin = targets.setdefault(normal(target), target)
+        if twin != target:
+            fault = Fault(f"{target} is the same place as {twin}", "leave one of them out")
+            yield Finding(("image", "files", target), fault, (("image", "files", twin),))
+    for inner in files:
+        for above in _path_and_above(normal(inner))[1:]:
+            outer = targets.get(above)
+            if outer and not _is_directory(files[outer], directory):
+                fault = Fault(f"{inner} cannot lie in {outer}, which is a file", "lay one of them elsewhere")
+                yield Finding(("image", "files", inner), fault, (("image", "files", outer),))
+
+
+def _path_and_above(path: str) -> list[str]:
+    return [path, *map(str, PurePosixPath(path).parents)]
+
+
+def _rollout(rollout: RolloutTable, at: KeyPath) -> Iterator[Finding]:
+    def wrong(key: str, what: str, mend: str, *others: str) -> Finding:
+        rests_on = tuple((*at, each) for each in (key, "strategy", *others))
+        return Finding((*at, key), Fault(what, mend), rests_on)
+
+    surge, away = rollout.max_surge, rollout.max_unavailable
+    match rollout.strategy:
+        case "blue-green":
+            for key, value in (("max_surge", surge), ("max_unavailable", away)):
+                if value is not None:
+                    yield wrong(key, f"{key} has no meaning here: {_KEEP_SURGE}", 'leave it out, or choose "rolling"')
+        case "rolling":
+            if surge is not None and not surge.value and (away is None or not away.value):
+                what = "nothing could ever be replaced: no server may come before one goes, and none may go"
+                yield wrong("max_surge", what, "let max_surge or max_unavailable be at least 1", "max_unavailable")
+        case "destroy-first":
+            if surge is not None and surge.value:
+                what = "destroy-first never has more servers than count: max_surge can only be 0"
+                yield wrong("max_surge", what, 'leave it out, or choose "rolling"')
+            if away is not None and not away.value:
+                what = "nothing could ever be replaced: destroy-first destroys a server before the new one comes"
+                yield wrong("max_unavailable", what, 'let it be at least 1, or choose "rolling"')
+    if rollout.keep is not None and rollout.strategy != "blue-green":
+        what = f"keep has no meaning here: {rollout.strategy} has no old servers left to keep"
+        yield wrong("keep", what, 'leave it out, or choose "blue-green"')
+
+
+def _health(group: GroupTable, at: KeyPath) -> Iterator[Finding]:
+    health, progress = group.health, group.rollout.progress
+    if health is None:
+        return
+    key, ports = (*at, "health"), (*at, "ports")
+    if not group.ports:
+        fault = Fault(
+            "a group without ports has no health to check: the balancer does not know it",
+            'leave health out, or add ports, such as ports = ["8080:80"]',
+        )
+        yield Finding(key, fault, (ports,))
+    elif health.path and not health.port and all(port.mode == "tcp" for port in group.ports):
+        fault = Fault(
+            f"a health path is asked for by HTTP, but every port of {at[-1]} is tcp",
+            'write health = "tcp", or say in health.port which port answers HTTP',
+        )
+        yield Finding((*key, "path"), fault, (ports, (*key, "port")))
+    least = (health.rise - 1) * health.interval
+    if least >= progress:
+        fault = Fault(
+            f"no server could be healthy in time: {health.rise} checks {health.interval.total_seconds():g} s "
+            f"apart take longer than a rollout waits ({progress.total_seconds():g} s)",
+            "check more often, ask for fewer checks, or raise rollout.progress",
+        )
+        rests_on = ((*key, "interval"), (*key, "rise"), (*at, "rollout", "progress"))
+        yield Finding((*key, "interval"), fault, rests_on)
+
+
+def _names(group: GroupTable, at: KeyPath) -> Iterator[Finding]:
+    for name in group.secrets:
+        if name in group.environment:
+            fault = Fault(f"{name} is both in environment and in secrets", "leave one of them out")
+            yield Finding((*at, "secrets", name), fault, ((*at, "environment", name),))
+
+
+def _listening(groups: dict[str, GroupTable]) -> Iterator[Finding]:
+    """Ports that two want to listen on. An address for all of this machine's clashes with each of them."""
+    taken: dict[int, dict[str, str]] = {}
+    for name, group in groups.items():
+        for index, port in enumerate(group.ports):
+            others = taken.setdefault(port.listen, {})
+            rivals = others if port.bind in _EVERYWHERE else (port.bind, *_EVERYWHERE)
+            bind = next((each for each in rivals if each in others), None)
+            if bind is not None:
+                fault = Fault(
+                    f"port {port.listen} of {port.bind} is taken: {others[bind]} listens on {bind}:{port.listen}",
+                    "choose another port to listen on",
+                )
+                rests_on = (("servers", others[bind], "ports"),)
+                yield Finding(("servers", name, "ports", index), fault, rests_on)
+            others.setdefault(port.bind, name)

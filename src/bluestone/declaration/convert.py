@@ -1,0 +1,80 @@
+"""Turns checked tables into the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bluestone.declaration import texts
+from bluestone.declaration.keys import (
+    DeclarationTable,
+    FileTable,
+    GroupTable,
+    HealthTable,
+    ImageTable,
+    RolloutTable,
+)
+from bluestone.model.declaration import Declaration
+from bluestone.model.group import Amount, Group, Health, Port, Resources, RolloutPolicy, SecretRef
+from bluestone.model.recipe import Base, OverlayFile, Recipe
+
+SURGE = {"blue-green": Amount(100, percent=True), "rolling": Amount(1), "destroy-first": Amount(0)}
+UNAVAILABLE = {"blue-green": Amount(0), "rolling": Amount(0), "destroy-first": Amount(1)}
+"""What a strategy does where the file does not say."""
+
+
+def declaration(table: DeclarationTable, directory: Path) -> Declaration:
+    """The declaration as a value. Relative paths begin in `directory`, the absolute one of the file."""
+    return Declaration(
+        project=table.project,
+        recipe=_recipe(table.image, directory),
+        groups=tuple(_group(name, group, directory) for name, group in table.servers.items()),
+    )
+
+
+def place_of(path: str, directory: Path) -> Path:
+    """The absolute path that a path in the file means."""
+    return Path(directory.absolute(), path)
+
+
+def _recipe(table: ImageTable, directory: Path) -> Recipe:
+    return Recipe(
+        base=Base(**dict(table.base)),
+        packages=tuple(table.packages),
+        files=tuple(_file(target, file, directory) for target, file in table.files.items()),
+        units=tuple(table.units),
+        run=tuple(table.run),
+        writable=tuple(table.writable),
+        login=table.login,
+    )
+
+
+def _file(target: str, table: FileTable, directory: Path) -> OverlayFile:
+    source = None if table.source is None else place_of(table.source, directory)
+    return OverlayFile(texts.normal(target), source, table.content, table.mode, table.owner)
+
+
+def _group(name: str, table: GroupTable, directory: Path) -> Group:
+    return Group(
+        name=name,
+        provider=table.provider,
+        count=table.count,
+        ports=tuple(Port(**dict(port)) for port in table.ports),
+        health=Health(**dict(table.health or HealthTable())),
+        resources=Resources(**dict(table.resources)),
+        environment=dict(table.environment),
+        secrets=tuple(_secret(name, where, directory) for name, where in table.secrets.items()),
+        rollout=_policy(table.rollout),
+    )
+
+
+def _secret(name: str, written: str, directory: Path) -> SecretRef:
+    kind, _, where = written.partition(":")
+    if kind == "env":
+        return SecretRef(name, "env", where)
+    return SecretRef(name, "file", str(place_of(where, directory)))
+
+
+def _policy(table: RolloutTable) -> RolloutPolicy:
+    given = {key: value for key, value in table if value is not None}
+    strategy = table.strategy
+    return RolloutPolicy(**{"max_surge": SURGE[strategy], "max_unavailable": UNAVAILABLE[strategy], **given})

@@ -1,0 +1,246 @@
+"""Readers of single texts: each returns the text as the model wants it, or raises `Fault`."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from posixpath import normpath
+from urllib.parse import urlsplit
+
+from bluestone.declaration.fault import Fault, quoted
+from bluestone.model.ids import MAX_NAME
+from bluestone.model.ids import NAME as _NAME
+
+NAME = f"^{_NAME.pattern}$"
+SUITE = r"^[a-z][a-z0-9.-]*$"
+PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
+"""A package's name by Debian Policy 5.6.1: at least two characters."""
+UNIT_SUFFIXES = ("service", "socket", "timer", "path", "target", "mount", "automount", "swap", "slice")
+"""Kinds of units that can be enabled (systemd.unit(5))."""
+UNIT = r"^[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?\.(" + "|".join(UNIT_SUFFIXES) + ")$"
+OWNER = r"^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})(:([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9}))?$"
+MODE = r"^(0o)?[0-7]{3,4}$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+SECRET = rf"^(env:{VARIABLE[1:-1]}|file:.+)$"
+MAX_PATH = 1024
+"""Longest path, in characters; the kernel takes 4096 bytes (PATH_MAX in limits.h)."""
+HEALTH_PATH = r"^/[A-Za-z0-9._~!&()*+,;=:@/?%-]*$"
+"""What a URI's path and query may hold (RFC 3986), less the marks that quote in HAProxy's configuration."""
+ABSOLUTE = "^/"
+
+LOGIN_PACKAGES = {
+    *("cockpit-ws", "dropbear", "dropbear-bin", "dropbear-initramfs", "dropbear-run", "inetutils-telnetd"),
+    *("lsh-server", "openssh-server", "rsh-redone-server", "rsh-server", "shellinabox", "ssh"),
+    *("task-ssh-server", "telnetd", "telnetd-ssl", "tinysshd", "ttyd", "xrdp"),
+}
+"""Debian packages that open a way to log in: those that provide ssh-server or telnet-server, their
+metapackages, and the remote shells and desktops beside them."""
+
+_LOGIN_UNIT = re.compile(r"(.*getty@?.*|debug-shell|rescue|emergency|sshd?(@.*)?|dropbear(@.*)?)\.[a-z]+")
+
+MOUNTED_AT_START = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run")  # noqa: S108 - names, nothing is opened
+"""Where something else is mounted when a server starts: what an image has there is never seen."""
+
+NEEDED_FROM_IMAGE = ("/", "/bin", "/boot", "/etc", "/lib", "/lib64", "/sbin", "/usr", "/var", "/var/lib")
+"""Directories so large, or so needed as they are, that none of them can be held in memory and written to."""
+
+_LIKE_NAMES = "use small letters, digits and single hyphens, and begin with a letter"
+
+
+def name(text: str) -> str:
+    """A project's or group's name."""
+    if len(text) > MAX_NAME:
+        raise Fault(f"the name {quoted(text)} is too long", f"use at most {MAX_NAME} characters")
+    return _matching(NAME, text, "a name that a host could have", f"{_LIKE_NAMES}, such as web-2")
+
+
+def provider(text: str) -> str:
+    """A provider's name. Which ones there are is not known here."""
+    return _matching(NAME, text, "a provider's name", f'{_LIKE_NAMES}, such as "podman"')
+
+
+def suite(text: str) -> str:
+    """A suite of a distribution's archive."""
+    return _matching(SUITE, text, "a suite's name", 'write its code name, such as "trixie" or "noble"')
+
+
+def archive(text: str) -> str:
+    """The URI of a package archive."""
+    try:
+        uri = urlsplit(text)
+        secret = uri.username is not None or uri.password is not None
+        whole = bool(uri.netloc or uri.path) if uri.scheme == "file" else bool(uri.hostname)
+    except ValueError:
+        secret, whole = False, False
+    if secret or "@" in text.partition("//")[2].partition("/")[0]:
+        raise Fault(
+            "the archive's URI has a user name or password in it, which would be kept in the image",
+            "use an archive that needs none, or a mirror on this machine",
+            hidden=True,
+        )
+    if not whole or uri.scheme not in ("http", "https", "file") or re.search(r"[\s\[\]\"'\\]", text):
+        raise Fault(
+            f"{quoted(text)} is not the URI of an archive",
+            'write it whole, such as "https://mirror.example.org/debian"; http, https and file are known',
+        )
+    return text
+
+
+def package(text: str) -> str:
+    """A Debian package's name."""
+    alone = re.split("[=/:]", text)[0]
+    if alone != text and re.fullmatch(PACKAGE, alone):
+        raise Fault(
+            f"{quoted(text)} asks for a version, a suite or an architecture",
+            f"write the name alone, {quoted(alone)}: the archive decides the rest",
+        )
+    _matching(PACKAGE, text, "a Debian package's name", "use small letters, digits and + - . only")
+    if text in LOGIN_PACKAGES:
+        raise Fault(
+            f"the package {text} opens a login, and nobody logs in to an immutable server",
+            "leave it out; read what a server wrote with `bluestone logs`",
+        )
+    return text
+
+
+def unit(text: str) -> str:
+    """A systemd unit that can be enabled."""
+    if re.fullmatch(r"[A-Za-z0-9:_-]+(@[A-Za-z0-9:_-]*)?", text):
+        raise Fault(f"the unit {quoted(text)} has no suffix", f'write its whole name: "{text}.service"')
+    kinds = ", ".join(f".{suffix}" for suffix in UNIT_SUFFIXES)
+    _matching(UNIT, text, "a unit that can be enabled", f"end its name in one of {kinds}")
+    if _LOGIN_UNIT.fullmatch(text):
+        raise Fault(f"the unit {text} opens a login, and nobody logs in to an immutable server", "leave it out")
+    return text
+
+
+def command(text: str) -> str:
+    """A command for the shell, run while the image is built."""
+    if not text.strip() or "\0" in text:
+        raise Fault(f"{quoted(text)} is not a command", 'write what a shell can run, such as "nginx -t"')
+    return text
+
+
+def login(text: str) -> str:
+    """How one may log in: not at all."""
+    if text != "none":
+        raise Fault(
+            f"login = {quoted(text)} is refused: whatever is changed by hand is lost with the server",
+            'write login = "none", or leave it out; change the declaration and run `bluestone up`',
+        )
+    return text
+
+
+def target(text: str) -> str:
+    """Where a file is laid on the server: an absolute path."""
+    path = _absolute(text)
+    for mount in MOUNTED_AT_START:
+        if _below(path, mount):
+            raise Fault(f"a file in {mount} is hidden as soon as the server starts", "choose another place")
+    return text
+
+
+def writable(text: str) -> str:
+    """A directory that is in memory on the server."""
+    path = _absolute(text)
+    if path in NEEDED_FROM_IMAGE:
+        raise Fault(
+            f"{path} cannot be writable: it is what makes the server immutable",
+            "name the directories below it that a program writes to",
+        )
+    for mount in MOUNTED_AT_START:
+        if _below(path, mount):
+            raise Fault(f"{path} is no part of the image: {mount} is mounted at the start", "leave it out")
+    return path
+
+
+def source(text: str) -> str:
+    """A path on this machine, not looked at yet."""
+    if not text.strip() or not _printable(text):
+        raise Fault(f"{quoted(text)} is not a path", "name a file or directory beside the declaration")
+    return text
+
+
+def owner(text: str) -> str:
+    """`user` or `user:group`, by name or number."""
+    return _matching(OWNER, text, "an owner", 'write "user" or "user:group", such as "www-data:www-data"')
+
+
+def mode(text: str) -> int:
+    """A file's permissions, in octal."""
+    return int(_matching(MODE, text, "a file's mode", 'write it in octal, such as "0644"'), 8)
+
+
+def variable(text: str) -> str:
+    """The name of a variable or secret."""
+    return _matching(VARIABLE, text, "a variable's name", "use letters, digits and _; begin with no digit")
+
+
+def environment_value(text: str) -> str:
+    """A variable's value: one line."""
+    if not _printable(text.replace("\t", "")):
+        raise Fault("a variable's value has a line break or a control character in it", "write it on one line")
+    return text
+
+
+def secret(text: str) -> str:
+    """Where a secret comes from: `env:VARIABLE` or `file:PATH`."""
+    if not re.fullmatch(SECRET, text) or not _printable(text):
+        raise Fault(
+            "a secret names where its value comes from, and is never the value itself",
+            'write "env:VARIABLE" for a variable of your own, or "file:PATH" for a file on this machine',
+            hidden=True,
+        )
+    return text
+
+
+def health_path(text: str) -> str:
+    """What the balancer asks a server for by HTTP."""
+    return _matching(
+        HEALTH_PATH,
+        text,
+        "a path to check",
+        'begin with "/", such as "/health"; percent-encode what is unusual',
+    )
+
+
+def bind(text: str) -> str:
+    """An IP address of this machine to listen on."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise Fault(
+            f"{quoted(text)} is not an IP address to listen on",
+            'write "127.0.0.1" for this machine alone, "0.0.0.0" for everyone',
+        ) from None
+
+
+def normal(path: str) -> str:
+    """An absolute path without what does not change its meaning: `/etc//motd/` is `/etc/motd`."""
+    return "/" + normpath(path).lstrip("/")
+
+
+def _matching(pattern: str, text: str, wanted: str, mend: str) -> str:
+    if not re.fullmatch(pattern, text):
+        raise Fault(f"{quoted(text)} is not {wanted}", mend)
+    return text
+
+
+def _absolute(text: str) -> str:
+    if not text.startswith("/"):
+        raise Fault(f"{quoted(text)} is not an absolute path", f'begin with "/": "/{text}"')
+    if len(text) > MAX_PATH:
+        raise Fault(f"{quoted(text)} is too long for a path", f"use at most {MAX_PATH} characters")
+    if ".." in text.split("/"):
+        raise Fault(f'{quoted(text)} has ".." in it', "write the path that is meant")
+    if not _printable(text):
+        raise Fault(f"{quoted(text)} has a control character in it", "write a path without")
+    return normal(text)
+
+
+def _printable(text: str) -> bool:
+    return not any(ord(character) < 32 or ord(character) == 127 for character in text)
+
+
+def _below(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(directory + "/")
