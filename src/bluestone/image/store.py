@@ -1,0 +1,233 @@
+"""Images on this machine, by digest; what was built from which inputs, by key.
+
+DIRECTORY/<64 hex>/root       the tree          (an image is complete once this directory has its name)
+DIRECTORY/<64 hex>/manifest   its description
+DIRECTORY/<64 hex>/image.json everything else
+DIRECTORY/keys/<64 hex>       a key's digest
+DIRECTORY/bases/<64 hex>.tar  packages alone, to build on
+DIRECTORY/locks/<64 hex>      held by whoever builds a key
+DIRECTORY/.work-*             builds under way; whoever builds next removes those of the dead
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from bluestone.host.files import write_atomically
+from bluestone.host.paths import private_directory
+from bluestone.model.ids import Digest, short
+from bluestone.model.image import Image, Package
+from bluestone.model.problem import Problem
+
+HEX = 64
+
+PATIENCE = 3600.0
+"""Seconds to wait for another build of the same thing; a build's own limits are below it."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What `image.json` holds; `built_at` is when this machine built it."""
+
+    digest: str
+    key: str
+    size: int
+    files: int
+    packages: tuple[Package, ...]
+    writable: tuple[str, ...]
+    built_at: datetime
+
+
+class ImageStore:
+    """The images below a directory, which is made when something is first put there, for its owner alone.
+
+    Others must not enter: the trees hold programs with the set-user-id bit, which are never updated.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def find(self, key: str) -> Image | None:
+        """The image that was built from the inputs of this key, if it is here."""
+        try:
+            digest = (self.directory / "keys" / _hex(key)).read_text().strip()
+            return self._load(digest)
+        except FileNotFoundError:
+            return None
+
+    def get(self, digest: str) -> Image:
+        """The image of this digest. Raises `Problem` if it is not here."""
+        try:
+            return self._load(digest)
+        except FileNotFoundError as missing:
+            raise Problem(
+                f"the image {short(digest)} is not on this machine",
+                mend="build it with `bluestone build`; if its archive has moved on, it is lost",
+            ) from missing
+
+    def root(self, digest: str) -> Path:
+        """The tree of an image. Raises `Problem` if it is not here."""
+        return self.get(digest).root
+
+    def list(self) -> builtins.list[Image]:
+        """Every image that is here."""
+        if not self.directory.is_dir():
+            return []
+        names = sorted(entry.name for entry in self.directory.iterdir() if len(entry.name) == HEX)
+        return [self._load(name) for name in names]
+
+    def add(self, work: Path, facts: Facts) -> Image:
+        """Make a finished build an image: all of it, or nothing. The same tree built twice is one image.
+
+        `work` is a directory from `workplace`, holding `root` and `manifest`. Raises `Problem`.
+        """
+        place = self.directory / _hex(facts.digest)
+        write_atomically(work / "image.json", msgspec.json.format(msgspec.json.encode(facts)))
+        if not place.exists():
+            _flush(work)
+            work.rename(place)
+        keys = private_directory(self.directory / "keys")
+        write_atomically(keys / _hex(facts.key), f"{facts.digest}\n".encode())
+        _flush_directory(self.directory)
+        return self._load(facts.digest)
+
+    def remove(self, digest: str) -> None:
+        """Remove an image, which no server may be running on. Raises `Problem` if it is not here."""
+        place = self.get(digest).root.parent
+        doomed = Path(tempfile.mkdtemp(prefix=".work-", dir=self.directory))
+        place.rename(doomed / "image")
+        remove_tree(doomed)
+
+    def base(self, key: str) -> Path | None:
+        """The base of a key, if it is here."""
+        tar = self._base_path(key)
+        return tar if tar.exists() else None
+
+    def add_base(self, key: str, draft: Path) -> Path:
+        """Keep a base, in place of an older one of the same key; return its path."""
+        private_directory(self._base_path(key).parent)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(self._base_path(key))
+        return self._base_path(key)
+
+    @contextmanager
+    def building(self, key: str, progress: Callable[[str], None]) -> Iterator[None]:
+        """Hold the right to build this key; a second builder waits here for the first, and is told so."""
+        private_directory(self.directory)
+        with (private_directory(self.directory / "locks") / _hex(key)).open("w") as file:
+            if not _try_lock(file):
+                progress("another build of the same is under way: waiting for it")
+                end = time.monotonic() + PATIENCE
+                while not _try_lock(file):
+                    if time.monotonic() > end:
+                        raise Problem(
+                            f"another build of the same did not end within {PATIENCE:g} s",
+                            mend=f"look who holds {file.name}: fuser -v {file.name}",
+                        )
+                    time.sleep(0.1)
+            yield
+
+    @contextmanager
+    def workplace(self) -> Iterator[Path]:
+        """A directory to build in; what is still there afterwards is removed, as is what killed builds left."""
+        private_directory(self.directory)
+        self._sweep()
+        work = Path(tempfile.mkdtemp(prefix=".work-", dir=self.directory))
+        with (work / "lock").open("w") as file:
+            _try_lock(file)
+            try:
+                yield work
+            finally:
+                if work.exists():
+                    remove_tree(work)
+
+    def _sweep(self) -> None:
+        """Remove what builds left that were killed: the kernel gave back their locks."""
+        for work in self.directory.glob(".work-*"):
+            try:
+                with (work / "lock").open() as file:
+                    free = _try_lock(file)
+            except FileNotFoundError:
+                # Made this very moment, or half removed.
+                free = time.time() - work.stat().st_mtime > 60 if work.exists() else False
+            if free:
+                remove_tree(work)
+
+    def _base_path(self, key: str) -> Path:
+        return self.directory / "bases" / f"{_hex(key)}.tar"
+
+    def _load(self, digest: str) -> Image:
+        place = self.directory / _hex(digest)
+        facts = msgspec.json.decode((place / "image.json").read_bytes(), type=Facts)
+        return Image(
+            digest=Digest(facts.digest),
+            key=facts.key,
+            root=place / "root",
+            size=facts.size,
+            files=facts.files,
+            packages=facts.packages,
+            writable=facts.writable,
+            built_at=facts.built_at,
+        )
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory with a tree in it, also where the tree's owners are those of a user namespace.
+
+    Raises `Problem`.
+    """
+    if os.geteuid() == 0:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path)
+        return
+    from bluestone.host.commands import run
+    from bluestone.image.sandbox import enclosed
+
+    run(enclosed(["rm", "-rf", "--one-file-system", "--", str(path)]), timeout=600, mend="remove it by hand")
+
+
+def _try_lock(file: IO[str]) -> bool:
+    """Take flock(2) on a file. The kernel gives it back when this process ends, however it ends."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _flush(work: Path) -> None:
+    """Have everything on the disk before it becomes visible; a single file may be its owner's alone to open."""
+    done = subprocess.run(["sync", "--file-system", str(work)], check=False, timeout=600)
+    if done.returncode:
+        raise Problem(f"{work} cannot be written to the disk", mend="look at the disk: dmesg")
+
+
+def _flush_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _hex(name: str) -> str:
+    text = name.removeprefix("sha256:")
+    if len(text) != HEX or not set(text) <= set("0123456789abcdef"):
+        raise FileNotFoundError(name)
+    return text
