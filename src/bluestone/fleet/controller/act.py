@@ -1,0 +1,126 @@
+"""Acting: starts the work of a plan and never waits for it. Waiting is the next observation."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bluestone.fleet.balancer import Balancer
+from bluestone.fleet.provider import Provider
+from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss, Enrol
+from bluestone.model.inventory import Inventory
+from bluestone.model.problem import Problem
+from bluestone.model.server import Endpoint, ServerSpec
+
+WORKERS = 4
+"""Calls to providers at once. On 2 cores 4 replaced servers faster than 15 did (measured)."""
+
+STOP_GRACE = timedelta(seconds=10)
+"""How long a server's init may take to stop its services and send their last log lines."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an action ended; `problem` is None if it worked. `took` in seconds."""
+
+    action: Action
+    began: datetime
+    took: float
+    problem: Problem | None
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What actions are carried out with.
+
+    `outfit` turns a create into what the provider needs; `destroyed` is told which server is gone.
+    """
+
+    providers: Mapping[str, Provider]
+    balancer: Balancer
+    outfit: Callable[[Create], ServerSpec]
+    destroyed: Callable[[str], None]
+
+
+class Actor:
+    """Carries out actions in threads; knows which are under way."""
+
+    def __init__(self, tools: Tools, clock: Callable[[], datetime]) -> None:
+        self._tools = tools
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="act")
+        self._running: dict[Future[None], tuple[Action, datetime]] = {}
+
+    def start(self, actions: Sequence[Action], inventory: Inventory) -> None:
+        """Begin the actions. `inventory` is what they were planned on."""
+        now = self._clock()
+        servers = {server.name: server for server in inventory.servers}
+        for action in actions:
+            server = servers.get(action.server)
+            endpoint = server.endpoint if server else None
+            self._running[self._pool.submit(self._carry_out, action, endpoint)] = (action, now)
+
+    @property
+    def under_way(self) -> tuple[Action, ...]:
+        """The actions that were begun and whose outcome was not collected yet."""
+        return tuple(action for action, _ in self._running.values())
+
+    def collect(self) -> list[Outcome]:
+        """The outcomes of the actions that have ended since the last call."""
+        now = self._clock()
+        ended = [future for future in self._running if future.done()]
+        outcomes = []
+        for future in ended:
+            action, began = self._running.pop(future)
+            outcomes.append(Outcome(action, began, (now - began).total_seconds(), _problem(future)))
+        return outcomes
+
+    def wait(self, seconds: float) -> None:
+        """Return when an action has ended, at the latest after `seconds`."""
+        if self._running:
+            wait(self._running, timeout=seconds, return_when=FIRST_COMPLETED)
+        else:
+            time.sleep(seconds)
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Actor]:
+        """On leaving, wait for the actions that have begun; those that have not are dropped."""
+        try:
+            yield self
+        finally:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _carry_out(self, action: Action, endpoint: Endpoint | None) -> None:
+        balancer = self._tools.balancer
+        match action:
+            case Create():
+                provider = self._tools.providers[action.generation.config.provider]
+                provider.create(self._tools.outfit(action))
+            case Enrol():
+                if endpoint is not None:
+                    balancer.enrol(action.group, action.server, endpoint)
+            case Attach():
+                balancer.attach(action.server)
+            case Detach():
+                balancer.detach(action.server)
+            case Dismiss():
+                balancer.dismiss(action.server, sever=action.sever)
+            case Destroy():
+                # Each provider destroys what it has; a server that it does not have is no error.
+                for provider in self._tools.providers.values():
+                    provider.destroy(action.server, STOP_GRACE)
+                self._tools.destroyed(action.server)
+
+
+def _problem(future: Future[None]) -> Problem | None:
+    if future.cancelled():
+        return Problem("it was not begun: bluestone is ending")
+    error = future.exception()
+    if error is None or isinstance(error, Problem):
+        return error
+    # A mistake of our own must not pass for a failure of the world.
+    raise error

@@ -1,0 +1,179 @@
+"""`tick()`: observe, plan, act, record. The one loop that everything else is a loop around."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from bluestone.fleet.balancer import Service
+from bluestone.fleet.controller.act import Actor, Outcome, Tools
+from bluestone.fleet.controller.journal import Entry, Journal
+from bluestone.fleet.controller.observe import Lookout, observe, services_of, with_pending
+from bluestone.fleet.controller.recall import recall, unresolved_creates
+from bluestone.fleet.plan import plan
+from bluestone.model.action import PAST, Action, Create, Destroy
+from bluestone.model.inventory import Inventory
+from bluestone.model.memory import Memory
+from bluestone.model.plan import Fact, Goal, Plan
+from bluestone.model.problem import Problem, Refused
+from bluestone.model.server import Server
+
+INTERVAL = 0.05
+"""Seconds between two looks at the world while nothing ends by itself."""
+
+BLIND_LIMIT = timedelta(seconds=60)
+"""How long the view may stay incomplete before `run` gives up."""
+
+
+def _ignore(*_: object) -> None:
+    """For a caller who does not want to be told."""
+
+
+class Controller:
+    """Leads the groups of one project to their goals.
+
+    `notify` is told each journal entry as it is recorded; `clock` gives the time in UTC.
+    """
+
+    def __init__(
+        self,
+        goals: Sequence[Goal],
+        tools: Tools,
+        journal: Journal,
+        clock: Callable[[], datetime],
+        notify: Callable[[datetime, Entry], None] = _ignore,
+    ) -> None:
+        self.goals = tuple(goals)
+        self._tools = tools
+        self._journal = journal
+        self._clock = clock
+        self._notify = notify
+        self._actor = Actor(tools, clock)
+        self._lookout = Lookout(tools.providers)
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """What the balancer has to offer."""
+        return services_of(self.goals)
+
+    def tick(self) -> Plan:
+        """Observe, plan, record and begin to act; return the plan. Never waits for an action."""
+        self._record_outcomes(self._actor.collect())
+        inventory = self.observe()
+        memory = self.recall(inventory)
+        now = plan(self.goals, inventory, memory)
+        self._record_plan(now)
+        self._actor.start(now.actions, inventory)
+        return now
+
+    def run(self, watch: Callable[[Plan], None] = _ignore) -> Plan:
+        """Tick until every group is done or halted; return the last plan.
+
+        Raises `Problem` when the view stays incomplete for `BLIND_LIMIT`. On any way out, actions that have
+        begun are waited for; what is left to do is done by whoever runs next.
+        """
+        blind_since: datetime | None = None
+        with self._actor.open():
+            while True:
+                now = self.tick()
+                watch(now)
+                if not self._actor.under_way and all(group.state != "working" for group in now.progress):
+                    return now
+                blind_since = self._check_sight(now, blind_since)
+                self._actor.wait(INTERVAL)
+
+    def look(self) -> Inventory:
+        """The world now, without starting anything: a balancer that does not run knows no servers."""
+        running = self._tools.balancer.is_running()
+        services = self.services if running else ()
+        return observe(self._lookout, self._tools.balancer, services, self._clock())
+
+    def observe(self) -> Inventory:
+        """The world now, with what this controller is doing in it; a dead balancer is started first."""
+        unseen = self._ensure_balancer()
+        inventory = observe(self._lookout, self._tools.balancer, self.services, self._clock())
+        inventory = replace(inventory, gaps=unseen + inventory.gaps)
+        return with_pending(inventory, self._actor.under_way, self._unborn(inventory.at))
+
+    def recall(self, inventory: Inventory) -> Memory:
+        """What the journal knows of the observed servers."""
+        groups = {goal.group.name for goal in self.goals} | {server.group for server in inventory.servers}
+        return recall(self._journal, sorted(groups), [server.name for server in inventory.servers])
+
+    def _ensure_balancer(self) -> tuple[str, ...]:
+        if not self.services:
+            return ()
+        try:
+            self._tools.balancer.ensure(self.services)
+        except Problem as problem:
+            return (f"the balancer: {problem.what}",)
+        return ()
+
+    def _unborn(self, now: datetime) -> list[Server]:
+        """Servers whose creation somebody began and was killed over; they may still appear."""
+        mine = {action.server for action in self._actor.under_way}
+        servers = []
+        for unborn in unresolved_creates(self._journal, now):
+            generation = self._journal.generation_number(unborn.group, unborn.generation)
+            if unborn.server in mine or generation is None:
+                continue
+            create = Create(unborn.slot, unborn.incarnation, generation, "")
+            servers.append(create.coming(unborn.at))
+        return servers
+
+    def _record_plan(self, now: Plan) -> None:
+        """The facts and the intents of a plan, before anything is done."""
+        entries = [self._of_fact(fact) for fact in now.facts] + [_of_intent(action) for action in now.actions]
+        numbers = [action.incarnation for action in now.actions if isinstance(action, Create)]
+        self._record(entries, incarnations=max(numbers, default=0))
+
+    def _record_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        if any(isinstance(outcome.action, Create | Destroy) for outcome in outcomes):
+            self._lookout.forget()
+        self._record([_of_outcome(outcome) for outcome in outcomes])
+
+    def _record(self, entries: Sequence[Entry], *, incarnations: int = 0) -> None:
+        now = self._clock()
+        self._journal.record(now, entries, incarnations=incarnations)
+        for entry in entries:
+            self._notify(now, entry)
+
+    def _of_fact(self, fact: Fact) -> Entry:
+        numbers = {goal.group.name: goal.generation.number for goal in self.goals}
+        data = {"generation": numbers.get(fact.group, 0)}
+        return Entry(fact.kind, fact.group, fact.server, fact.reason, data)
+
+    def _check_sight(self, now: Plan, blind_since: datetime | None) -> datetime | None:
+        blind = [w for group in now.progress for w in group.waiting if w.startswith("cannot see: ")]
+        if not blind:
+            return None
+        since = blind_since or self._clock()
+        if self._clock() - since > BLIND_LIMIT:
+            raise Problem(
+                f"{blind[0]}, for more than {BLIND_LIMIT.total_seconds():g} s",
+                mend="mend that, then run this again: it goes on where it stopped",
+                left="an incomplete view destroys nothing: all servers are as they were",
+            )
+        return since
+
+
+def _of_intent(action: Action) -> Entry:
+    data: dict[str, object] = {}
+    if isinstance(action, Create):
+        data = {
+            "slot": action.slot,
+            "incarnation": action.incarnation,
+            "generation": action.generation.number,
+            "image": action.generation.image,
+        }
+    return Entry(f"server.{action.verb}", action.group, action.server, action.reason, data)
+
+
+def _of_outcome(outcome: Outcome) -> Entry:
+    action, problem = outcome.action, outcome.problem
+    data = {"verb": action.verb, "took_s": round(outcome.took, 3)}
+    if problem is None:
+        return Entry(f"server.{PAST[action.verb]}", action.group, action.server, action.reason, data)
+    kind = "action.refused" if isinstance(problem, Refused) else "action.failed"
+    return Entry(kind, action.group, action.server, f"{action.verb}: {problem.what}", data)

@@ -1,0 +1,98 @@
+"""Observing: providers and balancer -> one inventory that says what it could not see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bluestone.fleet.balancer import Balancer, Service
+from bluestone.fleet.provider import Provider
+from bluestone.model.action import Action, Create
+from bluestone.model.inventory import Backend, Inventory
+from bluestone.model.plan import Goal
+from bluestone.model.problem import Problem
+from bluestone.model.server import Server
+
+MAX_AGE = timedelta(seconds=1)
+"""How old a list of servers may be while nothing of ours has changed them."""
+
+
+def services_of(goals: Iterable[Goal]) -> tuple[Service, ...]:
+    """What the balancer has to offer for these goals."""
+    groups = (goal.group for goal in goals)
+    return tuple(Service(group.name, group.ports, group.health) for group in groups if group.ports)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The servers of all providers at one instant, and what could not be listed."""
+
+    at: datetime
+    servers: tuple[Server, ...]
+    gaps: tuple[str, ...]
+
+
+class Lookout:
+    """Lists the servers of providers, which is slow, no oftener than is useful.
+
+    Between two calls of `forget` a list is used for `MAX_AGE`: what happens by itself in the meantime is seen that
+    much later. The balancer, which is quick, is asked every time, so no server gets requests on an old list's word.
+    """
+
+    def __init__(self, providers: Mapping[str, Provider]) -> None:
+        self._providers = providers
+        self._last: Listing | None = None
+
+    def forget(self) -> None:
+        """An action of ours has changed the servers: the last list is worth nothing any more."""
+        self._last = None
+
+    def list_servers(self, now: datetime) -> Listing:
+        """The servers, as they were at most `MAX_AGE` ago."""
+        if self._last is None or self._last.gaps or not timedelta(0) <= now - self._last.at < MAX_AGE:
+            self._last = self._look(now)
+        return self._last
+
+    def _look(self, now: datetime) -> Listing:
+        gaps: list[str] = []
+        servers: list[Server] = []
+        for name, provider in self._providers.items():
+            try:
+                servers += provider.list_servers()
+            except Problem as problem:
+                gaps.append(f"provider {name}: {problem.what}")
+        return Listing(now, tuple(servers), tuple(gaps))
+
+
+def observe(lookout: Lookout, balancer: Balancer, services: Sequence[Service], now: datetime) -> Inventory:
+    """Look at everything once. What cannot be seen becomes a gap; nothing is made up in its place.
+
+    The balancer is looked at first: a server that is enrolled in between is then missing from the backends
+    (and is enrolled again, which has no effect), not a backend without a server.
+    """
+    gaps: tuple[str, ...] = ()
+    backends: Sequence[Backend] = ()
+    if services:
+        try:
+            backends = balancer.list_backends()
+        except Problem as problem:
+            gaps = (f"the balancer: {problem.what}",)
+    listing = lookout.list_servers(now)
+    return Inventory(now, listing.servers, tuple(backends), gaps + listing.gaps)
+
+
+def with_pending(inventory: Inventory, under_way: Iterable[Action], unborn: Iterable[Server]) -> Inventory:
+    """The inventory, with the servers that are being acted on marked, and those being created added."""
+    seen = {server.name for server in inventory.servers}
+    pending = {action.server for action in under_way}
+    coming = [action.coming(inventory.at) for action in under_way if isinstance(action, Create)]
+    coming += [server for server in unborn if server.name not in pending]
+    unseen = tuple(server for server in coming if server.name not in seen)
+    return Inventory(
+        at=inventory.at,
+        servers=inventory.servers + unseen,
+        backends=inventory.backends,
+        gaps=inventory.gaps,
+        pending=frozenset(pending | {server.name for server in unseen}),
+    )

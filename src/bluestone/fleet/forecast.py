@@ -1,0 +1,117 @@
+"""What a plan leads to: the planner played forward in a world where every action works at once. Pure.
+
+This is what `bluestone plan` shows, and what its id names. Reality may differ, and is then planned for anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from bluestone.fleet.plan import plan, remember
+from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss, Enrol
+from bluestone.model.inventory import Backend, Inventory
+from bluestone.model.memory import Memory
+from bluestone.model.plan import Goal
+from bluestone.model.server import Endpoint
+
+MAX_ROUNDS = 5_000
+"""How far ahead to look: 1,000 servers, replaced one at a time, take some five rounds each."""
+
+STEP = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Step:
+    """An action and the round in which it is taken: those of one round are taken together."""
+
+    round: int
+    action: Action
+
+
+@dataclass(frozen=True)
+class Span:
+    """The fewest servers of a group that serve, and the most that exist, on the way."""
+
+    group: str
+    lowest_serving: int
+    highest_total: int
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """All actions to the goal, and what the way there passes through. `halted` says why there is no way."""
+
+    steps: tuple[Step, ...]
+    spans: tuple[Span, ...]
+    halted: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Names this plan: the same actions on the same servers for the same goal have the same id.
+
+        A server that is yet to be created has no number in it, since failed attempts use numbers up.
+        """
+        unborn = {step.action.server for step in self.steps if isinstance(step.action, Create)}
+        text = "\n".join(f"{step.round} {_identity(step.action, unborn)}" for step in self.steps)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def forecast(goals: Sequence[Goal], inventory: Inventory, memory: Memory) -> Forecast:
+    """Play the planner forward from an observation until nothing is left to do."""
+    steps: list[Step] = []
+    low: dict[str, int] = {}
+    high: dict[str, int] = {}
+    waited = 0
+    for turn in range(1, MAX_ROUNDS + 1):
+        now = plan(goals, inventory, memory)
+        for group in now.progress:
+            low[group.group] = min(low.get(group.group, group.serving), group.serving)
+            high[group.group] = max(high.get(group.group, group.total), group.total)
+        steps += [Step(turn, action) for action in now.actions]
+        memory = remember(memory, now.facts, inventory)
+        for action in now.actions:
+            inventory, memory = _apply(action, inventory, memory)
+        waited = 0 if now.actions else waited + 1
+        if now.halted or now.done or waited > 2:
+            break
+        # Nothing to do but wait (for a bake, a drain deadline): let that time pass.
+        leap = max((goal.group.rollout.keep for goal in goals), default=STEP) if waited else STEP
+        inventory = replace(inventory, at=inventory.at + max(leap, STEP))
+    spans = tuple(Span(name, low[name], high[name]) for name in sorted(low))
+    halted = tuple(reason for group in now.halted for reason in group.waiting)
+    return Forecast(tuple(steps), spans, halted)
+
+
+def _apply(action: Action, inventory: Inventory, memory: Memory) -> tuple[Inventory, Memory]:
+    """The world after an action that worked."""
+    servers = list(inventory.servers)
+    backends = {backend.server: backend for backend in inventory.backends}
+    match action:
+        case Create():
+            ports = {port: port for port in action.generation.config.ports}
+            born = action.coming(inventory.at)
+            servers.append(replace(born, phase="running", endpoint=Endpoint("forecast", ports)))
+            memory = replace(memory, next_incarnation=max(memory.next_incarnation, action.incarnation + 1))
+        case Enrol():
+            backends[action.server] = Backend(action.server, action.group, "detached", "up", 0)
+        case Attach():
+            backends[action.server] = replace(backends[action.server], admission="attached")
+        case Detach():
+            backends[action.server] = replace(backends[action.server], admission="detached", sessions=0)
+            memory = replace(memory, detached_at={**memory.detached_at, action.server: inventory.at})
+        case Dismiss():
+            backends.pop(action.server, None)
+        case Destroy():
+            servers = [server for server in servers if server.name != action.server]
+    return replace(inventory, servers=tuple(servers), backends=tuple(backends.values())), memory
+
+
+def _identity(action: Action, unborn: Collection[str]) -> str:
+    if isinstance(action, Create):
+        generation = action.generation
+        return f"create {action.group} {action.slot} {generation.image} {generation.config.digest()}"
+    name = action.server.rpartition("-")[0] if action.server in unborn else action.server
+    return f"{action.verb} {action.group} {name}"

@@ -1,0 +1,43 @@
+"""The provider port: where servers live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from bluestone.model.server import Server, ServerSpec
+
+
+class Provider(Protocol):
+    """Creates, lists and destroys the servers of one project.
+
+    The contract, checked by `tests/conformance/test_provider.py` on every adapter:
+
+    - What `list_servers` returns is observed there and then; nothing is remembered or guessed. If it cannot
+      observe *all* servers it raises `Problem`; it never returns a part.
+    - `create` and `destroy` are idempotent by server name: repeating one, or two at once, has one effect.
+    - An outcome that is not known (a time-out, a lost answer) raises `Problem`; `list_servers` then tells.
+    - Only servers that bluestone made for this project are listed or touched.
+    """
+
+    def prepare(self) -> None:
+        """Make what servers need around them (networks). Idempotent. Raises `Problem`."""
+
+    def list_servers(self) -> Sequence[Server]:
+        """Every server of this project that exists, whatever its phase. Raises `Problem`."""
+
+    def create(self, spec: ServerSpec) -> None:
+        """Create and start a server; return once it is started, not when it is healthy. Raises `Problem`."""
+
+    def destroy(self, name: str, grace: timedelta) -> None:
+        """Ask the server's init to stop, wait at most `grace`, then remove it and all that came with it.
+
+        A server that does not exist is no error. Raises `Problem`.
+        """
+
+    def console(self, name: str, lines: int) -> Sequence[str]:
+        """The last lines on the server's console, for when its log lines did not arrive."""
+
+    def clear(self) -> None:
+        """Remove what `prepare` made. Idempotent; raises `Problem` while servers still exist."""

@@ -1,0 +1,180 @@
+"""Servers in podman's own words, and back. Pure.
+
+Labels are the source of truth: whatever bluestone must know of a server is written on its container.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
+from typing import Annotated
+
+import msgspec
+
+from bluestone.model.ids import Digest
+from bluestone.model.problem import Problem
+from bluestone.model.server import Endpoint, Phase, Server, ServerSpec
+
+PROJECT = "bluestone.project"
+SERVER = "bluestone.server"
+GROUP = "bluestone.group"
+SLOT = "bluestone.slot"
+INCARNATION = "bluestone.incarnation"
+GENERATION = "bluestone.generation"
+IMAGE = "bluestone.image"
+CONFIG = "bluestone.config"
+PORTS = "bluestone.ports"
+ADDRESS = "bluestone.address"
+
+PHASES: dict[str, Phase] = {
+    "created": "creating",
+    "configured": "creating",
+    "initialized": "creating",
+    "running": "running",
+    "paused": "running",
+    "stopping": "stopping",
+    "removing": "stopping",
+    "stopped": "dead",
+    "exited": "dead",
+    "dead": "dead",
+}
+"""podman's states of a container (`ContainerStatus` in its libpod/define/containerstate.go)."""
+
+
+KILLED = 128 + 9
+"""Exit status of what SIGKILL ended."""
+
+
+class Published(msgspec.Struct):
+    """Ports of a container that stand on this machine: `range` of them, from these two on."""
+
+    container_port: int
+    host_port: int
+    range: int = 1
+
+
+class Container(msgspec.Struct):
+    """What `podman ps --format json` says of a container; `created` in seconds since 1970."""
+
+    names: Annotated[list[str], msgspec.Meta(min_length=1)] = msgspec.field(name="Names")
+    labels: dict[str, str] = msgspec.field(name="Labels")
+    state: str = msgspec.field(name="State")
+    exit_code: int = msgspec.field(name="ExitCode")
+    created: int = msgspec.field(name="Created")
+    ports: list[Published] | None = msgspec.field(name="Ports", default=None)
+
+
+class State(msgspec.Struct):
+    """What `podman container inspect` says of how a container ended."""
+
+    exit_code: int = msgspec.field(name="ExitCode", default=0)
+    out_of_memory: bool = msgspec.field(name="OOMKilled", default=False)
+    error: str = msgspec.field(name="Error", default="")
+
+
+def labels(spec: ServerSpec, address: IPv4Address | None) -> dict[str, str]:
+    """What is written on a server's container."""
+    generation = spec.generation
+    written = {
+        PROJECT: spec.project,
+        SERVER: spec.name,
+        GROUP: spec.group,
+        SLOT: str(spec.slot),
+        INCARNATION: str(spec.incarnation),
+        GENERATION: str(generation.number),
+        IMAGE: generation.image,
+        CONFIG: generation.config.digest(),
+        PORTS: ",".join(map(str, generation.config.ports)),
+    }
+    return written if address is None else {**written, ADDRESS: str(address)}
+
+
+def read_containers(text: str) -> dict[str, Server]:
+    """The output of `podman ps`, by container name. Raises `Problem` if any of it cannot be understood."""
+    try:
+        containers = msgspec.json.decode(text, type=list[Container])
+    except msgspec.DecodeError as error:
+        raise Problem(
+            f"podman's list of containers cannot be understood: {error}",
+            mend="look at `podman ps --all --format json`; podman 4.3 to 5 are known to work",
+        ) from error
+    return {container.names[0]: _read_container(container) for container in containers}
+
+
+def read_ends(text: str) -> dict[str, str]:
+    """The output of `podman container inspect`: by container name, how each ended."""
+    try:
+        pairs = [msgspec.json.decode(line, type=tuple[str, State]) for line in text.splitlines() if line]
+    except msgspec.DecodeError as error:
+        raise Problem(
+            f"podman's account of a container cannot be understood: {error}",
+            mend="look at `podman container inspect`; podman 4.3 to 5 are known to work",
+        ) from error
+    return {name: how_it_ended(state) for name, state in pairs}
+
+
+def how_it_ended(state: State) -> str:
+    """A sentence for a person.
+
+    With control groups of version 1, podman does not notice when the kernel takes the init itself for want of
+    memory.
+    """
+    if state.error:
+        return state.error
+    if state.out_of_memory:
+        return f"it ran out of memory (status {state.exit_code})"
+    if state.exit_code == KILLED:
+        return f"its init was killed (status {KILLED}), by somebody or by the kernel for want of memory"
+    return f"its init ended with status {state.exit_code}"
+
+
+def _read_container(container: Container) -> Server:
+    try:
+        phase = PHASES[container.state]
+        server = Server(
+            name=container.labels[SERVER],
+            group=container.labels[GROUP],
+            slot=int(container.labels[SLOT]),
+            incarnation=int(container.labels[INCARNATION]),
+            generation=int(container.labels[GENERATION]),
+            image=Digest(container.labels[IMAGE]),
+            config=Digest(container.labels[CONFIG]),
+            phase=phase,
+            created_at=datetime.fromtimestamp(container.created, UTC),
+            endpoint=_endpoint(container),
+        )
+    except (KeyError, ValueError) as error:
+        raise Problem(
+            f"the container {container.names[0]} bears this project's label, but is in no state or form that "
+            f"bluestone knows ({container.state}; {error})",
+            mend=f"look at it, and if nobody needs it: podman rm --force {container.names[0]}",
+        ) from error
+    if phase == "dead":
+        return replace(server, detail=how_it_ended(State(exit_code=container.exit_code)))
+    return server
+
+
+def _endpoint(container: Container) -> Endpoint | None:
+    written = container.labels
+    if ADDRESS in written:
+        ports = _ports(written[PORTS])
+        return Endpoint(str(IPv4Address(written[ADDRESS])), {port: port for port in ports})
+    published = {
+        entry.container_port + step: entry.host_port + step
+        for entry in container.ports or []
+        for step in range(entry.range)
+    }
+    return Endpoint("127.0.0.1", published) if published else None
+
+
+def _ports(text: str) -> Sequence[int]:
+    return [int(port) for port in text.split(",") if port]
+
+
+def address_of(server: Server) -> IPv4Address | None:
+    """The address that a server has on the project's network."""
+    if server.endpoint is None or server.endpoint.host == "127.0.0.1":
+        return None
+    return IPv4Address(server.endpoint.host)

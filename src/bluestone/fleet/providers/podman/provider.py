@@ -1,0 +1,199 @@
+"""Servers as podman system containers on this machine: systemd as init, a read-only root, no way to log in.
+
+podman's command line is called for each step (docs/adr/0005). Nothing is remembered between calls but the
+project's network, which does not change while it exists.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+
+from bluestone.fleet.providers.podman import bridge, commands
+from bluestone.fleet.providers.podman.addresses import Network, choose_address, read_network
+from bluestone.fleet.providers.podman.directories import Directories
+from bluestone.fleet.providers.podman.labels import address_of, read_containers, read_ends
+from bluestone.fleet.providers.podman.runtime import Runtime, choose_runtime, this_machine
+from bluestone.host.commands import CommandFailed, run
+from bluestone.model.ids import Digest
+from bluestone.model.problem import MissingTool, Problem
+from bluestone.model.server import Server, ServerSpec
+
+QUICK = 30.0
+"""Seconds for calls that take some 60 ms; podman waits for its own locks meanwhile."""
+
+SLOW = 60.0
+"""Seconds for starting a container, and for what removing one takes besides its grace."""
+
+TERMINAL_NOISE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
+"""Escape sequences (ECMA-48) with which systemd decorates a console."""
+
+
+class Podman:
+    """The provider port on podman, as root or rootless.
+
+    `locate_root` gives the tree of an image on this machine. `run_directory` takes what servers are handed at
+    their start, secrets among it, so it should be in memory. `log_directory` holds the socket of the log
+    receiver; servers see it as `/run/bluestone-log`.
+    """
+
+    def __init__(
+        self,
+        project: str,
+        locate_root: Callable[[Digest], Path],
+        run_directory: Path,
+        log_directory: Path | None,
+    ) -> None:
+        self._project = project
+        self._locate_root = locate_root
+        self._directories = Directories(run_directory)
+        self._log_directory = log_directory
+
+    def prepare(self) -> None:
+        """Have the network, and sweep what servers that are gone left behind."""
+        runtime = self._runtime
+        if not runtime.rootless:
+            self._ensure_network()
+        with self._directories.exclusive():
+            self._directories.sweep({server.name for server in self._observe().values()})
+
+    def list_servers(self) -> Sequence[Server]:
+        """Every server of the project; for those that are dead, why."""
+        servers = self._observe()
+        dead = [container for container, server in servers.items() if server.phase == "dead"]
+        if dead:
+            for container, end in self._ends(dead).items():
+                servers[container] = replace(servers[container], detail=end)
+        return list(servers.values())
+
+    def create(self, spec: ServerSpec) -> None:
+        """Create a server's container and start it."""
+        with self._directories.exclusive():
+            servers = self._observe()
+            server = servers.get(commands.container_name(self._project, spec.name))
+            if server is None:
+                self._make(spec, list(servers.values()))
+        if server is None or server.phase == "creating":
+            self._start(spec.name)
+        elif server.phase != "running":
+            raise Problem(
+                f"the server {spec.name} exists and is {server.phase}: names are not used again",
+                mend="destroy it first",
+            )
+
+    def destroy(self, name: str, grace: timedelta) -> None:
+        """Stop a server and remove it. Two at once are fine: the one that comes late waits for the other."""
+        until = time.monotonic() + grace.total_seconds() + SLOW
+        while True:
+            try:
+                run(commands.remove(self._project, name, grace), timeout=max(1.0, until - time.monotonic()))
+                break
+            except CommandFailed:
+                if self._find(name) is None:
+                    break
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+        self._directories.remove(name)
+
+    def console(self, name: str, lines: int) -> Sequence[str]:
+        """What the server's systemd said last, its warnings and those of its services."""
+        text = run(commands.logs(self._project, name, lines), timeout=QUICK)
+        return [TERMINAL_NOISE.sub("", line).rstrip() for line in text.splitlines()][-lines:]
+
+    def clear(self) -> None:
+        """Remove the network and all directories."""
+        with self._directories.exclusive():
+            names = sorted(server.name for server in self._observe().values())
+            if names:
+                raise Problem(
+                    f"servers of the project {self._project} still exist: {', '.join(names)}",
+                    mend="destroy them first: bluestone down",
+                )
+            if commands.network_name(self._project) in self._networks():
+                run(commands.remove_network(self._project), timeout=QUICK)
+            self.__dict__.pop("_network", None)
+            self._directories.clear()
+
+    @cached_property
+    def _runtime(self) -> Runtime:
+        return choose_runtime(this_machine())
+
+    @cached_property
+    def _network(self) -> Network:
+        return read_network(run(commands.inspect_network(self._project), timeout=QUICK))
+
+    def _ensure_network(self) -> None:
+        if commands.network_name(self._project) not in self._networks():
+            try:
+                run(commands.create_network(self._project), timeout=QUICK)
+            except CommandFailed:
+                # Another process may have made it since.
+                if commands.network_name(self._project) not in self._networks():
+                    raise
+        bridge.pin(self._network)
+
+    def _networks(self) -> list[str]:
+        return run(commands.list_networks(self._project), timeout=QUICK).split()
+
+    def _observe(self) -> dict[str, Server]:
+        """The servers by container name."""
+        return read_containers(run(commands.list_containers(self._project), timeout=QUICK))
+
+    def _find(self, name: str) -> Server | None:
+        return self._observe().get(commands.container_name(self._project, name))
+
+    def _ends(self, containers: list[str]) -> dict[str, str]:
+        try:
+            return read_ends(run(commands.inspect(containers), timeout=QUICK))
+        except CommandFailed:
+            # One of them was removed since it was listed; the list told the exit codes.
+            return {}
+
+    def _make(self, spec: ServerSpec, others: Sequence[Server]) -> None:
+        """Create the container, not started. Called under the lock, so that no address is chosen twice."""
+        place = self._choose_place(spec, others)
+        self._directories.write(self._project, spec.name, spec.bootfiles)
+        try:
+            run(commands.create(spec, place, self._runtime), timeout=QUICK)
+        except CommandFailed:
+            if self._find(spec.name) is None:
+                self._directories.remove(spec.name)
+                raise
+
+    def _choose_place(self, spec: ServerSpec, others: Sequence[Server]) -> commands.Place:
+        network = address = None
+        if not self._runtime.rootless:
+            network = self._network
+            taken = [address_of(server) for server in others if server.phase != "dead"]
+            address = choose_address(network, spec.group, spec.slot, taken)
+        return commands.Place(
+            root=self._locate_root(spec.generation.image),
+            bootfiles=self._directories.bootfiles(spec.name),
+            machine_id=self._directories.machine_id(spec.name),
+            log_directory=self._log_directory,
+            network=network,
+            address=address,
+        )
+
+    def _start(self, name: str) -> None:
+        try:
+            run(commands.start(self._project, name), timeout=SLOW)
+        except CommandFailed as failure:
+            server = self._find(name)
+            if server is None or server.phase != "running":
+                raise self._explain(name, failure) from failure
+        if not self._runtime.rootless:
+            bridge.pin(self._network)
+
+    def _explain(self, name: str, failure: CommandFailed) -> Problem:
+        if not self._runtime.rootless and shutil.which("iptables") is None:
+            return MissingTool("iptables", "iptables")
+        failure.left = f"{name} exists, but is not started"
+        return failure

@@ -1,0 +1,72 @@
+"""May this server go, and if not, why: the last look at every action before it is taken.
+
+Strategies already keep to these rules. They are checked again here, apart from any strategy, so that a
+mistake in one of them delays a rollout instead of ending service. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bluestone.fleet.standing import Member, View
+from bluestone.model.action import Action, Destroy, Detach, Dismiss
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An action that is not taken now, and why."""
+
+    action: Action
+    why: str
+
+
+def permit(actions: Iterable[Action], view: View, floor: int) -> tuple[tuple[Action, ...], tuple[Refusal, ...]]:
+    """Sort a group's actions into those that may be taken, in their order, and those that may not.
+
+    `floor` is how many servers must serve throughout.
+    """
+    members = {member.name: member for member in view.members}
+    spare = len(view.serving) - floor
+    allowed: list[Action] = []
+    refused: list[Refusal] = []
+    for action in actions:
+        member = members.get(action.server)
+        why = None if member is None else _objection(action, member, view, spare)
+        if why is not None:
+            refused.append(Refusal(action, why))
+            continue
+        if member is not None and _takes_capacity(action, member):
+            spare -= 1
+        allowed.append(action)
+    return tuple(allowed), tuple(refused)
+
+
+def _objection(action: Action, member: Member, view: View, spare: int) -> str | None:
+    if member.pending:
+        return "another action on it is under way"
+    if _takes_capacity(action, member) and spare <= 0:
+        return f"it serves, and only {len(view.serving)} do"
+    if isinstance(action, Dismiss) and member.attached:
+        return "the balancer still sends it requests"
+    if isinstance(action, Dismiss) and not action.sever and member.backend and member.backend.sessions:
+        return f"it still holds {member.backend.sessions} sessions"
+    if isinstance(action, Dismiss) and action.sever and not _may_sever(member, view):
+        return "its drain deadline has not passed"
+    if isinstance(action, Destroy) and member.backend is not None:
+        return "the balancer still knows it"
+    return None
+
+
+def _takes_capacity(action: Action, member: Member) -> bool:
+    """Whether a server that answers requests stops doing so by this action."""
+    if member.stance != "serving":
+        return False
+    return isinstance(action, Detach) or (isinstance(action, Destroy) and member.backend is None)
+
+
+def _may_sever(member: Member, view: View) -> bool:
+    if member.stance == "dead":
+        return True
+    since = view.memory.detached_at.get(member.name)
+    return since is not None and view.at >= since + view.goal.group.rollout.drain

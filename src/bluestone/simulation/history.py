@@ -1,0 +1,237 @@
+"""Plays the planner against a world of chance: one seed, one history, the same every time.
+
+The fault model. Servers take 1 to 4 rounds to become healthy, and some never do (`broken` images). A running
+server dies with `death` probability a round, or fails its health check for a while with `flap`. A create or
+destroy fails with `failure` probability, taking effect or not; its answer comes up to 3 rounds later.
+Sessions of a detached server linger. The list of servers cannot be had with `blind` probability. Observations are
+otherwise true: stale and partial lists belong to a simulator of whole controllers.
+
+What must hold is checked after every round; the first thing that does not raises `Violation`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from bluestone.fleet.plan import STRATEGIES, plan
+from bluestone.fleet.standing import view
+from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss, Enrol
+from bluestone.model.inventory import Backend, Inventory
+from bluestone.model.memory import Failures, Memory
+from bluestone.model.plan import CameUp, Died, Fact, Goal, Halted, Plan, Settled, WentDown
+from bluestone.model.server import Endpoint, Server
+
+ROUND = timedelta(milliseconds=500)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Violation(AssertionError):
+    """Something that must always hold did not."""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Probabilities, 0 to 1, of each fault in one round (see the module's text)."""
+
+    death: float = 0.0
+    flap: float = 0.0
+    failure: float = 0.0
+    blind: float = 0.0
+    broken: frozenset[str] = frozenset()
+
+
+@dataclass
+class World:
+    """The true state of things, and what the journal would remember."""
+
+    chance: random.Random
+    faults: Faults
+    now: datetime = START
+    servers: dict[str, Server] = field(default_factory=dict)
+    healthy_at: dict[str, datetime] = field(default_factory=dict)
+    backends: dict[str, Backend] = field(default_factory=dict)
+    under_way: list[tuple[int, Action, bool]] = field(default_factory=list)
+    memory: Memory = field(default_factory=Memory)
+    names: set[str] = field(default_factory=set)
+
+    def observe(self) -> Inventory:
+        """A true inventory, or one with a gap."""
+        gaps = ("the provider did not answer",) if self.chance.random() < self.faults.blind else ()
+        pending = {action.server for _, action, _ in self.under_way}
+        creates = [a.coming(self.now) for _, a, _ in self.under_way if isinstance(a, Create)]
+        coming = tuple(server for server in creates if server.name not in self.servers)
+        servers = tuple(self.servers.values()) + coming
+        return Inventory(self.now, servers, tuple(self.backends.values()), gaps, frozenset(pending))
+
+    def begin(self, actions: Sequence[Action]) -> None:
+        """Balancer steps take effect at once; creates and destroys after some rounds, or not at all."""
+        for action in actions:
+            if isinstance(action, Create):
+                if action.server in self.names:
+                    raise Violation(f"the name {action.server} is used twice")
+                self.names.add(action.server)
+                numbers = max(self.memory.next_incarnation, action.incarnation + 1)
+                self.memory = replace(self.memory, next_incarnation=numbers)
+            if isinstance(action, Create | Destroy):
+                works = self.chance.random() >= self.faults.failure
+                if isinstance(action, Destroy):
+                    condemned = self.memory.condemned | {action.server}
+                    self.memory = replace(self.memory, condemned=condemned)
+                self.under_way.append((self.chance.randint(0, 3), action, works))
+            else:
+                self._balance(action)
+
+    def pass_time(self) -> None:
+        """One round: calls end, servers boot, flap and die, sessions end."""
+        self.now += ROUND
+        waiting = []
+        for rounds, action, works in self.under_way:
+            if rounds:
+                waiting.append((rounds - 1, action, works))
+            else:
+                self._end(action, works)
+        self.under_way = waiting
+        for name, server in list(self.servers.items()):
+            if server.phase == "running" and self.chance.random() < self.faults.death:
+                self.servers[name] = replace(server, phase="dead", detail="killed")
+            elif self.chance.random() < self.faults.flap:
+                self.healthy_at[name] = self.now + ROUND * self.chance.randint(1, 6)
+        for name, backend in self.backends.items():
+            self.backends[name] = self._check(backend)
+
+    def remember(self, facts: Sequence[Fact]) -> None:
+        """Keep what the planner found, as the journal does."""
+        memory = self.memory
+        for fact in facts:
+            match fact:
+                case Died():
+                    deaths = {**memory.deaths, fact.group: memory.deaths.get(fact.group, 0) + 1}
+                    memory = replace(memory, died=memory.died | {fact.server}, deaths=deaths)
+                case WentDown():
+                    memory = replace(memory, down_since={**memory.down_since, fact.server: self.now})
+                case CameUp():
+                    rest = {name: at for name, at in memory.down_since.items() if name != fact.server}
+                    memory = replace(memory, down_since=rest)
+                case Settled():
+                    memory = replace(memory, settled_at={**memory.settled_at, fact.group: self.now})
+                case Halted():
+                    memory = replace(memory, halted={**memory.halted, fact.group: fact.reason})
+        self.memory = memory
+
+    def start_rollout(self, group: str) -> None:
+        """Forget what belonged to the group's last rollout."""
+        memory = self.memory
+        self.memory = replace(
+            memory,
+            deaths={**memory.deaths, group: 0},
+            started_at={**memory.started_at, group: self.now},
+            settled_at={name: at for name, at in memory.settled_at.items() if name != group},
+            halted={name: why for name, why in memory.halted.items() if name != group},
+            failures={name: failed for name, failed in memory.failures.items() if name != group},
+        )
+
+    def _end(self, action: Action, works: bool) -> None:
+        took_effect = works or self.chance.random() < 0.5
+        if isinstance(action, Create) and took_effect:
+            ports = {port: port for port in action.generation.config.ports}
+            born = replace(action.coming(self.now), phase="running", endpoint=Endpoint("sim", ports))
+            self.servers[action.server] = born
+            self.healthy_at[action.server] = self.now + ROUND * self.chance.randint(1, 4)
+        elif isinstance(action, Destroy) and took_effect:
+            self.servers.pop(action.server, None)
+        failures = {name: failed for name, failed in self.memory.failures.items() if name != action.group}
+        if not works:
+            before = self.memory.failures.get(action.group)
+            count = before.count + 1 if before else 1
+            failures[action.group] = Failures(count, self.now, "the call failed")
+        self.memory = replace(self.memory, failures=failures)
+
+    def _balance(self, action: Action) -> None:
+        name = action.server
+        match action:
+            case Enrol():
+                self.backends[name] = self._check(Backend(name, action.group, "detached", "unknown", 0))
+            case Attach():
+                self.backends[name] = replace(self.backends[name], admission="attached")
+            case Detach():
+                sessions = self.chance.randint(0, 3)
+                self.backends[name] = replace(self.backends[name], admission="detached", sessions=sessions)
+                detached = {**self.memory.detached_at, name: self.now}
+                self.memory = replace(self.memory, detached_at=detached)
+            case Dismiss():
+                self.backends.pop(name, None)
+
+    def _check(self, backend: Backend) -> Backend:
+        server = self.servers.get(backend.server)
+        works = (
+            server is not None
+            and server.phase == "running"
+            and server.image not in self.faults.broken
+            and self.now >= self.healthy_at[backend.server]
+        )
+        ended = backend.admission == "detached" and self.chance.random() < 0.4
+        sessions = max(0, backend.sessions - 1) if ended else backend.sessions
+        return replace(backend, health="up" if works else "down", sessions=sessions)
+
+
+def play(world: World, goal: Goal, rounds: int) -> Plan:
+    """Tick until the group is done or halted, or `rounds` have passed; check every plan on the way."""
+    last = Plan()
+    for _ in range(rounds):
+        inventory = world.observe()
+        last = plan([goal], inventory, world.memory)
+        check(last, goal, inventory, world)
+        world.remember(last.facts)
+        world.begin(last.actions)
+        if not world.under_way and all(group.state != "working" for group in last.progress):
+            return last
+        world.pass_time()
+    return last
+
+
+def check(decided: Plan, goal: Goal, inventory: Inventory, world: World) -> None:
+    """Raise `Violation` unless the plan keeps to what must always hold."""
+    if not inventory.complete and decided.actions:
+        raise Violation("acted on an incomplete view")
+    seen = view(goal, inventory, world.memory)
+    serving = {member.name for member in seen.serving}
+    floor = STRATEGIES[goal.group.rollout.strategy].floor(seen)
+    for action in decided.actions:
+        backend = inventory.backend(action.server)
+        if action.server in inventory.pending:
+            raise Violation(f"{action.verb} of {action.server} while another action on it is under way")
+        match action:
+            case Detach() if action.server in serving:
+                serving.discard(action.server)
+                if len(serving) < floor:
+                    raise Violation(f"detaching {action.server} leaves {len(serving)} of {floor} serving")
+            case Attach() if backend is None or backend.health != "up":
+                raise Violation(f"{action.server} gets requests before it is healthy")
+            case Dismiss() if backend is None or backend.admission == "attached":
+                raise Violation(f"{action.server} is dismissed while it is attached or unknown")
+            case Dismiss() if backend and backend.sessions and not _may_sever(backend, goal, inventory, world):
+                raise Violation(f"sessions of {action.server} are cut before its deadline")
+            case Destroy() if backend is not None:
+                raise Violation(f"{action.server} is destroyed while the balancer knows it")
+    creates = sum(isinstance(action, Create) for action in decided.actions)
+    alive = sum(server.phase != "dead" for server in inventory.servers)
+    if creates and alive + creates > _cap(goal):
+        raise Violation(f"{alive} servers exist and {creates} are created: more than {_cap(goal)}")
+
+
+def _may_sever(backend: Backend, goal: Goal, inventory: Inventory, world: World) -> bool:
+    server = world.servers.get(backend.server)
+    if server is None or server.phase == "dead" or backend.server in world.memory.died:
+        return True
+    since = world.memory.detached_at.get(backend.server)
+    return since is not None and inventory.at >= since + goal.group.rollout.drain
+
+
+def _cap(goal: Goal) -> int:
+    policy, count = goal.group.rollout, goal.group.count
+    if policy.strategy == "rolling":
+        return count + policy.max_surge.of(count, up=True)
+    return count if policy.strategy == "destroy-first" else 2 * count

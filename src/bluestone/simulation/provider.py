@@ -1,0 +1,132 @@
+"""A provider whose servers exist in memory only, in virtual time.
+
+The fault model. Without faults every call takes effect at once and its answer arrives: a created server runs,
+a destroyed one is gone, and the list is true and whole. `SimulatedProvider.fault(verb, kind)` spoils the next
+call of a verb:
+
+- `not-done`: it raises `Problem`, and nothing has changed.
+- `lost-answer`: it raises `Problem`, and its effect took place all the same. (For `list` there is none.)
+- `half-done`: it raises `Problem`, and the server stays as a crash in the middle would leave it: a created
+  one was never started (`creating`), a destroyed one was asked to stop (`stopping`).
+
+Servers die only when told to (`die`). Time passes only when the clock that was handed in says so. Not
+modelled: stale lists, calls that take long, addresses that run out.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from bluestone.model.problem import Problem
+from bluestone.model.server import Endpoint, Phase, Server, ServerSpec
+
+Verb = Literal["list", "create", "destroy"]
+Fault = Literal["not-done", "lost-answer", "half-done"]
+
+
+@dataclass
+class Cloud:
+    """Where simulated servers of all projects are, by project and name, with what they were handed."""
+
+    servers: dict[tuple[str, str], Server] = field(default_factory=dict)
+    bootfiles: dict[tuple[str, str], dict[str, bytes]] = field(default_factory=dict)
+
+
+class SimulatedProvider:
+    """The provider port on a `Cloud`; `clock` tells the virtual time."""
+
+    def __init__(self, project: str, clock: Callable[[], datetime], cloud: Cloud | None = None) -> None:
+        self._project = project
+        self._clock = clock
+        self._cloud = cloud if cloud is not None else Cloud()
+        self._faults: dict[Verb, deque[Fault]] = {"list": deque(), "create": deque(), "destroy": deque()}
+        self._lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """There is nothing to prepare."""
+
+    def list_servers(self) -> Sequence[Server]:
+        """Every server of the project."""
+        with self._lock, self._spoiled("list"):
+            return self._servers()
+
+    def create(self, spec: ServerSpec) -> None:
+        """Have the server run."""
+        key = (self._project, spec.name)
+        with self._lock, self._spoiled("create") as fault:
+            server = self._cloud.servers.get(key) or _born(spec, self._clock())
+            if server.phase not in ("creating", "running"):
+                raise Problem(f"the server {spec.name} exists and is {server.phase}", mend="destroy it first")
+            if fault != "not-done":
+                phase: Phase = "creating" if fault == "half-done" else "running"
+                self._cloud.servers[key] = replace(server, phase=phase)
+                self._cloud.bootfiles.setdefault(key, dict(spec.bootfiles))
+
+    def destroy(self, name: str, grace: timedelta) -> None:  # noqa: ARG002 (no server needs its grace)
+        """Have the server gone."""
+        key = (self._project, name)
+        with self._lock, self._spoiled("destroy") as fault:
+            if fault == "half-done" and key in self._cloud.servers:
+                self._cloud.servers[key] = replace(self._cloud.servers[key], phase="stopping")
+            elif fault != "not-done":
+                self._cloud.servers.pop(key, None)
+                self._cloud.bootfiles.pop(key, None)
+
+    def console(self, name: str, lines: int) -> Sequence[str]:
+        """The server's phase, and why it is dead."""
+        with self._lock:
+            server = self._cloud.servers.get((self._project, name))
+        if server is None:
+            raise Problem(f"there is no server {name}", mend="see `bluestone servers`")
+        return [f"{name} is {server.phase} {server.detail}".rstrip()][:lines]
+
+    def clear(self) -> None:
+        """There is nothing to remove, unless servers exist."""
+        with self._lock:
+            names = sorted(server.name for server in self._servers())
+        if names:
+            raise Problem(f"servers still exist: {', '.join(names)}", mend="destroy them first")
+
+    def fault(self, verb: Verb, kind: Fault) -> None:
+        """Spoil the next call of a verb that is not spoiled yet."""
+        self._faults[verb].append(kind)
+
+    def die(self, name: str, detail: str) -> None:
+        """Let a server end by itself."""
+        with self._lock:
+            key = (self._project, name)
+            self._cloud.servers[key] = replace(self._cloud.servers[key], phase="dead", detail=detail)
+
+    def _servers(self) -> list[Server]:
+        return [server for (project, _), server in self._cloud.servers.items() if project == self._project]
+
+    @contextmanager
+    def _spoiled(self, verb: Verb) -> Iterator[Fault | None]:
+        """What is wrong with this call; its `Problem` is raised once the block has done its part."""
+        waiting = self._faults[verb]
+        fault = waiting.popleft() if waiting else None
+        yield fault
+        if fault is not None:
+            raise Problem(f"{verb}: simulated fault ({fault})", mend="observe again")
+
+
+def _born(spec: ServerSpec, now: datetime) -> Server:
+    generation = spec.generation
+    return Server(
+        name=spec.name,
+        group=spec.group,
+        slot=spec.slot,
+        incarnation=spec.incarnation,
+        generation=generation.number,
+        image=generation.image,
+        config=generation.config.digest(),
+        phase="creating",
+        created_at=now,
+        endpoint=Endpoint(f"{spec.group}-{spec.slot}", {port: port for port in generation.config.ports}),
+    )

@@ -1,0 +1,233 @@
+"""The contract of the provider port, on every adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bluestone.fleet.provider import Provider
+from bluestone.model.problem import Problem
+from bluestone.model.server import Endpoint, Server, ServerSpec
+from bluestone.simulation.provider import Cloud, SimulatedProvider
+from podman_site import IMAGE, site, spec, status_of, wait_for
+
+GRACE = timedelta(seconds=10)
+SECOND = timedelta(seconds=1)
+
+
+@dataclass
+class Subject:
+    """An adapter under test, and what its contract cannot say: how to look at, kill and reach a server."""
+
+    project: str
+    provider: Provider
+    neighbour: Provider
+    """The same adapter for another project, whose name begins alike."""
+    clock: Callable[[], datetime]
+    read: Callable[[str, str], bytes]
+    kill: Callable[[str], None]
+    answers: Callable[[Endpoint | None], bool]
+
+    def spec(self, slot: int = 0, incarnation: int = 1, **changes: object) -> ServerSpec:
+        return spec(self.project, slot, incarnation, **changes)
+
+    def the_server(self, name: str) -> Server:
+        (server,) = [server for server in self.provider.list_servers() if server.name == name]
+        return server
+
+    def names(self) -> list[str]:
+        return sorted(server.name for server in self.provider.list_servers())
+
+
+@pytest.fixture(params=["memory", pytest.param("podman", marks=pytest.mark.e2e)])
+def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    if request.param == "memory":
+        yield in_memory()
+    else:
+        yield from on_podman(request.getfixturevalue("server_root"))
+
+
+def in_memory() -> Subject:
+    cloud = Cloud()
+
+    def clock() -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+    provider = SimulatedProvider("p", clock, cloud)
+    return Subject(
+        project="p",
+        provider=provider,
+        neighbour=SimulatedProvider("p-web", clock, cloud),
+        clock=clock,
+        read=lambda name, path: cloud.bootfiles["p", name][path],
+        kill=lambda name: provider.die(name, "it was killed"),
+        answers=lambda endpoint: endpoint is not None,
+    )
+
+
+def on_podman(root: Path) -> Iterator[Subject]:
+    with site(root) as one:
+        neighbour = one.provide(f"{one.project}-web")
+        one.provider.prepare()
+        neighbour.prepare()
+        try:
+            yield Subject(
+                project=one.project,
+                provider=one.provider,
+                neighbour=neighbour,
+                clock=lambda: datetime.now(UTC),
+                read=lambda name, path: one.on_server(name, "cat", f"/run/bluestone/{path}").encode(),
+                kill=one.kill,
+                answers=lambda endpoint: status_of(endpoint) == 200,
+            )
+        finally:
+            for server in neighbour.list_servers():
+                neighbour.destroy(server.name, timedelta(0))
+            neighbour.clear()
+
+
+def test_it_lists_what_it_created_with_all_that_a_server_has(subject: Subject) -> None:
+    asked = subject.spec(slot=2, incarnation=17)
+    before = subject.clock()
+    subject.provider.create(asked)
+    (server,) = subject.provider.list_servers()
+    assert server.name == asked.name == "web-2-1f3a9c0d-17"
+    assert (server.group, server.slot, server.incarnation) == ("web", 2, 17)
+    assert (server.generation, server.image) == (3, IMAGE)
+    assert server.config == asked.generation.config.digest()
+    assert (server.phase, server.detail) == ("running", "")
+    assert before - SECOND <= server.created_at <= subject.clock()
+    assert server.endpoint is not None
+    assert list(server.endpoint.ports) == [80]
+
+
+def test_a_server_answers_at_its_endpoint(subject: Subject) -> None:
+    subject.provider.create(subject.spec())
+    endpoint = subject.provider.list_servers()[0].endpoint
+    wait_for(lambda: subject.answers(endpoint), f"an answer from {endpoint}")
+
+
+def test_creating_twice_has_one_effect(subject: Subject) -> None:
+    subject.provider.create(subject.spec())
+    first = subject.provider.list_servers()
+    subject.provider.create(subject.spec())
+    assert subject.provider.list_servers() == first
+
+
+def test_distinct_servers_may_be_created_at_once(subject: Subject) -> None:
+    asked = [subject.spec(slot, slot + 1) for slot in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(subject.provider.create, asked))
+    servers = subject.provider.list_servers()
+    assert subject.names() == sorted(one.name for one in asked)
+    assert {server.phase for server in servers} == {"running"}
+    assert len({str(server.endpoint) for server in servers}) == 4
+
+
+def test_one_server_may_be_created_several_times_at_once(subject: Subject) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(subject.provider.create, [subject.spec()] * 4))
+    (server,) = subject.provider.list_servers()
+    assert server.phase == "running"
+
+
+def test_what_is_destroyed_is_gone(subject: Subject) -> None:
+    subject.provider.create(subject.spec(0, 1))
+    subject.provider.create(subject.spec(1, 2))
+    subject.provider.destroy(subject.spec(0, 1).name, GRACE)
+    assert subject.names() == [subject.spec(1, 2).name]
+
+
+def test_destroying_what_does_not_exist_is_no_error(subject: Subject) -> None:
+    subject.provider.create(subject.spec(0, 1))
+    subject.provider.destroy(subject.spec(0, 2).name, GRACE)
+    assert subject.names() == [subject.spec(0, 1).name]
+
+
+def test_destroying_again_and_at_once_is_no_error(subject: Subject) -> None:
+    name = subject.spec().name
+    subject.provider.create(subject.spec())
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: subject.provider.destroy(name, GRACE), range(3)))
+    assert subject.names() == []
+    subject.provider.destroy(name, GRACE)
+
+
+def test_only_servers_of_its_own_project_are_seen_and_touched(subject: Subject) -> None:
+    mine = subject.spec(group="web-web")
+    theirs = spec(f"{subject.project}-web")
+    subject.neighbour.create(theirs)
+    assert subject.provider.list_servers() == []
+    # Both are `bluestone-PROJECT-web-web-...` to who joins names carelessly.
+    subject.provider.destroy(f"web-{theirs.name}", GRACE)
+    subject.provider.destroy(theirs.name, GRACE)
+    assert [server.name for server in subject.neighbour.list_servers()] == [theirs.name]
+    subject.provider.create(mine)
+    assert subject.names() == [mine.name]
+
+
+def test_a_server_that_ended_is_listed_as_dead_and_says_why(subject: Subject) -> None:
+    name = subject.spec().name
+    subject.provider.create(subject.spec())
+    subject.kill(name)
+    wait_for(lambda: subject.the_server(name).phase == "dead", "the server to be dead")
+    assert "killed" in subject.the_server(name).detail
+
+
+def test_the_name_of_a_dead_server_is_not_used_again(subject: Subject) -> None:
+    name = subject.spec().name
+    subject.provider.create(subject.spec())
+    subject.kill(name)
+    wait_for(lambda: subject.the_server(name).phase == "dead", "the server to be dead")
+    with pytest.raises(Problem, match="dead"):
+        subject.provider.create(subject.spec())
+    subject.provider.destroy(name, GRACE)
+    assert subject.names() == []
+
+
+def test_a_slot_keeps_its_endpoint(subject: Subject) -> None:
+    subject.provider.create(subject.spec(slot=5, incarnation=1))
+    first = subject.provider.list_servers()[0].endpoint
+    subject.provider.destroy(subject.spec(5, 1).name, GRACE)
+    subject.provider.create(subject.spec(slot=1, incarnation=2))
+    subject.provider.create(subject.spec(slot=5, incarnation=3))
+    assert subject.the_server(subject.spec(5, 3).name).endpoint == first
+
+
+def test_bootfiles_are_on_the_server(subject: Subject) -> None:
+    handed = {"environment": b'GREETING="hello"\n', "secrets/password": b"hunter2"}
+    subject.provider.create(subject.spec(bootfiles=handed))
+    name = subject.spec().name
+    assert {path: subject.read(name, path) for path in handed} == handed
+
+
+def test_the_console_of_a_server_can_be_read(subject: Subject) -> None:
+    subject.provider.create(subject.spec())
+    name = subject.spec().name
+    wait_for(lambda: len(subject.provider.console(name, 1)) == 1, "a line on the console")
+
+
+def test_the_console_of_no_server_is_a_problem(subject: Subject) -> None:
+    with pytest.raises(Problem):
+        subject.provider.console(subject.spec().name, 5)
+
+
+def test_clear_refuses_while_servers_exist(subject: Subject) -> None:
+    subject.provider.create(subject.spec())
+    with pytest.raises(Problem, match=subject.spec().name):
+        subject.provider.clear()
+    assert subject.names() == [subject.spec().name]
+    subject.provider.destroy(subject.spec().name, GRACE)
+    subject.provider.clear()
+    subject.provider.clear()
+
+
+def test_prepare_may_be_repeated_while_servers_run(subject: Subject) -> None:
+    subject.provider.create(subject.spec(bootfiles={"environment": b"A=1\n"}))
+    subject.provider.prepare()
+    assert subject.read(subject.spec().name, "environment") == b"A=1\n"

@@ -1,0 +1,234 @@
+"""The loop, with providers and balancer in memory and every fault that they offer."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bluestone.fleet.balancer import Service
+from bluestone.fleet.controller.act import Actor, Tools
+from bluestone.fleet.controller.controller import Controller
+from bluestone.fleet.controller.journal import Entry, Journal
+from bluestone.model.action import Create
+from bluestone.model.generation import ServerConfig
+from bluestone.model.group import Amount, Group, Port, RolloutPolicy
+from bluestone.model.inventory import Backend
+from bluestone.model.plan import Goal, Plan
+from bluestone.model.problem import Problem
+from bluestone.model.server import Endpoint, ServerSpec
+from bluestone.simulation.balancer import MemoryBalancer
+from bluestone.simulation.provider import SimulatedProvider
+
+CONFIG = ServerConfig("sim", ports=(80,))
+ROLLING = RolloutPolicy("rolling", Amount(1), Amount(0), progress=timedelta(seconds=20))
+
+
+class Checked(MemoryBalancer):
+    """A balancer whose checks find a server healthy at the second look, unless its name is in `sick`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sick: Callable[[str], bool] = lambda server: False
+
+    def list_backends(self) -> Sequence[Backend]:
+        found = super().list_backends()
+        for server, seat in self.seats.items():
+            seat.health = "down" if self.sick(server) else "up"
+        return found
+
+    def enrol(self, group: str, server: str, endpoint: Endpoint) -> None:
+        super().enrol(group, server, endpoint)
+
+
+class Bench:
+    """One project in memory; its time moves a second at each look at the clock."""
+
+    def __init__(self, journal: Path) -> None:
+        self.now = datetime(2026, 11, 23, 8, tzinfo=UTC)
+        self.journal = Journal(journal)
+        self.provider = SimulatedProvider("p", self.clock)
+        self.balancer = Checked()
+        self.gone: list[str] = []
+        self.told: list[Entry] = []
+
+    def clock(self) -> datetime:
+        self.now += timedelta(milliseconds=200)
+        return self.now
+
+    def controller(self, image: str, *, count: int = 2, policy: RolloutPolicy = ROLLING) -> Controller:
+        group = Group("web", provider="sim", count=count, ports=(Port(8080, 80),), rollout=policy)
+        generation = self.journal.generation("web", "sha256:" + image * 64, CONFIG, keep=True)
+        tools = Tools({"sim": self.provider}, self.balancer, self.outfit, self.gone.append)
+        return Controller([Goal(group, generation)], tools, self.journal, self.clock, self.tell)
+
+    def lead(self, image: str, *, count: int = 2, policy: RolloutPolicy = ROLLING) -> Plan:
+        self.journal.record(self.clock(), [Entry("rollout.started", "web")])
+        return self.controller(image, count=count, policy=policy).run()
+
+    def outfit(self, create: Create) -> ServerSpec:
+        return ServerSpec("p", create.slot, create.incarnation, create.generation)
+
+    def tell(self, at: datetime, entry: Entry) -> None:
+        self.told.append(entry)
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.journal.events()]
+
+    def names(self) -> set[str]:
+        return {server.name for server in self.provider.list_servers()}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    one = Bench(tmp_path / "journal.db")
+    yield one
+    one.journal.close()
+
+
+@pytest.mark.parametrize("strategy", ["blue-green", "rolling", "destroy-first"])
+def test_it_arrives_and_records_each_step(bench: Bench, strategy: str) -> None:
+    unavailable = Amount(1 if strategy == "destroy-first" else 0)
+    policy = RolloutPolicy(strategy, Amount(1), unavailable)  # type: ignore[arg-type]
+    assert bench.lead("a", policy=policy).done
+    first = bench.names()
+    assert bench.lead("b", policy=policy).done
+    assert not first & bench.names()
+    assert bench.balancer.receivers("web") == bench.names()
+    assert set(bench.gone) == first
+    kinds = bench.kinds()
+    for verb in ("created", "enrolled", "attached"):
+        assert kinds.count(f"server.{verb}") == 4
+    for verb in ("detached", "dismissed", "destroyed"):
+        assert kinds.count(f"server.{verb}") == 2
+    assert [entry.kind for entry in bench.told] == [kind for kind in kinds if kind != "rollout.started"]
+
+
+def test_every_intent_stands_in_the_journal_before_its_outcome(bench: Bench) -> None:
+    bench.lead("a")
+    bench.lead("b")
+    events = bench.journal.events()
+    for past in (event for event in events if event.kind.endswith("ed") and event.server):
+        verb = past.data["verb"]
+        before = [e for e in events if e.kind == f"server.{verb}" and e.server == past.server]
+        assert before, past
+        assert before[0].sequence < past.sequence
+
+
+@pytest.mark.parametrize("verb", ["create", "destroy"])
+@pytest.mark.parametrize("kind", ["not-done", "lost-answer", "half-done"])
+def test_a_failed_call_is_observed_and_made_good(bench: Bench, verb: str, kind: str) -> None:
+    bench.lead("a")
+    bench.provider.fault(verb, kind)  # type: ignore[arg-type]
+    if kind == "half-done" and verb == "destroy":
+        _finish_stopping(bench)
+    assert bench.lead("b").done
+    assert "action.failed" in bench.kinds()
+    assert len(bench.names()) == 2
+
+
+def _finish_stopping(bench: Bench) -> None:
+    """A server that was asked to stop ends by itself a little later."""
+    look = bench.provider.list_servers
+    seen = 0
+
+    def list_servers() -> Sequence[object]:
+        nonlocal seen
+        for server in look():
+            if server.phase == "stopping":
+                seen += 1
+                if seen > 3:
+                    bench.provider.die(server.name, "exited")
+        return look()
+
+    bench.provider.list_servers = list_servers  # type: ignore[method-assign,assignment]
+
+
+def test_calls_that_always_fail_halt_and_the_old_serve(bench: Bench) -> None:
+    bench.lead("a")
+    before = bench.names()
+    for _ in range(3):
+        bench.provider.fault("create", "not-done")
+    last = bench.lead("b")
+    assert [group.state for group in last.progress] == ["halted"]
+    assert "simulated fault" in last.progress[0].waiting[0]
+    assert bench.balancer.receivers("web") == before == bench.names()
+
+
+def test_an_image_that_never_gets_healthy_halts_and_what_failed_is_removed(bench: Bench) -> None:
+    bench.lead("a")
+    before = bench.names()
+    bench.balancer.sick = lambda server: server not in before
+    last = bench.lead("b")
+    assert last.halted
+    assert bench.balancer.receivers("web") == before == bench.names()
+
+
+def test_a_provider_that_cannot_be_seen_for_a_moment_only_delays(bench: Bench) -> None:
+    bench.lead("a")
+    for _ in range(5):
+        bench.provider.fault("list", "not-done")
+    assert bench.lead("b").done
+
+
+def test_a_provider_that_cannot_be_seen_for_long_is_an_error_and_nothing_changes(bench: Bench) -> None:
+    bench.lead("a")
+    before = bench.names()
+    for _ in range(400):
+        bench.provider.fault("list", "not-done")
+    with pytest.raises(Problem, match="cannot see") as blind:
+        bench.lead("b")
+    assert "destroys nothing" in blind.value.left
+    assert bench.balancer.receivers("web") == before
+
+
+def test_a_balancer_that_dies_is_started_again(bench: Bench) -> None:
+    bench.lead("a")
+    bench.balancer.crash()
+    assert bench.lead("b").done
+    assert bench.balancer.receivers("web") == bench.names()
+
+
+def test_whoever_comes_after_a_kill_finishes_the_work(bench: Bench) -> None:
+    """Each controller makes a few ticks and is then forgotten, as if killed; names are never used twice."""
+    bench.lead("a", count=3)
+    bench.journal.record(bench.clock(), [Entry("rollout.started", "web")])
+    for ticks in (1, 2, 3, 5, 8):
+        killed = bench.controller("b", count=3)
+        for _ in range(ticks):
+            killed.tick()
+    assert bench.controller("b", count=3).run().done
+    created = [event.server for event in bench.journal.events() if event.kind == "server.create"]
+    assert len(created) == len(set(created))
+    assert len(bench.names()) == 3
+    assert {server.image[-1] for server in bench.provider.list_servers()} == {"b"}
+
+
+def test_a_create_whose_end_nobody_knows_is_waited_for(bench: Bench) -> None:
+    """Whoever recorded the intent was killed; the call takes effect later. No second server is made."""
+    first = bench.controller("a", count=1)
+    generation = first.goals[0].generation
+    data = {"slot": 1, "incarnation": 1, "generation": 1, "image": generation.image}
+    create = Create(1, 1, generation, "")
+    bench.journal.record(bench.clock(), [Entry("rollout.started", "web")])
+    entry = Entry("server.create", "web", create.server, data=data)
+    bench.journal.record(bench.clock(), [entry], incarnations=1)
+    later = bench.controller("a", count=1)
+    assert later.tick().actions == ()
+    bench.provider.create(bench.outfit(create))
+    assert later.run().done
+    assert bench.names() == {create.server}
+
+
+def test_waiting_for_the_world_is_not_done_in_a_busy_loop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no action under way there is nothing to wake up for: the time has to be slept."""
+    slept: list[float] = []
+    actor = Actor(Tools({"sim": bench.provider}, bench.balancer, bench.outfit, bench.gone.append), bench.clock)
+    monkeypatch.setattr("bluestone.fleet.controller.act.time.sleep", slept.append)
+    actor.wait(0.5)
+    assert slept == [0.5]
+
+
+def test_services_are_those_of_groups_with_ports(bench: Bench) -> None:
+    found = bench.controller("a").services
+    assert found == (Service("web", (Port(8080, 80),), found[0].health),)

@@ -1,0 +1,227 @@
+"""Single decisions of the planner, one situation each."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from bluestone.fleet.plan import plan
+from bluestone.model.action import Action, Create, Destroy, Detach, Dismiss
+from bluestone.model.generation import Generation, ServerConfig
+from bluestone.model.group import Amount, Group, Port, RolloutPolicy
+from bluestone.model.ids import Digest, server_name
+from bluestone.model.inventory import Admission, Backend, Inventory
+from bluestone.model.memory import Failures, Memory
+from bluestone.model.plan import Died, Goal, Halted, WentDown
+from bluestone.model.server import Endpoint, Phase, Server
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+CONFIG = ServerConfig("podman", ports=(80,))
+
+
+def image(number: int) -> Digest:
+    return Digest(f"sha256:{number:064x}")
+
+
+def goal(policy: RolloutPolicy, *, number: int = 2, count: int = 1) -> Goal:
+    group = Group("web", count=count, ports=(Port(8080, 80),), rollout=policy)
+    return Goal(group, Generation("web", number, image(number), CONFIG))
+
+
+def server(number: int, slot: int, incarnation: int, phase: Phase = "running") -> Server:
+    return Server(
+        name=server_name("web", slot, image(number), incarnation),
+        group="web",
+        slot=slot,
+        incarnation=incarnation,
+        generation=number,
+        image=image(number),
+        config=CONFIG.digest(),
+        phase=phase,
+        created_at=NOW,
+        endpoint=Endpoint("10.0.0.1", {80: 80}),
+    )
+
+
+def backend(of: Server, admission: Admission = "attached", health: str = "up", sessions: int = 0) -> Backend:
+    return Backend(of.name, "web", admission, health, sessions)  # type: ignore[arg-type]
+
+
+def steps(actions: tuple[Action, ...]) -> list[tuple[str, str]]:
+    return [(action.verb, action.server) for action in actions]
+
+
+BLUE_GREEN = RolloutPolicy("blue-green", drain=timedelta(seconds=10))
+ROLLING = RolloutPolicy("rolling", Amount(1), Amount(0), drain=timedelta(seconds=10))
+DESTROY_FIRST = RolloutPolicy("destroy-first", Amount(0), Amount(1), drain=timedelta(seconds=10))
+OLD = server(1, slot=1, incarnation=1)
+NEW = server(2, slot=2, incarnation=2)
+
+
+def test_a_new_group_is_created_in_the_lowest_slots_with_numbers_never_used() -> None:
+    decided = plan([goal(BLUE_GREEN, count=3)], Inventory(NOW), Memory(next_incarnation=7))
+    creates = [action for action in decided.actions if isinstance(action, Create)]
+    assert [(create.slot, create.incarnation) for create in creates] == [(1, 7), (2, 8), (3, 9)]
+    assert len({create.server for create in creates}) == 3
+
+
+def test_blue_green_leaves_the_old_alone_until_the_new_serves() -> None:
+    seen = Inventory(NOW, (OLD, NEW), (backend(OLD), backend(NEW, "detached", "down")))
+    assert plan([goal(BLUE_GREEN)], seen, Memory()).actions == ()
+
+
+def test_blue_green_detaches_the_old_only_after_the_new_serves() -> None:
+    ready = Inventory(NOW, (OLD, NEW), (backend(OLD), backend(NEW, "detached")))
+    assert steps(plan([goal(BLUE_GREEN)], ready, Memory()).actions) == [("attach", NEW.name)]
+    serving = Inventory(NOW, (OLD, NEW), (backend(OLD), backend(NEW)))
+    assert steps(plan([goal(BLUE_GREEN)], serving, Memory()).actions) == [("detach", OLD.name)]
+
+
+def test_destroy_first_lets_the_old_go_and_gives_its_slot_to_the_successor() -> None:
+    there = Inventory(NOW, (OLD,), (backend(OLD),))
+    assert steps(plan([goal(DESTROY_FIRST)], there, Memory()).actions) == [("detach", OLD.name)]
+    (create,) = plan([goal(DESTROY_FIRST)], Inventory(NOW), Memory(next_incarnation=2)).actions
+    assert isinstance(create, Create)
+    assert create.slot == OLD.slot
+
+
+def test_sessions_are_waited_for_and_cut_at_the_deadline() -> None:
+    holding = Inventory(NOW, (OLD, NEW), (backend(OLD, "detached", sessions=2), backend(NEW)))
+    early = Memory(detached_at={OLD.name: NOW - timedelta(seconds=9)})
+    assert plan([goal(ROLLING)], holding, early).actions == ()
+    late = Memory(detached_at={OLD.name: NOW - timedelta(seconds=10)})
+    (dismiss,) = plan([goal(ROLLING)], holding, late).actions
+    assert isinstance(dismiss, Dismiss)
+    assert dismiss.sever
+    assert "2 sessions" in dismiss.reason
+
+
+def test_a_detach_that_nobody_remembers_is_repeated_so_that_its_deadline_begins() -> None:
+    holding = Inventory(NOW, (OLD, NEW), (backend(OLD, "detached", sessions=2), backend(NEW)))
+    (action,) = plan([goal(ROLLING)], holding, Memory()).actions
+    assert isinstance(action, Detach)
+
+
+def test_an_incomplete_view_changes_nothing() -> None:
+    blind = Inventory(NOW, (OLD,), (), gaps=("the balancer did not answer",))
+    decided = plan([goal(BLUE_GREEN)], blind, Memory())
+    assert decided.actions == ()
+    assert decided.progress[0].state == "working"
+    assert "did not answer" in decided.progress[0].waiting[0]
+
+
+def test_a_server_being_acted_on_is_left_alone() -> None:
+    seen = Inventory(NOW, (OLD, NEW), (backend(OLD), backend(NEW)), pending=frozenset({OLD.name}))
+    assert plan([goal(BLUE_GREEN)], seen, Memory()).actions == ()
+
+
+def test_a_dead_server_is_remembered_taken_out_and_replaced() -> None:
+    dead = replace(NEW, phase="dead", detail="exited with status 137")
+    seen = Inventory(NOW, (dead,), (backend(dead, health="down"),))
+    decided = plan([goal(BLUE_GREEN)], seen, Memory(next_incarnation=3))
+    assert decided.facts == (Died("web", dead.name, "exited with status 137"),)
+    assert [verb for verb, _ in steps(decided.actions)] == ["detach", "create"]
+
+
+def test_a_server_that_bluestone_was_destroying_does_not_count_as_a_death() -> None:
+    dead = replace(OLD, phase="dead")
+    seen = Inventory(NOW, (dead, NEW), (backend(NEW),))
+    decided = plan([goal(BLUE_GREEN)], seen, Memory(condemned=frozenset({OLD.name})))
+    assert not any(isinstance(fact, Died) for fact in decided.facts)
+    assert steps(decided.actions) == [("destroy", OLD.name)]
+
+
+def test_what_a_crash_left_half_made_is_removed() -> None:
+    half = server(2, slot=2, incarnation=2, phase="creating")
+    seen = Inventory(NOW, (OLD, half), (backend(OLD),))
+    actions = plan([goal(BLUE_GREEN)], seen, Memory(next_incarnation=3)).actions
+    assert ("destroy", half.name) in steps(actions)
+    assert any(isinstance(action, Create) for action in actions)
+
+
+def test_three_deaths_halt_a_small_group() -> None:
+    dead = replace(NEW, phase="dead")
+    seen = Inventory(NOW, (OLD, dead), (backend(OLD),))
+    decided = plan([goal(BLUE_GREEN)], seen, Memory(deaths={"web": 2}))
+    halts = [fact for fact in decided.facts if isinstance(fact, Halted)]
+    assert halts[0].server == dead.name
+    assert not any(isinstance(action, Create) for action in decided.actions)
+
+
+def test_not_healthy_in_time_halts_and_removes_only_what_never_served() -> None:
+    late = replace(NEW, created_at=NOW - timedelta(minutes=2))
+    seen = Inventory(NOW, (OLD, late), (backend(OLD), backend(late, "detached", "down")))
+    decided = plan([goal(BLUE_GREEN)], seen, Memory())
+    assert [fact.server for fact in decided.facts if isinstance(fact, Halted)] == [late.name]
+    assert steps(decided.actions) == [("dismiss", late.name)]
+
+
+def test_a_server_that_is_taken_away_may_become_unhealthy() -> None:
+    """On its way out it fails its check, and it is older than any deadline: nothing is wrong with that."""
+    old = replace(NEW, created_at=NOW - timedelta(hours=1))
+    leaving = Inventory(NOW, (old,), (backend(old, "detached", "down"),))
+    decided = plan([goal(BLUE_GREEN, count=0)], leaving, Memory(detached_at={old.name: NOW}))
+    assert decided.facts == ()
+    assert steps(decided.actions) == [("dismiss", old.name)]
+
+
+def test_a_kept_server_has_its_time_from_the_rollback_on() -> None:
+    kept = replace(NEW, created_at=NOW - timedelta(hours=1))
+    seen = Inventory(NOW, (OLD, kept), (backend(OLD), backend(kept, "detached", "down")))
+    begun = plan([goal(BLUE_GREEN)], seen, Memory(started_at={"web": NOW - timedelta(seconds=1)}))
+    assert not any(isinstance(fact, Halted) for fact in begun.facts)
+    late = plan([goal(BLUE_GREEN)], seen, Memory(started_at={"web": NOW - BLUE_GREEN.progress}))
+    assert any(isinstance(fact, Halted) for fact in late.facts)
+
+
+def test_failed_calls_are_repeated_ever_more_slowly_and_then_halt() -> None:
+    def after(count: int, seconds: float) -> tuple[Action, ...]:
+        failed = Failures(count, NOW - timedelta(seconds=seconds), "no space left on device")
+        return plan([goal(BLUE_GREEN)], Inventory(NOW), Memory(failures={"web": failed})).actions
+
+    assert after(1, 0.9) == ()
+    assert len(after(1, 1.0)) == 1
+    assert after(2, 1.9) == ()
+    assert len(after(2, 2.0)) == 1
+    assert after(3, 60.0) == ()
+
+
+def test_a_server_that_fails_its_check_for_too_long_is_replaced() -> None:
+    seen = Inventory(NOW, (NEW,), (backend(NEW, health="down"),))
+    first = plan([goal(BLUE_GREEN)], seen, Memory())
+    assert first.facts == (WentDown("web", NEW.name, "it fails its health check"),)
+    assert first.actions == ()
+    since = NOW - BLUE_GREEN.progress
+    later = plan([goal(BLUE_GREEN)], seen, Memory(next_incarnation=3, down_since={NEW.name: since}))
+    assert [verb for verb, _ in steps(later.actions)] == ["detach", "create"]
+
+
+def test_fewer_declared_servers_let_the_highest_slots_go() -> None:
+    three = tuple(server(2, slot, slot) for slot in (1, 2, 3))
+    seen = Inventory(NOW, three, tuple(backend(one) for one in three))
+    assert steps(plan([goal(ROLLING, count=1)], seen, Memory()).actions) == [
+        ("detach", three[2].name),
+        ("detach", three[1].name),
+    ]
+
+
+def test_a_backend_without_a_server_is_forgotten() -> None:
+    seen = Inventory(NOW, (NEW,), (backend(NEW), backend(OLD, "detached", "down")))
+    assert steps(plan([goal(BLUE_GREEN)], seen, Memory()).actions) == [("dismiss", OLD.name)]
+
+
+def test_servers_of_a_group_that_nobody_declares_are_drained_and_destroyed() -> None:
+    seen = Inventory(NOW, (OLD,), (backend(OLD),))
+    assert steps(plan([], seen, Memory()).actions) == [("detach", OLD.name)]
+    assert steps(plan([], Inventory(NOW, (OLD,)), Memory()).actions) == [("destroy", OLD.name)]
+
+
+def test_the_plan_of_the_goal_is_empty() -> None:
+    decided = plan([goal(BLUE_GREEN)], Inventory(NOW, (NEW,), (backend(NEW),)), Memory())
+    assert decided.actions == ()
+    assert decided.done
+
+
+def test_servers_without_ports_serve_as_soon_as_they_run() -> None:
+    worker = Goal(Group("web", count=1, rollout=ROLLING), goal(ROLLING).generation)
+    seen = Inventory(NOW, (OLD, NEW))
+    assert steps(plan([worker], seen, Memory()).actions) == [("destroy", OLD.name)]
+    assert not any(isinstance(a, Destroy) for a in plan([worker], Inventory(NOW, (OLD,)), Memory()).actions)
