@@ -1,0 +1,103 @@
+"""Which generation each group shall be of: what is declared, what was before, or nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bluestone.app.outfit import read_secrets, secrets_digest
+from bluestone.app.project import Project
+from bluestone.model.event import Event
+from bluestone.model.generation import Generation, ServerConfig
+from bluestone.model.group import Group
+from bluestone.model.ids import Digest
+from bluestone.model.plan import Goal
+from bluestone.model.problem import Problem
+
+NO_IMAGE = Digest("sha256:" + "0" * 64)
+
+
+def declared_goals(project: Project, image: str, *, keep: bool) -> list[Goal]:
+    """The declared groups, all of this image, and the groups that are declared no more, of no servers.
+
+    With `keep` new generations are written to the journal. Raises `Problem` for a secret that is missing.
+    """
+    goals = []
+    for group in project.groups:
+        digest = secrets_digest(read_secrets(group.secrets), project.key)
+        config = ServerConfig.of(group, digest)
+        goals.append(Goal(group, project.journal.generation(group.name, image, config, keep=keep)))
+    return goals + retired_goals(project)
+
+
+def retired_goals(project: Project) -> list[Goal]:
+    """Groups that were declared once and are not now: they are drained as they were last declared."""
+    names = {group.name for group in project.groups}
+    return [_nothing(project, group) for group in project.journal.declared() if group.name not in names]
+
+
+def no_servers(project: Project) -> list[Goal]:
+    """Every group that is or was declared, of no servers."""
+    names = {group.name: group for group in project.journal.declared()}
+    names.update({group.name: group for group in project.groups})
+    return [_nothing(project, group) for group in names.values()]
+
+
+def previous_goals(project: Project, groups: Sequence[str]) -> list[Goal]:
+    """The groups of these names at the generation before the current one; all others as they are.
+
+    Raises `Problem` for a group that is unknown, or has had one generation only.
+    """
+    declared = {group.name: group for group in project.groups}
+    for name in groups:
+        if name not in declared:
+            raise Problem(f'no group is called "{name}"', mend=f"choices: {', '.join(declared)}")
+    goals = []
+    for group in project.groups:
+        number = _previous(project, group.name) if group.name in groups else current(project, group.name)
+        generation = project.journal.generation_number(group.name, number) if number else None
+        if generation is None:
+            if group.name in groups:
+                raise Problem(
+                    f"{group.name} has served in one generation only: there is none to go back to",
+                    mend="change the declaration instead, and run `bluestone up`",
+                )
+            continue
+        goals.append(Goal(_as_it_ran(group, generation), generation))
+    return goals
+
+
+def no_generation(group: Group) -> Generation:
+    """Stands for the generation of a group that has had none: no server is of it."""
+    return Generation(group.name, 0, NO_IMAGE, ServerConfig(group.provider))
+
+
+def current(project: Project, group: str) -> int:
+    """The generation that the group was last led to; 0 if there is none."""
+    return _number(project.journal.last(("rollout.started",), group=group))
+
+
+def _previous(project: Project, group: str) -> int:
+    """The generation that served last before the current one."""
+    now = current(project, group)
+    served = project.journal.select(("rollout.settled",), group=group)
+    return next((number for event in served if (number := _number(event)) and number != now), 0)
+
+
+def _number(event: Event | None) -> int:
+    return int(event.data.get("generation", 0)) if event else 0
+
+
+def _as_it_ran(group: Group, generation: Generation) -> Group:
+    """The group as declared now, on the ports that the generation's servers listen on, and checked as they were.
+
+    Ports of the balancer whose server port that generation does not have would never become healthy.
+    """
+    ports = tuple(port for port in group.ports if port.server in generation.config.ports)
+    return replace(group, ports=ports, health=generation.config.health or group.health)
+
+
+def _nothing(project: Project, group: Group) -> Goal:
+    number = current(project, group.name)
+    generation = project.journal.generation_number(group.name, number) if number else None
+    return Goal(replace(group, count=0), generation or no_generation(group))

@@ -1,0 +1,75 @@
+"""A project as the use cases see it: its declaration, its place on this machine, its journal."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from bluestone.app import remembered
+from bluestone.fleet.controller.journal import Journal
+from bluestone.host.files import write_atomically
+from bluestone.host.paths import Home
+from bluestone.model.declaration import Declaration
+from bluestone.model.group import Group
+
+FILE = Path("bluestone.toml")
+"""The declaration's usual name."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """One declaration on one machine."""
+
+    declaration: Declaration
+    home: Home
+
+    @classmethod
+    def open(cls, file: Path = FILE) -> Project:
+        """Read a declaration. Raises `Problems` with all that is wrong in it."""
+        home = Home.find()
+        return cls(remembered.read(file, home), home)
+
+    @property
+    def name(self) -> str:
+        """The project's name."""
+        return self.declaration.project
+
+    @property
+    def state(self) -> Path:
+        """Where the project's journal, logs and keys are."""
+        return self.home.project(self.name)
+
+    @property
+    def runtime(self) -> Path:
+        """Where the project's sockets and pid files are."""
+        return self.home.runtime(self.name)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The project's journal."""
+        return Journal(self.state / "journal.db")
+
+    @property
+    def logs(self) -> Path:
+        """The project's log store."""
+        return self.state / "logs"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by whoever acts on the project."""
+        return self.state / "lock"
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The declared groups."""
+        return self.declaration.groups
+
+    @cached_property
+    def key(self) -> bytes:
+        """32 random bytes of this project, made on first use: they key the digests of its secrets."""
+        path = self.state / "key"
+        if not path.exists():
+            write_atomically(path, os.urandom(32), mode=0o400)
+        return path.read_bytes()

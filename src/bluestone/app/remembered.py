@@ -1,0 +1,67 @@
+"""A declaration that was read before need not be checked again: its checked form is kept, named by what it came from.
+
+Checking needs pydantic, whose loading takes longer than all the rest of `bluestone status`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from bluestone import __version__
+from bluestone.host.files import write_atomically
+from bluestone.host.paths import Home, private_directory
+from bluestone.model.declaration import Declaration
+from bluestone.model.problem import Problem
+
+MAX_FILE = 1 << 20
+"""As the declaration's own limit: what is larger is left to it to refuse."""
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A checked declaration; `origin` is the digest of everything that it depends on."""
+
+    origin: str
+    declaration: Declaration
+
+
+def read(file: Path, home: Home) -> Declaration:
+    """The declaration in a file. Raises `Problems` with all that is wrong in it."""
+    origin = _origin(file)
+    place = home.state / "declarations" / f"{hashlib.sha256(bytes(file.absolute())).hexdigest()[:32]}.json"
+    if origin is not None and (known := _recall(place, origin)) is not None:
+        return known
+    from bluestone import declaration as declarations
+
+    found = declarations.read(file)
+    if origin is not None:
+        # A full or read-only disk is no reason not to go on: it only means checking again next time.
+        with suppress(Problem):
+            private_directory(place.parent)
+            write_atomically(place, msgspec.json.encode(Remembered(origin, found), enc_hook=str))
+    return found
+
+
+def _recall(place: Path, origin: str) -> Declaration | None:
+    try:
+        known = msgspec.json.decode(place.read_bytes(), type=Remembered, dec_hook=lambda kind, text: kind(text))
+    except (OSError, msgspec.DecodeError):
+        return None
+    # Whether sources exist is part of the check, and may have changed without the file.
+    sources = (file.source for file in known.declaration.recipe.files if file.source is not None)
+    return known.declaration if known.origin == origin and all(source.exists() for source in sources) else None
+
+
+def _origin(file: Path) -> str | None:
+    """What the checked form depends on: bluestone, where the file is, and what is in it."""
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(MAX_FILE + 1)
+    except OSError:
+        return None
+    return hashlib.sha256(b"\0".join([__version__.encode(), bytes(file.absolute()), text])).hexdigest()

@@ -1,0 +1,189 @@
+"""Leading a project's groups to their goals: what `up`, `rollback` and `down` have in common."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from bluestone.app import wiring
+from bluestone.app.outfit import bootfiles, read_secrets
+from bluestone.app.project import Project
+from bluestone.fleet.balancer import Balancer
+from bluestone.fleet.controller.act import Tools
+from bluestone.fleet.controller.controller import Controller
+from bluestone.fleet.controller.journal import Entry
+from bluestone.fleet.controller.recall import START_OR_END
+from bluestone.fleet.forecast import Forecast, forecast
+from bluestone.fleet.provider import Provider
+from bluestone.logs.credentials import Credentials
+from bluestone.logs.ship import agent
+from bluestone.model.action import Create
+from bluestone.model.inventory import Inventory
+from bluestone.model.memory import Memory
+from bluestone.model.plan import Goal, Plan, Progress
+from bluestone.model.problem import Problem
+from bluestone.model.record import Identity
+from bluestone.model.server import ServerSpec
+
+T = TypeVar("T")
+
+LOG_MOUNT = "/run/bluestone-log"
+"""Where a server on this machine finds the receiver's socket."""
+
+Notify = Callable[[datetime, Entry], None]
+Watch = Callable[[Plan], None]
+
+
+def utc_now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def tell_nobody(*_: object) -> None:
+    """The listener of a use case that changes nothing."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a group's rollout was stopped, and the last lines of the server that failed, if one did."""
+
+    group: str
+    reason: str
+    server: str
+    last_lines: tuple[str, ...]
+
+
+class Site:
+    """A project with its adapters at hand."""
+
+    def __init__(self, project: Project, goals: Sequence[Goal], notify: Notify) -> None:
+        self.project = project
+        self.goals = tuple(goals)
+        names = {goal.group.provider for goal in goals} | {goal.generation.config.provider for goal in goals}
+        self.providers: Mapping[str, Provider] = wiring.providers(project, names)
+        self.balancer: Balancer = wiring.balancer(project)
+        self.receiver = wiring.receiver(project)
+        tools = Tools(self.providers, self.balancer, self._outfit, self._destroyed)
+        self.controller = Controller(goals, tools, project.journal, utc_now, notify)
+        self._notify = notify
+
+    def look(self) -> tuple[Inventory, Memory]:
+        """The world, and what is remembered as if rollouts that have to begin had just begun."""
+        inventory = self.controller.look()
+        return inventory, _afresh(self.controller.recall(inventory), self._beginning())
+
+    def forecast(self) -> Forecast:
+        """What leading the groups to their goals takes. Raises `Problem` when the view is incomplete."""
+        inventory, memory = self.look()
+        if not inventory.complete:
+            raise Problem(
+                f"the plan cannot be made, as not everything can be seen: {'; '.join(inventory.gaps)}",
+                mend="mend that, or run `bluestone up`, which starts what is not running",
+            )
+        return forecast(self.goals, inventory, memory)
+
+    def prepare(self) -> None:
+        """Have everything run that servers need around them."""
+        self.receiver.ensure()
+        for provider in self.providers.values():
+            provider.prepare()
+        if self.controller.services:
+            self.balancer.ensure(self.controller.services)
+
+    def lead(self, watch: Watch) -> list[Failure]:
+        """Begin rollouts, run them to their end, and record how they ended."""
+        self._begin()
+        last = self.controller.run(watch)
+        for group in last.progress:
+            if group.state == "done":
+                self._record(Entry("rollout.finished", group.group, message=f"{group.serving} servers serve"))
+        self._forget_retired(last)
+        return [self._failure(group) for group in last.halted]
+
+    def tear_down(self) -> None:
+        """Stop and remove what `prepare` started. Log lines, journal and images stay."""
+        self.balancer.stop()
+        self.receiver.stop()
+        for provider in self.providers.values():
+            provider.clear()
+
+    def _beginning(self) -> set[str]:
+        """The groups for which a rollout has to begin: another goal than last time, or the last one ended."""
+        groups = set()
+        for goal in self.goals:
+            last = self.project.journal.last(START_OR_END, group=goal.group.name)
+            if last is None or last.kind != "rollout.started" or not _goal_data(goal).items() <= last.data.items():
+                groups.add(goal.group.name)
+        return groups
+
+    def _begin(self) -> None:
+        beginning = self._beginning()
+        for goal in self.goals:
+            if goal.group.name in beginning:
+                why = f"to generation {goal.generation.number}, {goal.group.rollout.strategy}"
+                why = why if goal.group.count else "to no servers"
+                data = {**_goal_data(goal), "by": getpass.getuser()}
+                self._record(Entry("rollout.started", goal.group.name, message=why, data=data))
+        self.project.journal.declare([goal.group for goal in self.goals if goal.group.count])
+
+    def _forget_retired(self, last: Plan) -> None:
+        declared = {group.name for group in self.project.groups}
+        for group in last.progress:
+            if group.state == "done" and group.group not in declared:
+                self.project.journal.forget_group(group.group)
+
+    def _outfit(self, create: Create) -> ServerSpec:
+        """What the server is started with. Its credential for log lines is made here."""
+        generation = create.generation
+        identity = Identity(self.project.name, create.server, create.group, generation.number, generation.image)
+        image = wiring.images(self.project).get(generation.image)
+        files = bootfiles(generation.config.environment, read_secrets(generation.config.secrets))
+        with closing(Credentials(self.project.logs)) as credentials:
+            files |= agent.bootfiles(f"unix:{LOG_MOUNT}/{self.receiver.socket.name}", credentials.mint(identity))
+        return ServerSpec(self.project.name, create.slot, create.incarnation, generation, image.writable, files)
+
+    def _destroyed(self, server: str) -> None:
+        with closing(Credentials(self.project.logs)) as credentials:
+            credentials.revoke(server)
+
+    def _failure(self, progress: Progress) -> Failure:
+        halt = self.project.journal.last(("rollout.halted",), group=progress.group)
+        server = halt.server if halt else ""
+        lines = self._last_lines(server) if server else ()
+        return Failure(progress.group, progress.waiting[0], server, lines)
+
+    def _last_lines(self, server: str, count: int = 15) -> tuple[str, ...]:
+        from bluestone.logs.query import Archive
+
+        with closing(Archive(self.project.logs)) as archive:
+            found = archive.last_lines(server, count)
+        return tuple(f"{record.at:%H:%M:%S} {record.unit}: {record.message}" for record in found)
+
+    def _record(self, entry: Entry) -> None:
+        now = utc_now()
+        self.project.journal.record(now, [entry])
+        self._notify(now, entry)
+
+
+def _goal_data(goal: Goal) -> dict[str, int]:
+    return {"generation": goal.generation.number, "count": goal.group.count}
+
+
+def _afresh(memory: Memory, groups: Collection[str]) -> Memory:
+    """The memory as it is once rollouts of these groups have begun."""
+
+    def others(facts: Mapping[str, T]) -> dict[str, T]:
+        return {name: fact for name, fact in facts.items() if name not in groups}
+
+    return replace(
+        memory,
+        deaths=others(memory.deaths),
+        started_at=others(memory.started_at),
+        settled_at=others(memory.settled_at),
+        halted=others(memory.halted),
+        failures=others(memory.failures),
+    )

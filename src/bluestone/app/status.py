@@ -1,0 +1,129 @@
+"""What is there now: groups, servers, and what runs beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bluestone.app import wiring
+from bluestone.app.goals import current, no_generation, retired_goals
+from bluestone.app.project import Project
+from bluestone.fleet.controller.observe import Lookout, observe, services_of
+from bluestone.fleet.controller.recall import START_OR_END, recall
+from bluestone.fleet.standing import View, view
+from bluestone.model.group import Group
+from bluestone.model.plan import Goal
+from bluestone.model.server import Server
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """A server now. `stance` is one of `fleet.standing.Stance`."""
+
+    name: str
+    group: str
+    slot: int
+    generation: int
+    image: str
+    stance: str
+    sessions: int
+    created_at: datetime
+    address: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class GroupStatus:
+    """A group now. `rollout` is how its last rollout stands (`started`, `finished`, `halted`, or `none`)."""
+
+    name: str
+    declared: int
+    serving: int
+    total: int
+    generation: int
+    strategy: str
+    ports: tuple[str, ...]
+    rollout: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """A project now. `gaps` says what could not be seen."""
+
+    project: str
+    at: datetime
+    groups: tuple[GroupStatus, ...]
+    servers: tuple[ServerStatus, ...]
+    balancer_running: bool
+    receiver_running: bool
+    gaps: tuple[str, ...]
+
+
+def status(project: Project) -> Status:
+    """Observe everything once. Changes nothing."""
+    goals = [_current_goal(project, group) for group in project.groups] + retired_goals(project)
+    providers = wiring.providers(project, {goal.group.provider for goal in goals})
+    balancer = wiring.balancer(project)
+    running = balancer.is_running()
+    services = services_of(goals) if running else ()
+    inventory = observe(Lookout(providers), balancer, services, datetime.now(UTC))
+    memory = recall(project.journal, [goal.group.name for goal in goals], [s.name for s in inventory.servers])
+    views = [view(goal, inventory, memory) for goal in goals]
+    return Status(
+        project=project.name,
+        at=inventory.at,
+        groups=tuple(_group(project, seen) for seen in views),
+        servers=tuple(server for seen in views for server in _servers(seen)),
+        balancer_running=running,
+        receiver_running=wiring.receiver(project).answers(),
+        gaps=inventory.gaps,
+    )
+
+
+def _current_goal(project: Project, group: Group) -> Goal:
+    """The group at the generation that it was last led to."""
+    number = current(project, group.name)
+    found = project.journal.generation_number(group.name, number) if number else None
+    return Goal(group, found or no_generation(group))
+
+
+def _group(project: Project, seen: View) -> GroupStatus:
+    group = seen.goal.group
+    last = project.journal.last(START_OR_END, group=group.name)
+    return GroupStatus(
+        name=group.name,
+        declared=group.count,
+        serving=len(seen.serving),
+        total=len(seen.members),
+        generation=current(project, group.name),
+        strategy=group.rollout.strategy,
+        ports=tuple(f"{port.bind}:{port.listen}" for port in group.ports),
+        rollout=last.kind.removeprefix("rollout.") if last else "none",
+        note=last.message if last and last.kind == "rollout.halted" else "",
+    )
+
+
+def _servers(seen: View) -> list[ServerStatus]:
+    return [
+        ServerStatus(
+            name=m.name,
+            group=m.server.group,
+            slot=m.server.slot,
+            generation=m.server.generation,
+            image=m.server.image,
+            stance=m.stance,
+            sessions=m.backend.sessions if m.backend else 0,
+            created_at=m.server.created_at,
+            address=_address(m.server),
+            detail=m.server.detail,
+        )
+        for m in seen.members
+    ]
+
+
+def _address(server: Server) -> str:
+    """`host:port`, for each port that is reached."""
+    if server.endpoint is None:
+        return ""
+    return ",".join(f"{server.endpoint.host}:{port}" for port in server.endpoint.ports.values())

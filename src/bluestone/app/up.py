@@ -1,0 +1,83 @@
+"""`plan` and `up`: from the declaration to servers that serve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bluestone.app import wiring
+from bluestone.app.build import build_image, image_key
+from bluestone.app.goals import declared_goals
+from bluestone.app.project import Project
+from bluestone.app.rollout import Failure, Notify, Site, Watch, tell_nobody
+from bluestone.fleet.controller.lock import hold
+from bluestone.fleet.forecast import Forecast
+from bluestone.model.ids import Digest
+from bluestone.model.problem import Problem
+
+
+@dataclass(frozen=True)
+class Intention:
+    """What `up` would do: build an image (`builds`), and the way to servers of it."""
+
+    builds: bool
+    image: Digest
+    forecast: Forecast
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything would be done."""
+        return self.builds or bool(self.forecast.steps)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """How `up`, `rollback` or `down` ended: whether anything changed, and the groups that were halted."""
+
+    changed: bool
+    failures: tuple[Failure, ...] = ()
+
+
+def intend(project: Project) -> Intention:
+    """What `up` would do now. Changes nothing. Raises `Problem` if the world cannot be seen."""
+    key = image_key(project)
+    image = wiring.images(project).find(key)
+    # An image that is not built yet is named by its inputs: that name stays while they do.
+    digest = image.digest if image else Digest(f"sha256:{key.removeprefix('sha256:')}")
+    site = Site(project, declared_goals(project, digest, keep=False), tell_nobody)
+    return Intention(image is None, digest, site.forecast())
+
+
+def up(
+    project: Project,
+    plan_id: str | None,
+    *,
+    notify: Notify,
+    watch: Watch,
+    progress: Callable[[str], None],
+) -> Arrival:
+    """Build the image if needed and lead all groups to what is declared.
+
+    With `plan_id`, only if `intend` still comes to that plan; otherwise `Problem`, with nothing done.
+    """
+    with hold(project.lock_file):
+        if plan_id is not None:
+            _check_plan(project, plan_id)
+        built = wiring.images(project).find(image_key(project))
+        wiring.require_tools(project, building=built is None)
+        image = built or build_image(project, progress)
+        site = Site(project, declared_goals(project, image.digest, keep=True), notify)
+        site.prepare()
+        if not site.forecast().steps:
+            return Arrival(changed=False)
+        return Arrival(changed=True, failures=tuple(site.lead(watch)))
+
+
+def _check_plan(project: Project, plan_id: str) -> None:
+    now = intend(project).forecast.id
+    if now != plan_id:
+        raise Problem(
+            f"the world has moved since plan {plan_id} was made: the plan is {now} now",
+            mend="look at it with `bluestone plan`, then run `bluestone up` with its id",
+            left="nothing was done",
+        )

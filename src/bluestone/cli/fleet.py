@@ -1,0 +1,74 @@
+"""`plan`, `up`, `rollback`, `down`: from what is to what shall be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bluestone.app.project import Project
+from bluestone.cli import options
+from bluestone.cli.options import file_option, json_option
+from bluestone.cli.progress import Reporter
+
+EXIT_CHANGES = 2
+"""What `plan` exits with when `up` would change something."""
+
+
+@click.command()
+@file_option
+@json_option
+def plan(file: Path, as_json: bool) -> int:
+    """Show what `up` would do. Exits 0 for no change, 2 for changes, 1 for an error."""
+    from bluestone.app.up import intend
+    from bluestone.fleet import explain
+
+    intention = intend(Project.open(file))
+    if as_json:
+        click.echo(options.as_json(explain.data(intention.forecast) | {"builds": intention.builds}))
+    else:
+        if intention.builds:
+            click.echo("     * build   the image: this recipe has not been built yet")
+        click.echo(explain.text(intention.forecast))
+    return EXIT_CHANGES if intention.changes else 0
+
+
+@click.command()
+@click.argument("plan_id", required=False, metavar="[PLAN]")
+@file_option
+@json_option
+def up(plan_id: str | None, file: Path, as_json: bool) -> int:
+    """Make the servers what the declaration says. With PLAN, only if that is still the plan."""
+    from bluestone.app import up as use_case
+
+    project = Project.open(file)
+    with Reporter(as_json=as_json) as reporter:
+        arrival = use_case.up(project, plan_id, notify=reporter.event, watch=reporter.watch, progress=reporter.say)
+    return reporter.close(arrival, project)
+
+
+@click.command()
+@click.argument("groups", nargs=-1)
+@file_option
+@json_option
+def rollback(groups: tuple[str, ...], file: Path, as_json: bool) -> int:
+    """Go back to the generation that served before. The declaration stays as it is."""
+    from bluestone.app import back
+
+    project = Project.open(file)
+    with Reporter(as_json=as_json) as reporter:
+        arrival = back.rollback(project, groups, notify=reporter.event, watch=reporter.watch)
+    return reporter.close(arrival, project)
+
+
+@click.command()
+@file_option
+@json_option
+def down(file: Path, as_json: bool) -> int:
+    """Destroy all servers and stop what runs beside them. Log lines, events and images stay."""
+    from bluestone.app import back
+
+    project = Project.open(file)
+    with Reporter(as_json=as_json) as reporter:
+        arrival = back.down(project, notify=reporter.event, watch=reporter.watch)
+    return reporter.close(arrival, project, end="nothing runs any more; logs and events stay")

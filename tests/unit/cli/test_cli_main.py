@@ -1,0 +1,109 @@
+"""The command line from outside: what it prints, and how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bluestone.cli.main import VERBS
+from bluestone.cli.reference import PAGE, reference
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "web"
+
+
+def bluestone(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from bluestone.cli.main import main; main()", *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"BLUESTONE_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_init_writes_a_file_that_check_accepts(tmp_path: Path) -> None:
+    assert bluestone(tmp_path, "init", "shop").returncode == 0
+    checked = bluestone(tmp_path, "check")
+    assert checked.returncode == 0, checked.stderr
+    assert "project shop" in checked.stdout
+    assert json.loads(bluestone(tmp_path, "check", "--json").stdout)["project"] == "shop"
+
+
+def test_init_never_writes_over_a_file(tmp_path: Path) -> None:
+    (tmp_path / "bluestone.toml").write_text("mine")
+    refused = bluestone(tmp_path, "init")
+    assert refused.returncode == 1
+    assert "exists already" in refused.stderr
+    assert (tmp_path / "bluestone.toml").read_text() == "mine"
+
+
+def test_all_problems_are_shown_at_once_with_place_and_mend(tmp_path: Path) -> None:
+    text = (EXAMPLE / "bluestone.toml").read_text()
+    (tmp_path / "bluestone.toml").write_text(text.replace("blue-green", "blue-gren").replace("count", "coutn"))
+    found = bluestone(tmp_path, "check", "--json")
+    assert found.returncode == 1
+    assert 'error: unknown strategy "blue-gren"' in found.stderr
+    assert 'mend: did you mean "blue-green"?' in found.stderr
+    errors = json.loads(found.stdout)["errors"]
+    keys = {error["where"]["key"] for error in errors if error["where"]}
+    assert {"servers.web.rollout.strategy", "servers.web.coutn"} <= keys
+
+
+def test_a_missing_declaration_is_a_problem_and_no_traceback(tmp_path: Path) -> None:
+    for verb in ("check", "plan", "up", "status", "servers", "events", "logs", "down"):
+        ended = bluestone(tmp_path, verb)
+        assert ended.returncode == 1, verb
+        assert "mend:" in ended.stderr, verb
+        assert "Traceback" not in ended.stderr, verb
+
+
+@pytest.mark.parametrize("arguments", [["no-such-verb"], ["up", "--no-such-option"], ["logs", "-n", "0"]])
+def test_wrong_words_are_an_error_and_not_a_change(tmp_path: Path, arguments: list[str]) -> None:
+    """2 is what `plan` says of changes: a script must not take a typing mistake for that."""
+    assert bluestone(tmp_path, *arguments).returncode == 1
+
+
+def test_a_checked_declaration_is_read_again_when_anything_changed(tmp_path: Path) -> None:
+    """It is remembered, so that `status` is quick; never longer than it is true."""
+    (tmp_path / "site").mkdir()
+    text = 'project = "a"\n[image]\nbase = "debian:trixie"\n[image.files]\n"/srv" = "site"\n'
+    declaration = tmp_path / "bluestone.toml"
+    declaration.write_text(text)
+    for _ in range(2):
+        assert "project a" in bluestone(tmp_path, "check").stdout
+    declaration.write_text(text.replace('"a"', '"b"'))
+    assert "project b" in bluestone(tmp_path, "check").stdout
+    (tmp_path / "site").rmdir()
+    gone = bluestone(tmp_path, "check")
+    assert gone.returncode == 1
+    assert "site" in gone.stderr
+    for remembered in (tmp_path / "home" / "declarations").iterdir():
+        remembered.write_text("{spoilt")
+    (tmp_path / "site").mkdir()
+    assert "project b" in bluestone(tmp_path, "check").stdout
+
+
+def test_whoever_closes_our_output_gets_no_traceback(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        f"{sys.executable} -c 'from bluestone.cli.main import main; main()' schema | head -c 10",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.stderr == ""
+
+
+def test_the_reference_names_every_verb_and_option() -> None:
+    """Not word for word: the layout is click's, and changes with its version."""
+    written = PAGE.read_text().split()
+    for verb in VERBS:
+        assert verb in written
+    options = {word.strip(",") for word in reference().split() if word.startswith("--")}
+    assert options <= {word.strip(",") for word in written}, "run ./dev docs"
