@@ -1,0 +1,26 @@
+"""What all tests share: skipped end-to-end tests are counted, and in CI they are failures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+ALLOWED = "machine:"
+"""How the reason of a skip begins that no package could mend (the kernel or hardware lacks something)."""
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.CallInfo[None], None]:
+    """In CI, turn a skipped end-to-end test into a failure, unless its reason is the machine itself."""
+    outcome = yield
+    report = outcome.get_result()
+    if not report.skipped or "e2e" not in item.keywords or not os.environ.get("CI"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if ALLOWED not in reason:
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {reason}"
