@@ -1,39 +1,18 @@
-"""The keys of `bluestone.toml`: what there is, what it means, how it is written.
-
-These tables are the file's shape and no more. What follows from several keys together is in `checks`; the
-values that the rest of bluestone works with are made in `convert`.
-"""
+"""The keys of `[servers.NAME]`."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bluestone.declaration import quantities, shorthand, texts
 from bluestone.declaration.forms import OrShort, Written, WrittenAs
+from bluestone.declaration.keys.table import Table, key, lasting
 from bluestone.model.group import Amount, StrategyName
 
-
-def key(meaning: str, *, example: Any, default: Any = ...) -> Any:
-    """A key with its meaning and an example; one without a default must be written."""
-    return Field(default, description=meaning, examples=[example], validate_default=True)
-
-
-class Table(BaseModel):
-    """A table that has these keys and no others."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-def _interval(low: str, high: str) -> Written:
-    return Written(quantities.duration_between(low, high), f"duration, {low} to {high}", quantities.DURATION)
-
-
-Name = Annotated[str, Written(texts.name, "name", texts.NAME)]
 Variable = Annotated[str, Written(texts.variable, "variable's name", texts.VARIABLE)]
-Target = Annotated[str, Written(texts.target, "absolute path", texts.ABSOLUTE)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Servers = Annotated[
     Amount,
@@ -48,70 +27,6 @@ Servers = Annotated[
         },
     ),
 ]
-
-
-class BaseTable(Table):
-    """What an image starts from."""
-
-    distribution: Literal["debian", "ubuntu"] = key("The distribution.", example="debian")
-    suite: Annotated[str, Written(texts.suite, "suite", texts.SUITE)] = key(
-        "The release of it, by its code name.", example="trixie"
-    )
-    archive: Annotated[str, Written(texts.archive, "URI", "^(https?|file)://")] | None = key(
-        "Where its packages come from. Left out: the archive that this machine's own apt uses.",
-        example="https://mirror.example.org/debian",
-        default=None,
-    )
-
-
-class FileTable(Table):
-    """A file or directory laid over the packages: exactly one of `source` and `content`."""
-
-    source: Annotated[str, Written(texts.source, "path")] | None = key(
-        "A file or directory on this machine; a relative path begins where bluestone.toml is.",
-        example="site",
-        default=None,
-    )
-    content: str | None = key("The file's text itself.", example="PORT=80\n", default=None)
-    mode: Annotated[int, Written(texts.mode, "octal mode", texts.MODE)] | None = key(
-        "Permissions in octal. Left out: 0644, and 0755 for what is executable.", example="0644", default=None
-    )
-    owner: Annotated[str, Written(texts.owner, "user or user:group", texts.OWNER)] = key(
-        "Owner on the server, `user` or `user:group`.", example="www-data:www-data", default="root:root"
-    )
-
-
-class ImageTable(Table):
-    """What goes into the image that all servers are started from."""
-
-    base: Annotated[BaseTable, OrShort(shorthand.base, "distribution:suite", shorthand.BASE)] = key(
-        "What the image starts from.", example="debian:trixie"
-    )
-    packages: list[Annotated[str, Written(texts.package, "package", texts.PACKAGE)]] = key(
-        "Packages to install, with what they depend on.", example=["nginx-light"], default=[]
-    )
-    files: dict[Target, Annotated[FileTable, OrShort(shorthand.file, "source's path")]] = key(
-        "Files laid over the packages: path on the server = path on this machine.",
-        example={"/var/www/site": "site"},
-        default={},
-    )
-    units: list[Annotated[str, Written(texts.unit, "unit", texts.UNIT)]] = key(
-        "systemd units that are started on every server.", example=["nginx.service"], default=[]
-    )
-    run: list[Annotated[str, Written(texts.command, "shell command")]] = key(
-        "Shell commands run inside the image at the end of its build, without a network.",
-        example=["nginx -t"],
-        default=[],
-    )
-    writable: list[Annotated[str, Written(texts.writable, "absolute path", texts.ABSOLUTE)]] = key(
-        "Directories that a program writes to: each is in memory, at first with what the image has there. "
-        "All else on a server is read-only.",
-        example=["/var/lib/nginx", "/var/log/nginx"],
-        default=[],
-    )
-    login: Annotated[Literal["none"], Written(texts.login, "none", "^none$")] = key(
-        "Who may log in: nobody, the only choice.", example="none", default="none"
-    )
 
 
 class PortTable(Table):
@@ -138,10 +53,10 @@ class HealthTable(Table):
     port: PortNumber | None = key(
         "The server's port to ask. Left out: the one that requests go to.", example=8081, default=None
     )
-    interval: Annotated[timedelta, _interval("50ms", "1h")] = key(
+    interval: Annotated[timedelta, lasting("50ms", "1h")] = key(
         "Time between two checks.", example="1s", default="200ms"
     )
-    timeout: Annotated[timedelta, _interval("50ms", "5m")] = key(
+    timeout: Annotated[timedelta, lasting("50ms", "5m")] = key(
         "How long an answer may take.", example="5s", default="2s"
     )
     rise: Annotated[int, Field(ge=1, le=100)] = key(
@@ -191,15 +106,15 @@ class RolloutTable(Table):
         example="25%",
         default=None,
     )
-    drain: Annotated[timedelta, _interval("1ms", "24h")] = key(
+    drain: Annotated[timedelta, lasting("1ms", "24h")] = key(
         "How long an old server may still finish the requests it has.", example="10s", default="30s"
     )
-    progress: Annotated[timedelta, _interval("1s", "24h")] = key(
+    progress: Annotated[timedelta, lasting("1s", "24h")] = key(
         "How long a new server may take until it is healthy; after that the rollout stops.",
         example="60s",
         default="2m",
     )
-    keep: Annotated[timedelta, _interval("0s", "30d")] | None = key(
+    keep: Annotated[timedelta, lasting("0s", "30d")] | None = key(
         "blue-green: how long the old servers stay for a quick rollback. Left out: not at all.",
         example="10m",
         default=None,
@@ -237,14 +152,4 @@ class GroupTable(Table):
     )
     rollout: Annotated[RolloutTable, OrShort(shorthand.rollout, "strategy", shorthand.ROLLOUT)] = key(
         "How the servers are replaced.", example="rolling", default={}
-    )
-
-
-class DeclarationTable(Table):
-    """Immutable servers, end to end, from one file."""
-
-    project: Name = key("The project's name, unique on this machine.", example="web")
-    image: ImageTable = key("What goes into the image.", example={"base": "debian:trixie"})
-    servers: dict[Name, GroupTable] = key(
-        "Groups of servers, each under its name.", example={"web": {"count": 3}}, default={}
     )

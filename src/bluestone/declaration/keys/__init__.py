@@ -1,0 +1,31 @@
+"""The keys of `bluestone.toml`: what there is, what it means, how it is written.
+
+These tables are the file's shape and no more. What follows from several keys together is in `checks`; the
+values that the rest of bluestone works with are made in `convert`.
+"""
+
+from __future__ import annotations
+
+from bluestone.declaration.keys.image import BaseTable, FileTable, ImageTable
+from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable
+from bluestone.declaration.keys.table import Name, Table, key
+
+__all__ = [
+    "BaseTable",
+    "DeclarationTable",
+    "FileTable",
+    "GroupTable",
+    "HealthTable",
+    "ImageTable",
+    "RolloutTable",
+]
+
+
+class DeclarationTable(Table):
+    """Immutable servers, end to end, from one file."""
+
+    project: Name = key("The project's name, unique on this machine.", example="web")
+    image: ImageTable = key("What goes into the image.", example={"base": "debian:trixie"})
+    servers: dict[Name, GroupTable] = key(
+        "Groups of servers, each under its name.", example={"web": {"count": 3}}, default={}
+    )

@@ -1,0 +1,75 @@
+"""The keys of `[image]`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from bluestone.declaration import shorthand, texts
+from bluestone.declaration.forms import OrShort, Written
+from bluestone.declaration.keys.table import Table, key
+
+Target = Annotated[str, Written(texts.target, "absolute path", texts.ABSOLUTE)]
+
+
+class BaseTable(Table):
+    """What an image starts from."""
+
+    distribution: Literal["debian", "ubuntu"] = key("The distribution.", example="debian")
+    suite: Annotated[str, Written(texts.suite, "suite", texts.SUITE)] = key(
+        "The release of it, by its code name.", example="trixie"
+    )
+    archive: Annotated[str, Written(texts.archive, "URI", "^(https?|file)://")] | None = key(
+        "Where its packages come from. Left out: the archive that this machine's own apt uses.",
+        example="https://mirror.example.org/debian",
+        default=None,
+    )
+
+
+class FileTable(Table):
+    """A file or directory laid over the packages: exactly one of `source` and `content`."""
+
+    source: Annotated[str, Written(texts.source, "path")] | None = key(
+        "A file or directory on this machine; a relative path begins where bluestone.toml is.",
+        example="site",
+        default=None,
+    )
+    content: str | None = key("The file's text itself.", example="PORT=80\n", default=None)
+    mode: Annotated[int, Written(texts.mode, "octal mode", texts.MODE)] | None = key(
+        "Permissions in octal. Left out: 0644, and 0755 for what is executable.", example="0644", default=None
+    )
+    owner: Annotated[str, Written(texts.owner, "user or user:group", texts.OWNER)] = key(
+        "Owner on the server, `user` or `user:group`.", example="www-data:www-data", default="root:root"
+    )
+
+
+class ImageTable(Table):
+    """What goes into the image that all servers are started from."""
+
+    base: Annotated[BaseTable, OrShort(shorthand.base, "distribution:suite", shorthand.BASE)] = key(
+        "What the image starts from.", example="debian:trixie"
+    )
+    packages: list[Annotated[str, Written(texts.package, "package", texts.PACKAGE)]] = key(
+        "Packages to install, with what they depend on.", example=["nginx-light"], default=[]
+    )
+    files: dict[Target, Annotated[FileTable, OrShort(shorthand.file, "source's path")]] = key(
+        "Files laid over the packages: path on the server = path on this machine.",
+        example={"/var/www/site": "site"},
+        default={},
+    )
+    units: list[Annotated[str, Written(texts.unit, "unit", texts.UNIT)]] = key(
+        "systemd units that are started on every server.", example=["nginx.service"], default=[]
+    )
+    run: list[Annotated[str, Written(texts.command, "shell command")]] = key(
+        "Shell commands run inside the image at the end of its build, without a network.",
+        example=["nginx -t"],
+        default=[],
+    )
+    writable: list[Annotated[str, Written(texts.writable, "absolute path", texts.ABSOLUTE)]] = key(
+        "Directories that a program writes to: each is in memory, at first with what the image has there. "
+        "All else on a server is read-only.",
+        example=["/var/lib/nginx", "/var/log/nginx"],
+        default=[],
+    )
+    login: Annotated[Literal["none"], Written(texts.login, "none", "^none$")] = key(
+        "Who may log in: nobody, the only choice.", example="none", default="none"
+    )
