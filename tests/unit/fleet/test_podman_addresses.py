@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bluestone.fleet.providers.podman.addresses import Network, choose_address, mac_of, read_network
+from bluestone.fleet.providers.podman.addresses import (
+    FIRST_PORT,
+    Network,
+    choose_address,
+    loopback,
+    mac_of,
+    published,
+    read_network,
+)
 from bluestone.model.problem import Problem
 
 NETWORK = Network("bluestone-shop", "podman1", IPv4Network("10.89.4.0/24"), IPv4Address("10.89.4.1"))
@@ -43,6 +51,25 @@ def test_every_address_is_used_before_there_is_none_left() -> None:
     assert len(taken) == 5
     with pytest.raises(Problem, match=r"no address is left .*10\.89\.4\.0/29"):
         choose_address(SMALL, "web", 5, taken)
+
+
+@given(groups, st.integers(0, 10_000))
+def test_without_root_a_slot_has_an_address_on_the_loopback(group: str, slot: int) -> None:
+    address = choose_address(loopback("shop", 1000), group, slot, [])
+    assert address.is_loopback
+    assert address not in IPv4Network("127.0.0.0/16"), "where others listen"
+
+
+def test_two_users_may_have_projects_of_the_same_name() -> None:
+    assert choose_address(loopback("shop", 1000), "web", 1, []) != choose_address(loopback("shop", 1001), "web", 1, [])
+
+
+@given(st.lists(st.integers(1, 65535), unique=True, max_size=20))
+def test_every_port_has_one_that_an_ordinary_user_may_listen_at(ports: list[int]) -> None:
+    outside = published(ports)
+    assert list(outside) == ports
+    assert len(set(outside.values())) == len(ports)
+    assert all(FIRST_PORT <= port < 32768 for port in outside.values()), "32768: the kernel's own begin"
 
 
 @given(st.ip_addresses(v=4), st.ip_addresses(v=4))

@@ -40,14 +40,14 @@ SPEC = ServerSpec(
 )
 
 
-def place(address: str | None = "10.89.0.7", logs: str | None = "/run/bluestone/shop/logs") -> commands.Place:
+def place(address: str = "10.89.0.7", logs: str | None = "/run/bluestone/shop/logs") -> commands.Place:
     return commands.Place(
         root=Path("/images/abc/root"),
         bootfiles=Path("/run/bluestone/shop/servers/web/boot"),
         machine_id=Path("/run/bluestone/shop/servers/web/machine-id"),
         log_directory=Path(logs) if logs else None,
-        network=NETWORK if address else None,
-        address=IPv4Address(address) if address else None,
+        network=NETWORK,
+        address=IPv4Address(address),
     )
 
 
@@ -119,10 +119,18 @@ def test_a_server_has_its_address_and_the_mac_that_belongs_to_it() -> None:
     assert values(command, "--publish") == []
 
 
-def test_without_an_address_ports_stand_on_the_loopback() -> None:
-    command = create(place(address=None))
-    assert values(command, "--publish") == ["127.0.0.1::80", "127.0.0.1::443"]
+def test_without_a_network_ports_stand_on_the_loopback() -> None:
+    command = create(replace(place("127.64.3.2"), network=None))
+    assert values(command, "--publish") == ["127.64.3.2:28080:80", "127.64.3.2:28081:443"]
     assert values(command, "--network") == []
+
+
+def test_limits_that_podman_would_drop_are_refused() -> None:
+    with pytest.raises(Problem, match="limits of memory and cpus of web cannot be kept") as caught:
+        create(place(), Runtime(rootless=True, limits=False))
+    assert "unified" in caught.value.mend
+    unlimited = replace(SPEC, generation=replace(SPEC.generation, config=replace(CONFIG, resources=Resources())))
+    assert "--memory" not in commands.create(unlimited, place(), Runtime(rootless=True, limits=False))
 
 
 def test_options_of_the_runtime_come_before_the_root() -> None:

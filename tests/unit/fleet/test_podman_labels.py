@@ -88,18 +88,17 @@ def test_every_state_of_podman_has_its_phase(state: str, phase: str) -> None:
     assert read(State=state).phase == phase
 
 
-def test_published_ports_are_the_endpoint_of_a_server_without_an_address() -> None:
+def test_ports_that_are_published_stand_for_those_of_the_server() -> None:
+    address = IPv4Address("127.64.3.2")
+    config = ServerConfig("podman", (80, 81, 443))
+    spec = ServerSpec("shop", 2, 17, Generation("web", 3, IMAGE, config))
     ports = [
-        {"host_ip": "127.0.0.1", "container_port": 80, "host_port": 40001, "range": 2, "protocol": "tcp"},
-        {"host_ip": "127.0.0.1", "container_port": 443, "host_port": 39000, "range": 1, "protocol": "tcp"},
+        {"host_ip": "127.64.3.2", "container_port": 80, "host_port": 28080, "range": 2, "protocol": "tcp"},
+        {"host_ip": "127.64.3.2", "container_port": 443, "host_port": 28082, "range": 1, "protocol": "tcp"},
     ]
-    server = read(Labels=labels(SPEC, None), Ports=ports)
-    assert server.endpoint == Endpoint("127.0.0.1", {80: 40001, 81: 40002, 443: 39000})
-    assert address_of(server) is None
-
-
-def test_a_server_without_ports_on_the_loopback_has_no_endpoint() -> None:
-    assert read(Labels=labels(SPEC, None)).endpoint is None
+    server = read(Labels=labels(spec, address), Ports=ports)
+    assert server.endpoint == Endpoint("127.64.3.2", {80: 28080, 81: 28081, 443: 28082})
+    assert address_of(server) == address
 
 
 def test_the_dead_say_how_they_ended_and_the_living_do_not() -> None:
@@ -132,6 +131,7 @@ def test_no_answer_is_not_an_empty_list(text: str) -> None:
         {"Labels": {"bluestone.project": "shop"}},
         {"Labels": {**labels(SPEC, ADDRESS), "bluestone.slot": "two"}},
         {"Labels": {**labels(SPEC, ADDRESS), "bluestone.address": "nowhere"}},
+        {"Labels": {**labels(SPEC, ADDRESS), "bluestone.ports": "http"}},
         {"Names": []},
         {"Created": "yesterday"},
     ],

@@ -51,6 +51,11 @@ def test_rootless_podman_sets_its_own_limits() -> None:
     assert choose_runtime(ROOTLESS) == Runtime(rootless=True, options=())
 
 
+def test_without_root_limits_need_unified_control_groups() -> None:
+    hybrid = replace(ROOTLESS, cgroups="hybrid", runc=True)
+    assert [choose_runtime(one).limits for one in (ROOTLESS, hybrid, CONFINED)] == [True, False, True]
+
+
 @pytest.mark.parametrize(
     ("machine", "what", "mend"),
     [

@@ -1,4 +1,4 @@
-"""Which address a slot gets on a project's network. Pure.
+"""Which address a slot gets, on a project's network or on the loopback. Pure.
 
 An address that comes back with another MAC is out of reach for as long as its neighbours remember the old one
 (30 s were measured), so the MAC follows from the address, and the address from the slot.
@@ -7,7 +7,7 @@ An address that comes back with another MAC is out of reach for as long as its n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
@@ -15,10 +15,16 @@ import msgspec
 
 from bluestone.model.problem import Problem
 
+LOOPBACK = IPv4Network("127.64.0.0/10")
+"""Where rootless servers are reached: all of 127.0.0.0/8 is this machine, and hardly anybody listens in here."""
+
+FIRST_PORT = 28080
+"""From here on up are a rootless server's ports: an ordinary user may listen here, and the kernel gives out none."""
+
 
 @dataclass(frozen=True)
 class Network:
-    """A project's network: `bridge` is the name of its interface on this machine."""
+    """Where a project's servers have addresses: `bridge` is the name of its interface on this machine."""
 
     name: str
     bridge: str
@@ -50,14 +56,24 @@ def read_network(text: str) -> Network:
         ) from error
 
 
+def loopback(project: str, uid: int) -> Network:
+    """The loopback as the network of an ordinary user's project; two users may have projects of one name."""
+    return Network(f"{uid}-{project}", "lo", LOOPBACK, LOOPBACK[1])
+
+
+def published(ports: Sequence[int]) -> dict[int, int]:
+    """The port on the loopback that stands for each of a rootless server's own."""
+    return {port: FIRST_PORT + place for place, port in enumerate(ports)}
+
+
 def choose_address(network: Network, group: str, slot: int, taken: Collection[IPv4Address | None]) -> IPv4Address:
     """The slot's own address or, if that is taken, the next one that is free.
 
-    The slot's own is a hash of its group and number, so that nothing has to be remembered. Raises `Problem`
-    when none is free.
+    The slot's own is a hash of its network, group and number, so that nothing has to be remembered. Raises
+    `Problem` when none is free.
     """
     hosts = network.subnet.num_addresses - 2
-    digest = hashlib.blake2b(f"{group}/{slot}".encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(f"{network.name}/{group}/{slot}".encode(), digest_size=8).digest()
     first = int.from_bytes(digest)
     for step in range(hosts):
         candidate = network.subnet[1 + (first + step) % hosts]

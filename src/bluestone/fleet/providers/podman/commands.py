@@ -8,7 +8,7 @@ from datetime import timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from bluestone.fleet.providers.podman.addresses import Network, mac_of
+from bluestone.fleet.providers.podman.addresses import Network, mac_of, published
 from bluestone.fleet.providers.podman.labels import PROJECT, labels
 from bluestone.fleet.providers.podman.runtime import Runtime
 from bluestone.model.problem import Problem
@@ -61,7 +61,7 @@ INIT = (
 class Place:
     """Where a server is put: the image's tree, and what of this machine it sees.
 
-    Without an address, a port of this machine's loopback stands for each of the server's own.
+    Without a network, ports of this machine's loopback at `address` stand for the server's own.
     """
 
     root: Path
@@ -69,7 +69,7 @@ class Place:
     machine_id: Path
     log_directory: Path | None
     network: Network | None
-    address: IPv4Address | None
+    address: IPv4Address
 
 
 def container_name(project: str, server: str) -> str:
@@ -85,8 +85,15 @@ def network_name(project: str) -> str:
 def create(spec: ServerSpec, place: Place, runtime: Runtime) -> list[str]:
     """Create a server's container without starting it. Secrets are in `place.bootfiles`, not in here.
 
-    Raises `Problem` for a path that podman would take for a path and options.
+    Raises `Problem` for a path that podman would take for a path and options, and for limits that it would drop.
     """
+    resources = spec.generation.config.resources
+    if not runtime.limits and (resources.memory is not None or resources.cpus is not None):
+        raise Problem(
+            f"the limits of memory and cpus of {spec.group} cannot be kept: this machine's control groups are not of "
+            "version 2, and without root podman would run the servers without limits",
+            mend="run bluestone as root, boot with systemd.unified_cgroup_hierarchy=1, or declare no limits",
+        )
     for path in (place.root, place.bootfiles, place.log_directory, *spec.writable):
         if ":" in str(path):
             raise Problem(f"podman cannot be given a path with a colon in it: {path}", mend="use a path without one")
@@ -199,9 +206,9 @@ def _file_systems(spec: ServerSpec, place: Place) -> Iterator[str]:
 
 
 def _network(spec: ServerSpec, place: Place) -> Iterator[str]:
-    if place.network is not None and place.address is not None:
+    if place.network is not None:
         options = f"ip={place.address},mac={mac_of(place.address)}"
         yield from ("--network", f"{place.network.name}:{options}")
     else:
-        for port in spec.generation.config.ports:
-            yield from ("--publish", f"127.0.0.1::{port}")
+        for port, outside in published(spec.generation.config.ports).items():
+            yield from ("--publish", f"{place.address}:{outside}:{port}")

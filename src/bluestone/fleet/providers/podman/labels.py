@@ -5,7 +5,6 @@ Labels are the source of truth: whatever bluestone must know of a server is writ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
@@ -48,7 +47,7 @@ KILLED = 128 + 9
 
 
 class Published(msgspec.Struct):
-    """Ports of a container that stand on this machine: `range` of them, from these two on."""
+    """Ports of a container that stand on the loopback: `range` of them, from these two on."""
 
     container_port: int
     host_port: int
@@ -74,10 +73,10 @@ class State(msgspec.Struct):
     error: str = msgspec.field(name="Error", default="")
 
 
-def labels(spec: ServerSpec, address: IPv4Address | None) -> dict[str, str]:
+def labels(spec: ServerSpec, address: IPv4Address) -> dict[str, str]:
     """What is written on a server's container."""
     generation = spec.generation
-    written = {
+    return {
         PROJECT: spec.project,
         SERVER: spec.name,
         GROUP: spec.group,
@@ -87,8 +86,8 @@ def labels(spec: ServerSpec, address: IPv4Address | None) -> dict[str, str]:
         IMAGE: generation.image,
         CONFIG: generation.config.digest(),
         PORTS: ",".join(map(str, generation.config.ports)),
+        ADDRESS: str(address),
     }
-    return written if address is None else {**written, ADDRESS: str(address)}
 
 
 def read_containers(text: str) -> dict[str, Server]:
@@ -156,25 +155,14 @@ def _read_container(container: Container) -> Server:
     return server
 
 
-def _endpoint(container: Container) -> Endpoint | None:
-    written = container.labels
-    if ADDRESS in written:
-        ports = _ports(written[PORTS])
-        return Endpoint(str(IPv4Address(written[ADDRESS])), {port: port for port in ports})
-    published = {
-        entry.container_port + step: entry.host_port + step
-        for entry in container.ports or []
-        for step in range(entry.range)
-    }
-    return Endpoint("127.0.0.1", published) if published else None
-
-
-def _ports(text: str) -> Sequence[int]:
-    return [int(port) for port in text.split(",") if port]
+def _endpoint(container: Container) -> Endpoint:
+    """A server has its ports at its address, but for those that are published elsewhere."""
+    ports = {int(port): int(port) for port in container.labels[PORTS].split(",") if port}
+    for entry in container.ports or []:
+        ports |= {entry.container_port + step: entry.host_port + step for step in range(entry.range)}
+    return Endpoint(str(IPv4Address(container.labels[ADDRESS])), ports)
 
 
 def address_of(server: Server) -> IPv4Address | None:
-    """The address that a server has on the project's network."""
-    if server.endpoint is None or server.endpoint.host == "127.0.0.1":
-        return None
-    return IPv4Address(server.endpoint.host)
+    """The address that a server has."""
+    return None if server.endpoint is None else IPv4Address(server.endpoint.host)

@@ -6,6 +6,7 @@ project's network, which does not change while it exists.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -16,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bluestone.fleet.providers.podman import bridge, commands
-from bluestone.fleet.providers.podman.addresses import Network, choose_address, read_network
+from bluestone.fleet.providers.podman.addresses import Network, choose_address, loopback, read_network
 from bluestone.fleet.providers.podman.directories import Directories
 from bluestone.fleet.providers.podman.labels import address_of, read_containers, read_ends
 from bluestone.fleet.providers.podman.runtime import Runtime, choose_runtime, this_machine
@@ -168,18 +169,16 @@ class Podman:
                 raise
 
     def _choose_place(self, spec: ServerSpec, others: Sequence[Server]) -> commands.Place:
-        network = address = None
-        if not self._runtime.rootless:
-            network = self._network
-            taken = [address_of(server) for server in others if server.phase != "dead"]
-            address = choose_address(network, spec.group, spec.slot, taken)
+        rootless = self._runtime.rootless
+        network = loopback(self._project, os.getuid()) if rootless else self._network
+        taken = [address_of(server) for server in others if server.phase != "dead"]
         return commands.Place(
             root=self._locate_root(spec.generation.image),
             bootfiles=self._directories.bootfiles(spec.name),
             machine_id=self._directories.machine_id(spec.name),
             log_directory=self._log_directory,
-            network=network,
-            address=address,
+            network=None if rootless else network,
+            address=choose_address(network, spec.group, spec.slot, taken),
         )
 
     def _start(self, name: str) -> None:

@@ -43,10 +43,14 @@ class Machine:
 
 @dataclass(frozen=True)
 class Runtime:
-    """`options` of `podman create`. `rootless`: addresses of servers cannot be reached from this machine."""
+    """`options` of `podman create`.
+
+    `rootless`: a server's own network cannot be reached from this machine. `limits`: memory and cpus can be limited.
+    """
 
     rootless: bool
     options: tuple[str, ...] = ()
+    limits: bool = True
 
 
 def choose_runtime(machine: Machine) -> Runtime:
@@ -69,7 +73,9 @@ def choose_runtime(machine: Machine) -> Runtime:
         files = min(machine.files, MOST_FILES)
         processes = min(machine.processes, machine.pid_max)
         options += ["--ulimit", f"nofile={files}:{files}", "--ulimit", f"nproc={processes}:{processes}"]
-    return Runtime(not machine.root, tuple(options))
+    # podman ignores limits that it is given without root unless control groups are unified: it only warns.
+    limits = machine.root or machine.cgroups == "unified"
+    return Runtime(not machine.root, tuple(options), limits)
 
 
 def _check_rootless(machine: Machine) -> None:
