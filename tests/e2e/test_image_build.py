@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -22,14 +20,16 @@ from bluestone.image import lockdown
 from bluestone.image.archive import ResolvedBase
 from bluestone.image.build import build
 from bluestone.image.builders.mmdebstrap import Mmdebstrap
-from bluestone.image.sandbox import subordinate_ids
 from bluestone.image.store import ImageStore
 from bluestone.image.tree import differences
 from bluestone.image.verify import verify
 from bluestone.model.image import Image
 from bluestone.model.problem import MissingTool, Problem
 from bluestone.model.recipe import Base, OverlayFile, Recipe
+from ordinary_user import ordinary_user
 from podman_site import Site, podman, site, spec
+
+__all__ = ["ordinary_user"]
 
 pytestmark = pytest.mark.e2e
 
@@ -433,24 +433,6 @@ def state(here: Site, server: str) -> str:
         check=False,
     )
     return done.stdout.strip()
-
-
-@pytest.fixture
-def ordinary_user() -> Iterator[tuple[str, Path]]:
-    """Somebody who is not root and has subordinate ids, and a directory of theirs."""
-    if os.geteuid() != 0:
-        pytest.skip("machine: this runs as an ordinary user as it is")
-    text = Path("/etc/subuid").read_text() if Path("/etc/subuid").exists() else ""
-    users = [user for user in pwd.getpwall() if user.pw_uid >= 1000]
-    able = [user.pw_name for user in users if subordinate_ids(text, user.pw_name, user.pw_uid) >= 65535]
-    if not able or shutil.which("newuidmap") is None or shutil.which("runuser") is None:
-        pytest.skip("machine: no user with subordinate ids exists")
-    directory = Path(tempfile.mkdtemp(prefix="bs-", dir="/var/tmp"))
-    shutil.chown(directory, able[0])
-    try:
-        yield able[0], directory
-    finally:
-        shutil.rmtree(directory)
 
 
 def test_without_root_the_same_image_comes_out(

@@ -125,7 +125,7 @@ def test_safety_holds_back_a_strategy_that_detaches_too_early(monkeypatch: pytes
 
 def test_checkers_see_a_detach_below_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "spare", lambda view, floor, candidates: list(candidates))
-    monkeypatch.setattr(planner.safety, "permit", lambda actions, view, floor: (tuple(actions), ()))
+    monkeypatch.setattr("bluestone.fleet.safety.permit", lambda actions, view, floor: (tuple(actions), ()))
     with pytest.raises(Violation, match="leaves"):
         for seed in range(20):
             a_history(seed, "rolling")
@@ -133,7 +133,7 @@ def test_checkers_see_a_detach_below_the_floor(monkeypatch: pytest.MonkeyPatch) 
 
 def test_checkers_see_cut_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "drained", lambda *_: True)
-    monkeypatch.setattr(planner.safety, "permit", lambda actions, view, floor: (tuple(actions), ()))
+    monkeypatch.setattr("bluestone.fleet.safety.permit", lambda actions, view, floor: (tuple(actions), ()))
     with pytest.raises(Violation, match="cut before"):
         for seed in range(20):
             a_history(seed, "blue-green")

@@ -1,0 +1,47 @@
+"""Servers without root: what holds for root's servers holds for those of an ordinary user."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ordinary_user import ordinary_user, run_in_session
+from podman_site import server_root
+
+__all__ = ["ordinary_user", "server_root"]
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def home(ordinary_user: tuple[str, Path], server_root: Path) -> Path:
+    """A home with the packages that root fetched: the images on them are the user's own to build."""
+    user, directory = ordinary_user
+    bases = directory / "cache" / "images" / "bases"
+    bases.mkdir(parents=True)
+    for base in (server_root.parents[1] / "bases").glob("*.tar"):
+        shutil.copy(base, bases)
+    subprocess.run(["chown", "-R", user, str(directory)], check=True)
+    return directory
+
+
+@pytest.mark.parametrize(
+    "tests",
+    ["conformance/test_provider.py", "e2e/test_podman_provider.py", "e2e/test_fleet_life.py"],
+)
+def test_an_ordinary_user_passes(tests: str, ordinary_user: tuple[str, Path], home: Path) -> None:
+    pytest_command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]
+    done = run_in_session(
+        ordinary_user[0],
+        home,
+        *("env", f"BLUESTONE_TEST_CACHE={home / 'cache'}", "PYTHONDONTWRITEBYTECODE=1", f"TMPDIR={home}"),
+        *(*pytest_command, f"tests/{tests}"),
+        timeout=900,
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout
+    assert "passed" in done.stdout
