@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from bluestone.fleet import plan as planner
 from bluestone.fleet.strategies import blue_green, rolling, steps
 from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.group import Amount, Group, Port, RolloutPolicy, StrategyName
