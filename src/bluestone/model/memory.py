@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Failures:
-    """How often in a row acting failed for a group, when last, and what the last error said."""
+    """How often in a row one verb failed for a group, when last, and what the last error said."""
 
     count: int
     last_at: datetime

@@ -56,6 +56,8 @@ class World:
     under_way: list[tuple[int, Action, bool]] = field(default_factory=list)
     memory: Memory = field(default_factory=Memory)
     names: set[str] = field(default_factory=set)
+    rows: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How often in a row each verb failed, by group and verb."""
 
     def observe(self) -> Inventory:
         """A true inventory, or one with a gap."""
@@ -124,6 +126,7 @@ class World:
     def start_rollout(self, group: str) -> None:
         """Forget what belonged to the group's last rollout."""
         memory = self.memory
+        self.rows = {row: count for row, count in self.rows.items() if row[0] != group}
         self.memory = replace(
             memory,
             deaths={**memory.deaths, group: 0},
@@ -142,11 +145,12 @@ class World:
             self.healthy_at[action.server] = self.now + ROUND * self.chance.randint(1, 4)
         elif isinstance(action, Destroy) and took_effect:
             self.servers.pop(action.server, None)
+        row = (action.group, action.verb)
+        self.rows[row] = 0 if works else self.rows.get(row, 0) + 1
+        longest = max(count for (group, _), count in self.rows.items() if group == action.group)
         failures = {name: failed for name, failed in self.memory.failures.items() if name != action.group}
-        if not works:
-            before = self.memory.failures.get(action.group)
-            count = before.count + 1 if before else 1
-            failures[action.group] = Failures(count, self.now, "the call failed")
+        if longest:
+            failures[action.group] = Failures(longest, self.now, "the call failed")
         self.memory = replace(self.memory, failures=failures)
 
     def _balance(self, action: Action) -> None:

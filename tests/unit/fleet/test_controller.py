@@ -144,15 +144,17 @@ def _finish_stopping(bench: Bench) -> None:
     bench.provider.list_servers = list_servers  # type: ignore[method-assign,assignment]
 
 
-def test_calls_that_always_fail_halt_and_the_old_serve(bench: Bench) -> None:
+@pytest.mark.parametrize("kind", ["not-done", "half-done"])
+def test_calls_that_always_fail_halt_and_the_old_serve(bench: Bench, kind: str) -> None:
     bench.lead("a")
     before = bench.names()
-    for _ in range(3):
-        bench.provider.fault("create", "not-done")
+    for _ in range(12):
+        bench.provider.fault("create", kind)  # type: ignore[arg-type]
     last = bench.lead("b")
     assert [group.state for group in last.progress] == ["halted"]
     assert "simulated fault" in last.progress[0].waiting[0]
     assert bench.balancer.receivers("web") == before == bench.names()
+    assert bench.kinds().count("action.failed") == 3, "nothing is tried for ever"
 
 
 def test_an_image_that_never_gets_healthy_halts_and_what_failed_is_removed(bench: Bench) -> None:

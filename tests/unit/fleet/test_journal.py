@@ -85,8 +85,21 @@ def test_a_new_rollout_begins_with_a_clean_slate(journal: Journal) -> None:
 
 
 def test_a_success_ends_a_row_of_failures(journal: Journal) -> None:
-    journal.record(NOW, [Entry("action.failed", "web"), Entry("server.created", "web"), Entry("action.failed", "web")])
+    create = {"verb": "create"}
+    failed, created = Entry("action.failed", "web", data=create), Entry("server.created", "web", data=create)
+    journal.record(NOW, [failed, created, failed])
     assert recall(journal, ["web"], []).failures["web"].count == 1
+    journal.record(NOW, [created])
+    assert recall(journal, ["web"], []).failures == {}
+
+
+def test_a_success_of_another_verb_does_not(journal: Journal) -> None:
+    """What a create left that failed is destroyed, and that works: else creates would fail for ever."""
+    failed = Entry("action.failed", "web", message="no nft", data={"verb": "create"})
+    for _ in range(3):
+        journal.record(NOW, [failed, Entry("server.destroyed", "web", data={"verb": "destroy"})])
+    failures = recall(journal, ["web"], []).failures["web"]
+    assert (failures.count, failures.error) == (3, "no nft")
 
 
 def test_creates_without_an_outcome_are_known_for_a_while(journal: Journal) -> None:

@@ -138,7 +138,6 @@ def test_a_create_that_fails_leaves_nothing(podman: Podman, fake: FakePodman, tm
 def test_a_server_that_does_not_start_is_said_to_be_left(podman: Podman, fake: FakePodman) -> None:
     fake.say("create.then", listing("created"))
     fake.say("start.err", "Error: address already in use")
-    (fake.directory / "iptables").symlink_to("/bin/true")
     with pytest.raises(Problem, match="already in use") as caught:
         podman.create(SPEC)
     assert caught.value.left == f"{SPEC.name} exists, but is not started"
@@ -152,10 +151,27 @@ def test_a_start_whose_answer_is_lost_is_no_problem(podman: Podman, fake: FakePo
     assert [server.phase for server in podman.list_servers()] == ["running"]
 
 
-def test_iptables_that_is_not_installed_is_named(podman: Podman, fake: FakePodman) -> None:
+@pytest.mark.parametrize(
+    ("said", "tool", "package"),
+    [
+        ("netavark: No such file or directory (os error 2)", "iptables", "iptables"),
+        ("netavark: nftables error: unable to execute nft: No such file or directory (os error 2)", "nft", "nftables"),
+    ],
+)
+def test_a_firewall_that_is_not_installed_is_named(
+    podman: Podman, fake: FakePodman, said: str, tool: str, package: str
+) -> None:
     fake.say("create.then", listing("created"))
-    fake.say("start.err", "Error: netavark: No such file or directory (os error 2)")
-    with pytest.raises(MissingTool, match="iptables"):
+    fake.say("start.err", f"Error: {said}")
+    with pytest.raises(MissingTool, match=tool) as caught:
+        podman.create(SPEC)
+    assert caught.value.mend.endswith(package)
+
+
+def test_a_firewall_is_named_only_where_the_network_failed(podman: Podman, fake: FakePodman) -> None:
+    fake.say("create.then", listing("created"))
+    fake.say("start.err", "Error: address already in use")
+    with pytest.raises(Problem, match="address already in use"):
         podman.create(SPEC)
 
 

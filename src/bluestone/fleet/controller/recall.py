@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bluestone.fleet.controller.journal import Journal
+from bluestone.model.action import PAST
 from bluestone.model.event import Event
 from bluestone.model.memory import Failures, Memory
 
 START_OR_END = ("rollout.started", "rollout.finished", "rollout.halted")
 """Events between which a rollout is under way."""
+
+_OUTCOMES = ("action.failed", *(f"server.{past}" for past in PAST.values()))
 
 CREATE_WINDOW = timedelta(seconds=10)
 """How long a create without a known outcome may still take effect: a call can outlive its caller."""
@@ -104,11 +107,20 @@ def _rollout(journal: Journal, group: str) -> _Rollout:
 
 
 def _failures(journal: Journal, group: str, after: int) -> Failures | None:
-    """Failed actions since the last one that succeeded."""
-    good = journal.select(("server.created", "server.destroyed"), group=group, after=after, newest=1)
-    since = good[0].sequence if good else after
-    failed = journal.select(("action.failed",), group=group, after=since)
-    return Failures(len(failed), failed[0].at, failed[0].message) if failed else None
+    """The longest row of failures of one verb that no success has ended.
+
+    By verb, as what was begun in vain is destroyed, which works: between two creates that fail there is a success.
+    """
+    rows: dict[str, list[Event]] = {}
+    ended: set[str] = set()
+    for event in journal.select(_OUTCOMES, group=group, after=after):
+        verb = event.data.get("verb", "")
+        if event.kind != "action.failed":
+            ended.add(verb)
+        elif verb not in ended:
+            rows.setdefault(verb, []).append(event)
+    row = max(rows.values(), key=len, default=[])
+    return Failures(len(row), row[0].at, row[0].message) if row else None
 
 
 def _later(event: Event | None, than: Event) -> bool:

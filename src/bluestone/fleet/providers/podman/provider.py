@@ -32,6 +32,9 @@ QUICK = 30.0
 SLOW = 60.0
 """Seconds for starting a container, and for what removing one takes besides its grace."""
 
+QUIET = {"PODMAN_IGNORE_CGROUPSV1_WARNING": "true"}
+"""Has podman 5 not complain of a machine's control groups in each of its errors."""
+
 TERMINAL_NOISE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
 """Escape sequences (ECMA-48) with which systemd decorates a console."""
 
@@ -93,7 +96,7 @@ class Podman:
         until = time.monotonic() + grace.total_seconds() + SLOW
         while True:
             try:
-                run(commands.remove(self._project, name, grace), timeout=max(1.0, until - time.monotonic()))
+                _run(commands.remove(self._project, name, grace), timeout=max(1.0, until - time.monotonic()))
                 break
             except CommandFailed:
                 if self._find(name) is None:
@@ -105,7 +108,7 @@ class Podman:
 
     def console(self, name: str, lines: int) -> Sequence[str]:
         """What the server's systemd said last, its warnings and those of its services."""
-        text = run(commands.logs(self._project, name, lines), timeout=QUICK)
+        text = _run(commands.logs(self._project, name, lines), timeout=QUICK)
         return [TERMINAL_NOISE.sub("", line).rstrip() for line in text.splitlines()][-lines:]
 
     def clear(self) -> None:
@@ -118,7 +121,7 @@ class Podman:
                     mend="destroy them first: bluestone down",
                 )
             if commands.network_name(self._project) in self._networks():
-                run(commands.remove_network(self._project), timeout=QUICK)
+                _run(commands.remove_network(self._project), timeout=QUICK)
             self.__dict__.pop("_network", None)
             self._directories.clear()
 
@@ -128,12 +131,12 @@ class Podman:
 
     @cached_property
     def _network(self) -> Network:
-        return read_network(run(commands.inspect_network(self._project), timeout=QUICK))
+        return read_network(_run(commands.inspect_network(self._project), timeout=QUICK))
 
     def _ensure_network(self) -> None:
         if commands.network_name(self._project) not in self._networks():
             try:
-                run(commands.create_network(self._project), timeout=QUICK)
+                _run(commands.create_network(self._project), timeout=QUICK)
             except CommandFailed:
                 # Another process may have made it since.
                 if commands.network_name(self._project) not in self._networks():
@@ -141,18 +144,18 @@ class Podman:
         bridge.pin(self._network)
 
     def _networks(self) -> list[str]:
-        return run(commands.list_networks(self._project), timeout=QUICK).split()
+        return _run(commands.list_networks(self._project), timeout=QUICK).split()
 
     def _observe(self) -> dict[str, Server]:
         """The servers by container name."""
-        return read_containers(run(commands.list_containers(self._project), timeout=QUICK))
+        return read_containers(_run(commands.list_containers(self._project), timeout=QUICK))
 
     def _find(self, name: str) -> Server | None:
         return self._observe().get(commands.container_name(self._project, name))
 
     def _ends(self, containers: list[str]) -> dict[str, str]:
         try:
-            return read_ends(run(commands.inspect(containers), timeout=QUICK))
+            return read_ends(_run(commands.inspect(containers), timeout=QUICK))
         except CommandFailed:
             # One of them was removed since it was listed; the list told the exit codes.
             return {}
@@ -162,7 +165,7 @@ class Podman:
         place = self._choose_place(spec, others)
         self._directories.write(self._project, spec.name, spec.bootfiles)
         try:
-            run(commands.create(spec, place, self._runtime), timeout=QUICK)
+            _run(commands.create(spec, place, self._runtime), timeout=QUICK)
         except CommandFailed:
             if self._find(spec.name) is None:
                 self._directories.remove(spec.name)
@@ -183,7 +186,7 @@ class Podman:
 
     def _start(self, name: str) -> None:
         try:
-            run(commands.start(self._project, name), timeout=SLOW)
+            _run(commands.start(self._project, name), timeout=SLOW)
         except CommandFailed as failure:
             server = self._find(name)
             if server is None or server.phase != "running":
@@ -192,7 +195,14 @@ class Podman:
             bridge.pin(self._network)
 
     def _explain(self, name: str, failure: CommandFailed) -> Problem:
-        if not self._runtime.rootless and shutil.which("iptables") is None:
-            return MissingTool("iptables", "iptables")
+        # podman's network program drives one of two firewalls: up to Debian 12 iptables, then nftables.
+        if "netavark" in failure.stderr:
+            tool, package = ("nft", "nftables") if "nftables" in failure.stderr else ("iptables", "iptables")
+            if shutil.which(tool) is None:
+                return MissingTool(tool, package)
         failure.left = f"{name} exists, but is not started"
         return failure
+
+
+def _run(command: Sequence[str], *, timeout: float) -> str:
+    return run(command, timeout=timeout, environment=os.environ | QUIET)
