@@ -137,7 +137,8 @@ def main() -> None:
         demo.bluestone("up")
         print(f"\n  {demo.url} answers: {_heading(demo.get())}")
         gone = _server_names(demo)
-        demo.get("?first-generation")
+        for _ in gone:
+            demo.get("?first-generation")
 
         results = []
         for version, strategy in enumerate(ROLLOUTS, start=2):

@@ -13,7 +13,7 @@ from itertools import count
 from bluestone.fleet import safety
 from bluestone.fleet.standing import View, view
 from bluestone.fleet.strategies import blue_green, destroy_first, rolling, steps
-from bluestone.model.action import Action, Detach, Dismiss
+from bluestone.model.action import PAST, Action, Detach, Dismiss
 from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.group import Group, StrategyName
 from bluestone.model.ids import Digest
@@ -160,7 +160,7 @@ def _waiting(seen: View, refusals: Sequence[safety.Refusal]) -> Iterator[str]:
         elif m.stance == "leaving":
             yield f"{m.name}: stopping"
     for refusal in refusals:
-        yield f"{refusal.action.server}: not {refusal.action.verb}ed, as {refusal.why}"
+        yield f"{refusal.action.server}: not {PAST[refusal.action.verb]}, as {refusal.why}"
     settled = seen.memory.settled_at.get(seen.goal.group.name)
     if settled and seen.old and blue_green.kept_until_settled(seen):
         until = settled + seen.goal.group.rollout.keep

@@ -222,6 +222,17 @@ def test_a_create_whose_end_nobody_knows_is_waited_for(bench: Bench) -> None:
     assert bench.names() == {create.server}
 
 
+def test_without_its_journal_no_name_of_a_server_that_lives_is_used_again(bench: Bench, tmp_path: Path) -> None:
+    for image in "ab":
+        bench.lead(image)
+    before = {server.name: server.incarnation for server in bench.provider.list_servers()}
+    bench.journal.close()
+    bench.journal = Journal(tmp_path / "another.db")
+    assert bench.lead("c").done
+    created = [event for event in bench.journal.events() if event.kind == "server.create"]
+    assert min(event.data["incarnation"] for event in created) > max(before.values())
+
+
 def test_waiting_for_the_world_is_not_done_in_a_busy_loop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """With no action under way there is nothing to wake up for: the time has to be slept."""
     slept: list[float] = []

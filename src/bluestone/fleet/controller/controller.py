@@ -99,7 +99,10 @@ class Controller:
     def recall(self, inventory: Inventory) -> Memory:
         """What the journal knows of the observed servers."""
         groups = {goal.group.name for goal in self.goals} | {server.group for server in inventory.servers}
-        return recall(self._journal, sorted(groups), [server.name for server in inventory.servers])
+        memory = recall(self._journal, sorted(groups), [server.name for server in inventory.servers])
+        # A journal that was lost begins anew, and a server's name must not be used again.
+        unseen = 1 + max((server.incarnation for server in inventory.servers), default=0)
+        return replace(memory, next_incarnation=max(memory.next_incarnation, unseen))
 
     def _ensure_balancer(self) -> tuple[str, ...]:
         if not self.services:
