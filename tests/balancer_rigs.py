@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,16 +21,10 @@ from bluestone.model.group import Health, Port
 from bluestone.model.inventory import Backend
 from bluestone.model.server import Endpoint
 from bluestone.simulation.balancer import MemoryBalancer
+from workplace import free_port
 
 PATIENCE = 10.0
 QUICK = Health(path="/health", interval=timedelta(milliseconds=50), rise=2, fall=2)
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        port: int = trial.getsockname()[1]
-        return port
 
 
 def web_service(*ports: int, health: Health = QUICK, group: str = "web") -> Service:

@@ -24,6 +24,7 @@ from bluestone.model.group import Resources
 from bluestone.model.ids import Digest
 from bluestone.model.recipe import Base, Recipe
 from bluestone.model.server import Endpoint, ServerSpec
+from workplace import shared_cache
 
 IMAGE = Digest("sha256:" + "1f3a9c0d" * 8)
 WRITABLE = ("/var/lib/nginx", "/var/log/nginx")
@@ -45,8 +46,8 @@ def server_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     from bluestone.image.builders.mmdebstrap import Mmdebstrap
     from bluestone.image.store import ImageStore
 
-    cache = os.environ.get("BLUESTONE_TEST_CACHE")
-    home = Path(cache) if cache else tmp_path_factory.getbasetemp() / "podman-site"
+    cache = shared_cache()
+    home = cache or tmp_path_factory.getbasetemp() / "podman-site"
     yield build(RECIPE, ImageStore(home / "images"), Mmdebstrap(), progress=print).root
     if not cache:
         shutil.rmtree(home, ignore_errors=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from machine import EXAMPLE, Machine, free_port
+from machine import EXAMPLE, Machine
+from workplace import free_port, shared_cache
 
 TOOLS = ("podman", "haproxy", "mmdebstrap")
 
@@ -23,8 +24,8 @@ def shared_home() -> Iterator[Path]:
     for tool in TOOLS:
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    cache = os.environ.get("BLUESTONE_TEST_CACHE")
-    home = Path(cache) if cache else Path(tempfile.mkdtemp(prefix="bs-", dir="/var/tmp"))
+    cache = shared_cache()
+    home = cache or Path(tempfile.mkdtemp(prefix="bs-", dir="/var/tmp"))
     home.mkdir(parents=True, exist_ok=True)
     yield home
     if not cache:

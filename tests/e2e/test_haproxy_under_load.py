@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from balancer_rigs import QUICK, HAProxyRig, WebServer, backend, eventually, free_port, get, web_service
+from balancer_rigs import QUICK, HAProxyRig, WebServer, backend, eventually, get, web_service
 from bench.load import Load, Report
 from bluestone.fleet.balancer import Service
 from bluestone.fleet.balancers.haproxy import HAProxy
@@ -25,6 +25,7 @@ from bluestone.model.group import Health, Port
 from bluestone.model.inventory import Backend
 from bluestone.model.problem import Problem
 from bluestone.model.server import Endpoint
+from workplace import free_port
 
 pytestmark = [
     pytest.mark.e2e,
