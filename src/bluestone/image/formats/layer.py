@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,15 +37,25 @@ ROOT = Entry(b"", "dir", 0o755, 0, 0, EPOCH)
 """The root itself, which no manifest has."""
 
 
-def stream(manifest: str, root: Path) -> Iterator[bytes]:
-    """The archive of the tree at `root`, in pieces. Raises `Problem` if the tree is not what the manifest says."""
+def entries(root: Path) -> list[Entry]:
+    """What the manifest beside an image's tree has, in its order."""
+    return [Entry.parse(line) for line in (root.parent / "manifest").read_text().splitlines()]
+
+
+def stream(entries: Iterable[Entry], root: Path) -> Iterator[bytes]:
+    """The archive of the tree at `root`, in pieces. Raises `Problem` if the tree is not what the entries say."""
     yield header(ROOT)
-    for line in manifest.splitlines():
-        entry = Entry.parse(line)
+    for entry in entries:
         yield header(entry)
         if entry.kind == "file":
-            yield from _content(entry, os.fsencode(root) + b"/" + entry.path)
+            yield from _content(entry, root)
+            yield b"\0" * (-entry.size % BLOCK)
     yield END
+
+
+def read(entry: Entry, root: Path) -> bytes:
+    """The content of a file of the tree at `root`. Raises `Problem` if it is not what the entry says."""
+    return b"".join(_content(entry, root))
 
 
 def header(entry: Entry) -> bytes:
@@ -108,7 +118,8 @@ def _or_none(value: int, most: int) -> int:
     return value if value <= most else 0
 
 
-def _content(entry: Entry, path: bytes) -> Iterator[bytes]:
+def _content(entry: Entry, root: Path) -> Iterator[bytes]:
+    path = os.fsencode(root) + b"/" + entry.path
     digest, left = hashlib.sha256(), entry.size
     try:
         # A link in a file's place could lead out of the tree; a fifo would be waited for.
@@ -123,7 +134,6 @@ def _content(entry: Entry, path: bytes) -> Iterator[bytes]:
         more = file.read(1)
     if left or more or digest.hexdigest() != entry.content.decode():
         raise _damaged(entry)
-    yield b"\0" * (-entry.size % BLOCK)
 
 
 def _padded(content: bytes) -> bytes:
