@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-
 SECTOR = 512
 ALIGNMENT = 1 << 20
 """Bytes that every partition begins at a multiple of, as all tools do: a multiple of every disk's block."""

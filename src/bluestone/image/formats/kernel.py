@@ -46,7 +46,7 @@ def find_kernel(entries: Sequence[Entry]) -> Kernel:
         )
     if len(releases) > 1:
         raise Problem(
-            f"the image has {len(releases)} kernels, and it cannot be told which to boot: {', '.join(sorted(releases))}",
+            f"the image has several kernels, and which to boot cannot be told: {', '.join(sorted(releases))}",
             mend="leave one of them in image.packages",
         )
     if "usr/lib/systemd/systemd-udevd" not in by_path and "usr/bin/udevadm" not in by_path:

@@ -126,7 +126,7 @@ def _content(entry: Entry, root: Path) -> Iterator[bytes]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise _damaged(entry) from error
-    with open(descriptor, "rb", buffering=0) as file:
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
         while left and (piece := file.read(min(left, CHUNK))):
             digest.update(piece)
             left -= len(piece)

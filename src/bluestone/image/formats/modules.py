@@ -19,7 +19,6 @@ WELCOME = (
     "virtio_scsi",
     "sd_mod",
     "xen_blkfront",
-    "hv_storvsc",
     # Randomness for the first keys; the power button, and the device that it is read from.
     "virtio_rng",
     "button",

@@ -6,7 +6,9 @@ They run inside that tree (`sandbox.inside`): they see nothing of this machine b
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,14 +73,15 @@ def use(root: Path, command: Sequence[str], environment: dict[str, str] | None =
     return run(inside(root, command, environment), timeout=LIMIT)
 
 
-def feed(root: Path, command: Sequence[str], pieces: Iterable[bytes]) -> None:
-    """Have a tool read these pieces from its standard input. Raises `Problem`."""
-    process = subprocess.Popen(
-        inside(root, command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    with process:
+def feed(root: Path, command: Sequence[str], pieces: Iterable[bytes], output: Path | None = None) -> None:
+    """Have a tool read these pieces from its standard input, and write `output` if given. Raises `Problem`."""
+    with ExitStack() as opened:
+        said = opened.enter_context(tempfile.TemporaryFile())
+        stdout = opened.enter_context(output.open("wb")) if output else said
+        process = opened.enter_context(
+            subprocess.Popen(inside(root, command), stdin=subprocess.PIPE, stdout=stdout, stderr=said)
+        )
         assert process.stdin is not None
-        assert process.stdout is not None
         try:
             for piece in pieces:
                 process.stdin.write(piece)
@@ -88,15 +91,21 @@ def feed(root: Path, command: Sequence[str], pieces: Iterable[bytes]) -> None:
         except BaseException:
             process.kill()
             raise
-        said = process.stdout.read().decode(errors="replace").strip()
-    if process.returncode:
-        raise Problem(f"{command[0]} failed with status {process.returncode}:\n     {said}", mend="mend what it says")
+        if process.wait():
+            said.seek(0)
+            raise _failed(command, process.returncode, said.read())
 
 
 def converted(root: Path, command: Sequence[str], content: bytes) -> bytes:
     """What a tool makes of its standard input. Raises `Problem`."""
     done = subprocess.run(inside(root, command), input=content, capture_output=True, timeout=LIMIT, check=False)
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise Problem(f"{command[0]} failed with status {done.returncode}:\n     {said}", mend="mend what it says")
+        raise _failed(command, done.returncode, done.stderr)
     return done.stdout
+
+
+def _failed(command: Sequence[str], status: int, said: bytes) -> Problem:
+    text = said.decode(errors="replace").strip()
+    if "No space left" in text:
+        return Problem("the disk is full", mend="free some space, or choose a place on a larger disk")
+    return Problem(f"{command[0]} failed with status {status}:\n     {text}", mend="mend what it says")
