@@ -220,12 +220,8 @@ def _write_directory(target: Path, files: Mapping[str, bytes], layer: Blob, pack
     packed.rename(target / layer.path)
     for name, content in files.items():
         (target / name).write_bytes(content)
-    descriptor = os.open(target, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.sync()
+    for path in [*target.rglob("*"), target]:
+        _flush(path)
 
 
 def _write_archive(target: Path, files: Mapping[str, bytes], layer: Blob, packed: Path) -> None:
@@ -247,6 +243,14 @@ def _member(name: str, size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield header(Entry(name.encode(), "file", 0o644, 0, 0, EPOCH, size))
     yield from pieces
     yield b"\0" * (-size % BLOCK)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _architecture(known: list[Entry], root: Path) -> str:
