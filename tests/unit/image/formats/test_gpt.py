@@ -68,5 +68,5 @@ def test_what_cannot_be_is_refused() -> None:
         [Partition("a", DISK, DISK, 513)],
         [Partition("a" * 37, DISK, DISK, SECTOR)],
     ):
-        with pytest.raises(ValueError, match="more than|no sectors|longer"):
+        with pytest.raises(ValueError, match=r"more than|no sectors|longer"):
             table(DISK, bad)
