@@ -260,6 +260,7 @@ def test_skopeo_reads_each_form_and_finds_one_image(image: Image, tools_root: Pa
 
 def test_an_image_is_exported_by_its_project(machine: Machine) -> None:
     target = machine.directory / "web.tar"
+    machine.page(f"built at {time.time_ns()}")
     assert "mend: build it: bluestone build" in machine.run("export", "--format", "tar", "web.tar", expect=1)
     machine.run("build")
     said = machine.run("export", "--format", "tar", "web.tar")
@@ -298,7 +299,7 @@ def virtual_machine(disk: Path, work: Path, handed: Path | None) -> Iterator[tup
         *("-drive", f"if=pflash,format=raw,snapshot=on,file={str(code).replace('_CODE', '_VARS')}"),
         *_drive("root", disk),
         *(_drive("boot", handed) if handed else ()),
-        *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:80"),
+        *("-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:80"),
         *("-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"),
         *("-chardev", f"file,id=console,path={work / 'console'}", "-serial", "chardev:console"),
         *("-qmp", f"unix:{work / 'qmp'},server=on,wait=off"),

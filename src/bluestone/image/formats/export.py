@@ -72,7 +72,11 @@ def _write(
     """Write the draft; return its size, digest, and root hash."""
     if wanted == "disk":
         from bluestone.image.formats.disk import make_disk
+        from bluestone.image.formats.kernel import find_kernel
+        from bluestone.image.formats.layer import entries
 
+        # Before the tools, which may take a while to get.
+        find_kernel(entries(image.root))
         disk = make_disk(image.root, find_tools(), draft, progress)
         return disk.size, _digest(draft), disk.root_hash
     if wanted == "tar":
