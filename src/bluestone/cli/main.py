@@ -20,6 +20,7 @@ VERBS = {
     "schema": "declaration",
     "build": "images",
     "images": "images",
+    "export": "export",
     "plan": "fleet",
     "up": "fleet",
     "rollback": "fleet",

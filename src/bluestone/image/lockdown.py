@@ -140,6 +140,10 @@ REMOVED = (
     "var/lib/dpkg/*-old",
     "var/lib/dpkg/lock*",
     "var/lib/dpkg/triggers/Lock",
+    # Differs from build to build, and is never booted: a disk gets a small one of bluestone's own.
+    "boot/initrd.img-*",
+    "initrd.img",
+    "initrd.img.old",
     # Identities: alike on all servers of the image, they would be worth nothing.
     "etc/ssh/ssh_host_*",
     "etc/ssl/certs/ssl-cert-snakeoil.pem",

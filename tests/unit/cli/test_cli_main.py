@@ -107,3 +107,18 @@ def test_the_reference_names_every_verb_and_option() -> None:
         assert verb in written
     options = {word.strip(",") for word in reference().split() if word.startswith("--")}
     assert options <= {word.strip(",") for word in written}, "run ./dev docs"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (("a", "b", "c", "--format", "tar"), "at most an image and a destination"),
+        (("a", "--format", "disk", "--compress", "zstd"), "--compress is for"),
+        (("a",), "Missing option '--format'"),
+        (("--format", "tar"), "Missing argument"),
+    ],
+)
+def test_export_refuses_what_it_cannot_mean(tmp_path: Path, arguments: tuple[str, ...], what: str) -> None:
+    ended = bluestone(tmp_path, "export", *arguments)
+    assert ended.returncode == 1
+    assert what in ended.stderr

@@ -1,0 +1,2 @@
+#!/run/bluestone-machine/busybox sh
+exec /usr/bin/systemctl poweroff
