@@ -31,8 +31,9 @@ from bluestone.image.tree import differences
 from bluestone.model.image import Image
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import Base, OverlayFile, Recipe
-from machine import Machine, free_port, until
+from machine import Machine, until
 from podman_site import podman
+from workplace import free_port
 
 pytestmark = pytest.mark.e2e
 
