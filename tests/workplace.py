@@ -27,6 +27,6 @@ def free_port() -> int:
 
 
 def shared_cache() -> Path | None:
-    """Where images are kept between tests (`$BLUESTONE_TEST_CACHE`), for each of several test processes apart."""
+    """Where images are kept between tests, if anybody said: `$BLUESTONE_TEST_CACHE`."""
     cache = os.environ.get("BLUESTONE_TEST_CACHE")
-    return Path(cache, os.environ.get("PYTEST_XDIST_WORKER", "")) if cache else None
+    return Path(cache) if cache else None

@@ -78,16 +78,14 @@ def run_in_session(user: str, home: Path, *command: str, timeout: float) -> subp
 
     The command is run in this repository, and may rely on this Python. Skips the test on a machine that forbids it.
     """
-    # Tests that the command runs are not among those that run here side by side.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    environment |= {"BLUESTONE_REPOSITORY": str(REPOSITORY), "BLUESTONE_PYTHON": sys.base_prefix}
+    environment = {"BLUESTONE_REPOSITORY": str(REPOSITORY), "BLUESTONE_PYTHON": sys.base_prefix}
     with delegated_group(user) as group:
         return subprocess.run(
             [
                 *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"),
                 *("sh", "-c", SESSION, "session", user, str(home), str(group), *command),
             ],
-            env=environment,
+            env=os.environ | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
