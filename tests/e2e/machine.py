@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +29,10 @@ class Machine:
     @property
     def declaration(self) -> Path:
         return self.directory / "bluestone.toml"
+
+    @property
+    def project(self) -> str:
+        return str(tomllib.loads(self.declaration.read_text())["project"])
 
     @property
     def url(self) -> str:

@@ -31,11 +31,8 @@ def names(machine: Machine) -> set[str]:
     return {str(server["name"]) for server in machine.servers()}
 
 
-def container_of(server: str) -> str:
-    listed = subprocess.run(
-        ["podman", "ps", "-a", "--format", "{{.Names}}"], capture_output=True, text=True, check=True
-    )
-    return next(name for name in listed.stdout.split() if name.endswith(server))
+def container_of(machine: Machine, server: str) -> str:
+    return f"bluestone-{machine.project}.{server}"
 
 
 def test_an_image_that_never_gets_healthy_stops_and_the_old_serves_on(running: Machine) -> None:
@@ -82,8 +79,6 @@ def test_kill_9_in_the_middle_and_up_again_finishes_the_work(running: Machine) -
     listed = subprocess.run(
         ["podman", "ps", "-a", "--format", "{{.Names}}"], capture_output=True, text=True, check=True
     ).stdout
-    project = re.search(r'project = "(\w+)"', running.declaration.read_text())
-    assert project is not None
     assert listed.count(project[1]) == 3, "nothing half-made is left"
     used = re.findall(r"server\.create +(\S+)", running.run("events", "-n", "100000"))
     assert len(used) == len(set(used)), "no name was used twice"
@@ -124,7 +119,7 @@ def test_two_at_once_the_second_says_who_holds_the_lock(running: Machine) -> Non
 
 def test_servers_killed_while_idle_are_replaced_by_the_next_up(running: Machine) -> None:
     victim = sorted(names(running))[0]
-    subprocess.run(["podman", "kill", container_of(victim)], check=True, capture_output=True)
+    subprocess.run(["podman", "kill", container_of(running, victim)], check=True, capture_output=True)
     until(lambda: "dead" in {str(s["stance"]) for s in running.servers()}, "the death is seen")
     assert json.loads(running.run("status", "--json"))["groups"][0]["serving"] == 2
     until(lambda: _always_answers(running), "the balancer leaves it out")
@@ -157,9 +152,7 @@ def test_a_new_server_killed_in_the_middle_of_a_rollout_is_made_again(running: M
 
 def _new_containers(before: set[str], machine: Machine) -> list[str]:
     listed = subprocess.run(["podman", "ps", "--format", "{{.Names}}"], capture_output=True, text=True, check=True)
-    project = re.search(r'project = "(\w+)"', machine.declaration.read_text())
-    assert project is not None
-    mine = [name for name in listed.stdout.split() if project[1] in name]
+    mine = [name for name in listed.stdout.split() if machine.project in name]
     return [name for name in mine if not any(name.endswith(old) for old in before)]
 
 
@@ -168,12 +161,10 @@ def test_haproxy_killed_in_the_middle_of_a_rollout_is_started_again(running: Mac
     running.run("build")
     process = running.popen("up")
     time.sleep(0.5)
-    project = re.search(r'project = "(\w+)"', running.declaration.read_text())
-    assert project is not None
     mine = [
         int(entry.name)
         for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and _is_haproxy_of(entry, project[1])
+        if entry.name.isdigit() and _is_haproxy_of(entry, running.project)
     ]
     assert mine, "HAProxy runs"
     for pid in mine:
@@ -248,8 +239,6 @@ def test_a_missing_tool_is_named_with_the_command_that_installs_it(machine: Mach
 
 def test_a_full_disk_is_a_clear_error_and_the_old_serves_on(running: Machine, tmp_path: Path) -> None:
     """The project's journal sits on a file system of its own, which is filled."""
-    project = re.search(r'project = "(\w+)"', running.declaration.read_text())
-    assert project is not None
     state = running.home / "projects" / project[1]
     before = names(running)
     running.page("no room")
