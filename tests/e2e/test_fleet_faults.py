@@ -79,7 +79,7 @@ def test_kill_9_in_the_middle_and_up_again_finishes_the_work(running: Machine) -
     listed = subprocess.run(
         ["podman", "ps", "-a", "--format", "{{.Names}}"], capture_output=True, text=True, check=True
     ).stdout
-    assert listed.count(project[1]) == 3, "nothing half-made is left"
+    assert listed.count(running.project) == 3, "nothing half-made is left"
     used = re.findall(r"server\.create +(\S+)", running.run("events", "-n", "100000"))
     assert len(used) == len(set(used)), "no name was used twice"
 
@@ -239,7 +239,7 @@ def test_a_missing_tool_is_named_with_the_command_that_installs_it(machine: Mach
 
 def test_a_full_disk_is_a_clear_error_and_the_old_serves_on(running: Machine, tmp_path: Path) -> None:
     """The project's journal sits on a file system of its own, which is filled."""
-    state = running.home / "projects" / project[1]
+    state = running.home / "projects" / running.project
     before = names(running)
     running.page("no room")
     running.run("build")
