@@ -16,6 +16,7 @@ DEBIAN_PACKAGE = {
     "mmdebstrap": "mmdebstrap",
     "newuidmap": "uidmap",
     "podman": "podman",
+    "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
     "sync": "coreutils",
     "tar": "tar",

@@ -51,10 +51,10 @@ class Daemon:
             return None
         return int(pid)
 
-    def start(self, command: Sequence[str]) -> int:
+    def start(self, command: Sequence[str], inherit: Sequence[int] = ()) -> int:
         """Start it in a session of its own, so that a terminal's Ctrl-C does not reach it; return its id.
 
-        Raises `MissingTool` if the program is not there.
+        `inherit` are the file descriptors that it keeps. Raises `MissingTool` if the program is not there.
         """
         require(command[0])
         with self.output.open("ab") as output:
@@ -64,6 +64,7 @@ class Daemon:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=tuple(inherit),
                 cwd="/",
             )
         write_atomically(self.pid_file, f"{process.pid} {started_at(process.pid) or 0}\n".encode())
