@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from bluestone.fleet.provider import Provider
+from bluestone.fleet.providers.qemu import Media
 from bluestone.model.problem import Problem
 from bluestone.model.server import Endpoint, Server, ServerSpec
 from bluestone.simulation.provider import Cloud, SimulatedProvider
 from podman_site import IMAGE, site, spec, status_of, wait_for
+from qemu_site import fetch
+from qemu_site import site as qemu_site
 
-GRACE = timedelta(seconds=10)
 SECOND = timedelta(seconds=1)
 
 
@@ -32,6 +34,8 @@ class Subject:
     read: Callable[[str, str], bytes]
     kill: Callable[[str], None]
     answers: Callable[[Endpoint | None], bool]
+    grace: timedelta = timedelta(seconds=10)
+    """What a server gets to stop by itself."""
 
     def spec(self, slot: int = 0, incarnation: int = 1, **changes: object) -> ServerSpec:
         return spec(self.project, slot, incarnation, **changes)
@@ -44,12 +48,18 @@ class Subject:
         return sorted(server.name for server in self.provider.list_servers())
 
 
-@pytest.fixture(params=["memory", pytest.param("podman", marks=pytest.mark.e2e)])
+REAL = [pytest.param(name, marks=pytest.mark.e2e) for name in ("podman", "qemu")]
+
+
+@pytest.fixture(params=["memory", *REAL])
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
-    if request.param == "memory":
-        yield in_memory()
-    else:
-        yield from on_podman(request.getfixturevalue("server_root"))
+    match request.param:
+        case "podman":
+            yield from on_podman(request.getfixturevalue("server_root"))
+        case "qemu":
+            yield from on_qemu(request.getfixturevalue("guest"))
+        case _:
+            yield in_memory()
 
 
 def in_memory() -> Subject:
@@ -91,6 +101,36 @@ def on_podman(root: Path) -> Iterator[Subject]:
             neighbour.clear()
 
 
+def on_qemu(media: Media) -> Iterator[Subject]:
+    """Virtual machines with a small guest. Most of the contract does not wait until one has booted, so that a second
+    to stop in is enough: what has not booted by then is ended, as it would be after ten."""
+    with qemu_site(media) as one:
+        neighbour = one.provide(f"{one.project}-web")
+        one.provider.prepare()
+        neighbour.prepare()
+
+        def read(name: str, path: str) -> bytes:
+            (server,) = [server for server in one.provider.list_servers() if server.name == name]
+            wait_for(lambda: bool(fetch(server.endpoint)), f"{name} to have booted", 180)
+            return fetch(server.endpoint, f"/bluestone/{path}")
+
+        try:
+            yield Subject(
+                project=one.project,
+                provider=one.provider,
+                neighbour=neighbour,
+                clock=lambda: datetime.now(UTC),
+                read=read,
+                kill=one.kill,
+                answers=lambda endpoint: status_of(endpoint) == 200,
+                grace=timedelta(seconds=1),
+            )
+        finally:
+            for server in neighbour.list_servers():
+                neighbour.destroy(server.name, timedelta(0))
+            neighbour.clear()
+
+
 def test_it_lists_what_it_created_with_all_that_a_server_has(subject: Subject) -> None:
     asked = subject.spec(slot=2, incarnation=17)
     before = subject.clock()
@@ -109,7 +149,7 @@ def test_it_lists_what_it_created_with_all_that_a_server_has(subject: Subject) -
 def test_a_server_answers_at_its_endpoint(subject: Subject) -> None:
     subject.provider.create(subject.spec())
     endpoint = subject.provider.list_servers()[0].endpoint
-    wait_for(lambda: subject.answers(endpoint), f"an answer from {endpoint}")
+    wait_for(lambda: subject.answers(endpoint), f"an answer from {endpoint}", 180)
 
 
 def test_creating_twice_has_one_effect(subject: Subject) -> None:
@@ -139,13 +179,13 @@ def test_one_server_may_be_created_several_times_at_once(subject: Subject) -> No
 def test_what_is_destroyed_is_gone(subject: Subject) -> None:
     subject.provider.create(subject.spec(0, 1))
     subject.provider.create(subject.spec(1, 2))
-    subject.provider.destroy(subject.spec(0, 1).name, GRACE)
+    subject.provider.destroy(subject.spec(0, 1).name, subject.grace)
     assert subject.names() == [subject.spec(1, 2).name]
 
 
 def test_destroying_what_does_not_exist_is_no_error(subject: Subject) -> None:
     subject.provider.create(subject.spec(0, 1))
-    subject.provider.destroy(subject.spec(0, 2).name, GRACE)
+    subject.provider.destroy(subject.spec(0, 2).name, subject.grace)
     assert subject.names() == [subject.spec(0, 1).name]
 
 
@@ -153,9 +193,9 @@ def test_destroying_again_and_at_once_is_no_error(subject: Subject) -> None:
     name = subject.spec().name
     subject.provider.create(subject.spec())
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda _: subject.provider.destroy(name, GRACE), range(3)))
+        list(pool.map(lambda _: subject.provider.destroy(name, subject.grace), range(3)))
     assert subject.names() == []
-    subject.provider.destroy(name, GRACE)
+    subject.provider.destroy(name, subject.grace)
 
 
 def test_only_servers_of_its_own_project_are_seen_and_touched(subject: Subject) -> None:
@@ -164,8 +204,8 @@ def test_only_servers_of_its_own_project_are_seen_and_touched(subject: Subject) 
     subject.neighbour.create(theirs)
     assert subject.provider.list_servers() == []
     # Both are `bluestone-PROJECT-web-web-...` to who joins names carelessly.
-    subject.provider.destroy(f"web-{theirs.name}", GRACE)
-    subject.provider.destroy(theirs.name, GRACE)
+    subject.provider.destroy(f"web-{theirs.name}", subject.grace)
+    subject.provider.destroy(theirs.name, subject.grace)
     assert [server.name for server in subject.neighbour.list_servers()] == [theirs.name]
     subject.provider.create(mine)
     assert subject.names() == [mine.name]
@@ -186,14 +226,14 @@ def test_the_name_of_a_dead_server_is_not_used_again(subject: Subject) -> None:
     wait_for(lambda: subject.the_server(name).phase == "dead", "the server to be dead")
     with pytest.raises(Problem, match="dead"):
         subject.provider.create(subject.spec())
-    subject.provider.destroy(name, GRACE)
+    subject.provider.destroy(name, subject.grace)
     assert subject.names() == []
 
 
 def test_a_slot_keeps_its_endpoint(subject: Subject) -> None:
     subject.provider.create(subject.spec(slot=5, incarnation=1))
     first = subject.provider.list_servers()[0].endpoint
-    subject.provider.destroy(subject.spec(5, 1).name, GRACE)
+    subject.provider.destroy(subject.spec(5, 1).name, subject.grace)
     subject.provider.create(subject.spec(slot=1, incarnation=2))
     subject.provider.create(subject.spec(slot=5, incarnation=3))
     assert subject.the_server(subject.spec(5, 3).name).endpoint == first
@@ -222,7 +262,7 @@ def test_clear_refuses_while_servers_exist(subject: Subject) -> None:
     with pytest.raises(Problem, match=subject.spec().name):
         subject.provider.clear()
     assert subject.names() == [subject.spec().name]
-    subject.provider.destroy(subject.spec().name, GRACE)
+    subject.provider.destroy(subject.spec().name, subject.grace)
     subject.provider.clear()
     subject.provider.clear()
 

@@ -16,7 +16,7 @@ from bluestone.model.ids import Digest
 from bluestone.model.problem import Problem
 from bluestone.model.server import Endpoint, Phase, Server, ServerSpec
 
-TERMINAL_NOISE = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|[\x00-\x08\x0b-\x1f\x7f]")
+TERMINAL_NOISE = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()]?[0-9A-Za-z=>]|[\x00-\x08\x0b-\x1f\x7f]")
 """Escape sequences (ECMA-48) and control characters with which firmware and systemd decorate a console."""
 
 PANIC = re.compile(r"Kernel panic - .*")
