@@ -62,6 +62,12 @@ class Credentials:
             row = self._database.execute(select, (_hash(token),)).fetchone()
         return row[0] if row else None
 
+    def server(self, name: str) -> int | None:
+        """The id, in the store, of a server by its name; None if no token was ever made for it."""
+        with self._lock:
+            row = self._database.execute("SELECT id FROM servers WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
     def close(self) -> None:
         """Close the database."""
         self._database.close()

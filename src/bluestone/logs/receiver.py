@@ -1,7 +1,8 @@
 """The receiver: takes lines over HTTP, and acknowledges what is on the disk.
 
 `python -m bluestone.logs.receiver --store DIR --socket PATH` runs it. Requests that wait together are
-committed together, so that one fsync serves many servers.
+committed together, so that one fsync serves many servers. Servers on this machine that share its files come by the
+unix socket; others by TLS.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import argparse
 import asyncio
 import fcntl
 import os
-import socket
+import signal
 import sqlite3
 import sys
 import time
@@ -18,19 +19,19 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TextIO
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bluestone.host.paths import private_directory, socket_path
+from bluestone.host.paths import private_directory
+from bluestone.logs.consoles import Consoles
 from bluestone.logs.credentials import Credentials
 from bluestone.logs.ingest import parse_lines
+from bluestone.logs.listening import Listening, servers
 from bluestone.logs.store import Batch, Store, is_full
 from bluestone.model.problem import Problem
 
@@ -39,12 +40,7 @@ MAX_WAITING = 64 << 20
 """Bytes of all requests that are being read or wait for the disk; beyond it, shippers are asked to wait.
 One server may take up `MAX_BODY` of it."""
 
-MAX_CONNECTIONS = 4096
 BODY_TIMEOUT = 30.0
-GRACE = 10
-"""Seconds that requests in flight have, once the receiver is asked to end."""
-
-KEEP_ALIVE = 300
 GROUP = 2 << 20
 """Bytes in one transaction (at least one request): beyond it, waiting together saves no more time."""
 
@@ -69,6 +65,7 @@ class Waiting:
     server: int
     body: bytes
     received: int
+    shipped: bool = True
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -122,7 +119,8 @@ class Committer:
 
     def _append(self, group: list[Waiting]) -> None:
         self._store.append(
-            Batch(waiting.server, tuple(parse_lines(waiting.body, waiting.received))) for waiting in group
+            Batch(waiting.server, tuple(parse_lines(waiting.body, waiting.received)), waiting.shipped)
+            for waiting in group
         )
 
 
@@ -194,16 +192,25 @@ class Door:
         return bytes(body)
 
 
-def application(directory: Path) -> Starlette:
-    """The ASGI application over a store. Raises `Problem` if the store cannot be opened."""
+def application(directory: Path, console_directory: Path | None = None) -> Starlette:
+    """The ASGI application over a store, which also takes in the consoles of a directory.
+
+    Raises `Problem` if the store cannot be opened.
+    """
     store, credentials = Store(directory), Credentials(directory)
     committer = Committer(store)
     door = Door(credentials, committer)
+    consoles = watched(console_directory, credentials, committer) if console_directory else None
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         work = asyncio.create_task(committer.run())
+        watch = asyncio.create_task(consoles.run()) if consoles else None
         yield
+        if consoles and watch:
+            watch.cancel()
+            await asyncio.wait([watch])
+            await consoles.sweep()  # the last words of servers that ended with us
         committer.stop()
         await work
         store.close()
@@ -214,6 +221,23 @@ def application(directory: Path) -> Starlette:
         Route("/health", door.health, methods=["GET"]),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
+
+
+def watched(directory: Path, credentials: Credentials, committer: Committer) -> Consoles:
+    """The consoles of a directory, stored through the committer."""
+
+    async def sink(number: int, body: bytes, micros: int) -> None:
+        try:
+            await committer.commit(Waiting(number, body, micros, shipped=False))
+        except Rejection as rejection:
+            raise Problem(rejection.what, mend=rejection.mend) from rejection
+
+    def find(server: str) -> int | None:
+        with suppress(sqlite3.Error):
+            return credentials.server(server)
+        return None
+
+    return Consoles(directory, find, sink, lambda: time.time_ns() // 1000)
 
 
 def hold(directory: Path) -> TextIO:
@@ -234,61 +258,24 @@ def hold(directory: Path) -> TextIO:
     return file
 
 
-def listen_unix(path: Path) -> socket.socket:
-    """A unix socket at `path`, in the place of one that a dead receiver left. Raises `Problem`.
+async def receive(app: Starlette, listening: Listening) -> None:
+    """Serve until SIGTERM. Raises `Problem`."""
+    running = list(servers(app, listening))
 
-    Anybody who reaches it may connect: its directory is mounted into servers, where the shipper is not root,
-    and what lets lines in is the token.
-    """
-    draft = socket_path(path.with_name(f"{path.name}.new"))
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        draft.unlink(missing_ok=True)
-        listener.bind(str(draft))
-        draft.chmod(0o666)
-        listener.listen(512)
-        draft.replace(path)
-    except OSError as error:
-        listener.close()
-        raise Problem(f"cannot listen on {path}: {error.strerror}", mend="make its directory writable") from error
-    return listener
+    def end() -> None:
+        for server, _ in running:
+            server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    async with app.router.lifespan_context(app):
+        await asyncio.gather(*(server.serve(sockets) for server, sockets in running))
 
 
-def listen_loopback(address: str) -> socket.socket:
-    """A TCP socket at a loopback `HOST:PORT`; elsewhere tokens would travel in clear. Raises `Problem`."""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    loopback = False
-    with suppress(ValueError):
-        loopback = ip_address(host).is_loopback and 0 <= int(port) < 65_536
-    if not loopback:
-        raise Problem(
-            f'cannot listen on "{address}": it is not a loopback address with a port',
-            mend="say 127.0.0.1:PORT, and put a proxy that speaks TLS in front of it",
-        )
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, int(port)), family=family, backlog=512)
-    except OSError as error:
-        raise Problem(f"cannot listen on {address}: {error.strerror}", mend="choose another port") from error
-
-
-def serve(directory: Path, path: Path, address: str | None) -> None:
+def serve(directory: Path, listening: Listening, consoles: Path | None = None) -> None:
     """Receive until SIGTERM. Raises `Problem`."""
     with hold(directory):
-        app = application(directory)
-        listeners = [listen_unix(path)] + ([listen_loopback(address)] if address else [])
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=GRACE,
-            lifespan="on",
-        )
-        uvicorn.Server(config).run(sockets=listeners)
+        asyncio.run(receive(application(directory, consoles), listening))
 
 
 def main() -> None:
@@ -297,9 +284,15 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True, help="directory of the log store")
     parser.add_argument("--socket", type=Path, required=True, help="unix socket to listen on")
     parser.add_argument("--listen", metavar="HOST:PORT", help="loopback address to listen on as well")
+    parser.add_argument("--tls", metavar="HOST:PORT", help="address to listen on by TLS, as well")
+    parser.add_argument("--certificate", type=Path, help="PEM file with the certificate for TLS and its key")
+    parser.add_argument("--consoles", type=Path, help="directory of consoles to take lines from")
     chosen = parser.parse_args()
+    if (chosen.tls is None) != (chosen.certificate is None):
+        parser.error("--tls and --certificate go together")
+    listening = Listening(chosen.socket, chosen.listen, chosen.tls, chosen.certificate)
     try:
-        serve(chosen.store, chosen.socket, chosen.listen)
+        serve(chosen.store, listening, chosen.consoles)
     except Problem as problem:
         raise SystemExit(str(problem)) from problem
 

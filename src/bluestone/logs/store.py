@@ -25,10 +25,14 @@ MAX_PACKERS = 4096
 
 
 class Batch(NamedTuple):
-    """Lines of one server (its id in the store), in the order in which they were written."""
+    """Lines of one server (its id in the store), in the order in which they were written.
+
+    `shipped` says whether its shipper sent them: only those does it count in its goodbye.
+    """
 
     server: int
     lines: tuple[Line, ...]
+    shipped: bool = True
 
 
 class Row(NamedTuple):
@@ -87,6 +91,9 @@ class Store:
             "UPDATE servers SET dictionary = ? WHERE id = ? AND dictionary IS NULL",
             (self._packers[batch.server].dictionary, batch.server),
         )
+        if not batch.shipped:
+            executemany(INSERT, rows)
+            return
         both = list(zip(batch.lines, rows, strict=True))
         if stored := executemany(INSERT, (row for line, row in both if line.goodbye is None)).rowcount:
             execute("UPDATE servers SET lines = lines + ?, goodbye = NULL WHERE id = ?", (stored, batch.server))

@@ -12,8 +12,9 @@ from starlette.applications import Starlette
 from bluestone.logs import receiver
 from bluestone.logs.credentials import Credentials
 from bluestone.logs.ingest import Line
+from bluestone.logs.listening import listen_loopback, listen_unix
 from bluestone.logs.query import Archive, Query
-from bluestone.logs.receiver import application, hold, listen_loopback, listen_unix
+from bluestone.logs.receiver import application, hold
 from bluestone.logs.store import Batch, Store
 from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
@@ -292,5 +293,5 @@ def test_loopback_is_listened_on_when_asked_for() -> None:
 
 
 def test_a_batch_is_written_under_its_servers_id_alone() -> None:
-    assert Batch._fields == ("server", "lines")
+    assert Batch._fields == ("server", "lines", "shipped")
     assert "server" not in Line._fields

@@ -37,12 +37,17 @@ def agent() -> LogAgent:
     )
 
 
-def bootfiles(endpoint: str, token: str) -> dict[str, bytes]:
+def bootfiles(endpoint: str, token: str, authority: bytes = b"") -> dict[str, bytes]:
     """The files under /run/bluestone of one server: where its shipper sends lines, and what lets it in.
 
-    `endpoint` is `unix:/PATH`, a path on the server, or `https://HOST:PORT`.
+    `endpoint` is `unix:/PATH`, a path on the server, or `https://HOST:PORT`; `authority` the certificate (PEM) of
+    whoever vouches for the receiver there, if that is none of the authorities that the image knows.
     """
-    return {"logs/endpoint": f"{endpoint}\n".encode(), "logs/token": f"{token}\n".encode()}
+    return {
+        "logs/endpoint": f"{endpoint}\n".encode(),
+        "logs/token": f"{token}\n".encode(),
+        "logs/ca": authority,
+    }
 
 
 def _file(target: str, name: str) -> OverlayFile:

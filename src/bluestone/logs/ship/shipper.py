@@ -7,8 +7,8 @@ The journal is the queue. The cursor moves, durably, only after the receiver has
 whatever dies in between, the same lines are sent again; the receiver knows a line by its cursor and keeps it
 once.
 
-Environment (set by bluestone-shipper.service): CREDENTIALS_DIRECTORY with `endpoint`, `token` and perhaps
-`ca`; RUNTIME_DIRECTORY for the cursor.
+Environment (set by bluestone-shipper.service): CREDENTIALS_DIRECTORY with `endpoint`, `token` and `ca`,
+which is empty or missing where the receiver's authority is one that the system knows; RUNTIME_DIRECTORY for the cursor.
 """
 
 from __future__ import annotations
@@ -364,7 +364,7 @@ def credential(name: str) -> str:
 def main() -> None:
     """Ship until SIGTERM, then the rest, then end within `FAREWELL` seconds."""
     authorities = f"{os.environ['CREDENTIALS_DIRECTORY']}/ca"
-    known = os.path.exists(authorities)  # noqa: PTH110
+    known = os.path.exists(authorities) and os.path.getsize(authorities)  # noqa: PTH110, PTH202
     receiver = Receiver(credential("endpoint"), credential("token"), authorities if known else None)
     state = f"{os.environ['RUNTIME_DIRECTORY']}/cursor"
     try:

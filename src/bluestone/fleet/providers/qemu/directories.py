@@ -26,6 +26,7 @@ from bluestone.fleet.providers.qemu.records import Record
 from bluestone.host.daemons import Daemon
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory, socket_path
+from bluestone.host.terminal import plain_lines
 from bluestone.model.ids import NAME
 from bluestone.model.problem import Problem
 
@@ -92,7 +93,7 @@ class Home:
         try:
             with self.console.open("rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
-                return records.console_lines(file.read())
+                return plain_lines(file.read())
         except FileNotFoundError:
             return []
 

@@ -16,9 +16,6 @@ from bluestone.model.ids import Digest
 from bluestone.model.problem import Problem
 from bluestone.model.server import Endpoint, Phase, Server, ServerSpec
 
-TERMINAL_NOISE = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()]?[0-9A-Za-z=>]|[\x00-\x08\x0b-\x1f\x7f]")
-"""Escape sequences (ECMA-48) and control characters with which firmware and systemd decorate a console."""
-
 PANIC = re.compile(r"Kernel panic - .*")
 POWERED_OFF = re.compile(r"reboot: (Power down|System halted|Restarting system)")
 
@@ -89,13 +86,6 @@ def server_of(record: Record, phase: Phase, detail: str = "") -> Server:
         endpoint=Endpoint("127.0.0.1", dict(record.ports)) if record.ports else None,
         detail=detail,
     )
-
-
-def console_lines(content: bytes) -> list[str]:
-    """What a console shows, line by line, without decoration and empty lines."""
-    text = content.decode(errors="replace").replace("\r", "\n")
-    lines = (TERMINAL_NOISE.sub("", line).rstrip() for line in text.split("\n"))
-    return [line for line in lines if line]
 
 
 def how_it_ended(record: Record, boot: str, said: str, console: Sequence[str]) -> str:

@@ -1,0 +1,161 @@
+"""The project's own certificate authority, by which servers elsewhere know that they speak to its receiver.
+
+DIRECTORY/authority.crt   what servers are handed: they trust it and nothing else
+DIRECTORY/authority.key   made on first use; whoever has it can pass for the receiver
+DIRECTORY/receiver.pem    the receiver's certificate and key, made anew in good time before it ends
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from bluestone.host.files import write_atomically
+from bluestone.host.paths import private_directory
+from bluestone.model.problem import Problem
+
+AUTHORITY_LIFE = timedelta(days=20 * 365)
+"""Longer than any server lives: a server keeps the authority that it was created with."""
+
+LIFE, RENEWAL = timedelta(days=365), timedelta(days=60)
+"""How long the receiver's certificate lasts, and what is left of that when it is made anew."""
+
+SKEW = timedelta(days=1)
+"""By how much a server's clock may be behind ours."""
+
+
+class Authority:
+    """A certificate authority in a directory, for one receiver that is reached under these host names or addresses."""
+
+    def __init__(self, directory: Path, names: Sequence[str]) -> None:
+        self._directory = directory
+        self._names = tuple(sorted({*names, "127.0.0.1"}))
+        self.certificate = directory / "authority.crt"
+        self.receiver = directory / "receiver.pem"
+        """The file that the receiver serves with."""
+
+    def ensure(self, now: datetime) -> bool:
+        """Have the receiver's certificate; return whether it was made just now. Raises `Problem`."""
+        private_directory(self._directory)
+        try:
+            key, certificate = self._authority(now)
+            if self._lasts(certificate, now):
+                return False
+            write_atomically(self.receiver, _issue(key, certificate, self._names, now))
+        except ValueError as error:
+            raise Problem(
+                f"a key or certificate in {self._directory} cannot be read: {error}",
+                mend="restore the directory, or remove it and replace all servers that ship their lines by TLS",
+            ) from error
+        return True
+
+    def _authority(self, now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+        key_file = self._directory / "authority.key"
+        if not self.certificate.exists():
+            key = ec.generate_private_key(ec.SECP256R1())
+            write_atomically(key_file, _pem(key))
+            write_atomically(self.certificate, _sign_authority(key, now).public_bytes(serialization.Encoding.PEM))
+        try:
+            key_bytes, certificate = key_file.read_bytes(), self.certificate.read_bytes()
+        except OSError as error:
+            raise Problem(f"cannot read {error.filename}: {error.strerror}", mend="restore it from a backup") from error
+        loaded = serialization.load_pem_private_key(key_bytes, None)
+        if not isinstance(loaded, ec.EllipticCurvePrivateKey):
+            raise ValueError(f"{key_file.name} is no key on an elliptic curve")
+        return loaded, x509.load_pem_x509_certificate(certificate)
+
+    def _lasts(self, authority: x509.Certificate, now: datetime) -> bool:
+        """Whether the receiver's certificate is this authority's, for these names, and for some time yet."""
+        try:
+            certificate = x509.load_pem_x509_certificate(self.receiver.read_bytes())
+        except FileNotFoundError:
+            return False
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        own = {str(name.value) for name in names}
+        return (
+            own == set(self._names)
+            and certificate.issuer == authority.subject
+            and certificate.not_valid_after_utc - now > RENEWAL
+        )
+
+
+def _sign_authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
+    serial = x509.random_serial_number()
+    # The serial number in the name tells two authorities of two machines apart.
+    name = _name(f"bluestone log authority {serial:x}"[:64])
+    builder = _builder(name, name, key.public_key(), now, AUTHORITY_LIFE).serial_number(serial)
+    return (
+        builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _issue(
+    authority_key: ec.EllipticCurvePrivateKey, authority: x509.Certificate, names: Iterable[str], now: datetime
+) -> bytes:
+    """A certificate for the receiver with its key, as one PEM file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = _builder(_name("bluestone log receiver"), authority.subject, key.public_key(), now, LIFE)
+    certificate = (
+        builder.serial_number(x509.random_serial_number())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM) + _pem(key)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .not_valid_before(now.astimezone(UTC) - SKEW)
+        .not_valid_after(now.astimezone(UTC) + life)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

@@ -1,0 +1,121 @@
+"""Where a receiver listens, and what serves its application there."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from bluestone.host.paths import socket_path
+from bluestone.model.problem import Problem
+
+MAX_CONNECTIONS = 4096
+GRACE = 10
+"""Seconds that requests in flight have, once the receiver is asked to end."""
+
+KEEP_ALIVE = 300
+
+
+def listen_unix(path: Path) -> socket.socket:
+    """A unix socket at `path`, in the place of one that a dead receiver left. Raises `Problem`.
+
+    Anybody who reaches it may connect: its directory is mounted into servers, where the shipper is not root,
+    and what lets lines in is the token.
+    """
+    draft = socket_path(path.with_name(f"{path.name}.new"))
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        draft.unlink(missing_ok=True)
+        listener.bind(str(draft))
+        draft.chmod(0o666)
+        listener.listen(512)
+        draft.replace(path)
+    except OSError as error:
+        listener.close()
+        raise Problem(f"cannot listen on {path}: {error.strerror}", mend="make its directory writable") from error
+    return listener
+
+
+def listen_loopback(address: str) -> socket.socket:
+    """A TCP socket at a loopback `HOST:PORT`; elsewhere tokens would travel in clear. Raises `Problem`."""
+    host, _, port = address.rpartition(":")
+    with suppress(ValueError):
+        if ip_address(host.strip("[]")).is_loopback and 0 <= int(port) < 65_536:
+            return listen_tcp(address)
+    raise Problem(
+        f'cannot listen on "{address}": it is not a loopback address with a port',
+        mend="say 127.0.0.1:PORT, or have it speak TLS: --tls HOST:PORT --certificate FILE",
+    )
+
+
+def listen_tcp(address: str) -> socket.socket:
+    """A TCP socket at `HOST:PORT`, where HOST is an IP address. Raises `Problem`."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
+        return socket.create_server((host, int(port)), family=family, backlog=512)
+    except (ValueError, OverflowError) as error:
+        raise Problem(f'cannot listen on "{address}": {error}', mend="say ADDRESS:PORT") from error
+    except OSError as error:
+        raise Problem(f"cannot listen on {address}: {error.strerror}", mend="choose another port") from error
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where a receiver listens: at a unix socket, at a loopback address and, with a certificate, by TLS."""
+
+    path: Path
+    plain: str | None = None
+    tls: str | None = None
+    certificate: Path | None = None
+
+
+class Server(uvicorn.Server):
+    """One of several servers in this process, which ends them all itself."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+def servers(app: Starlette, listening: Listening) -> Iterator[tuple[Server, list[socket.socket]]]:
+    """What serves the application, and where. Raises `Problem`."""
+    plain = [listen_unix(listening.path)]
+    plain += [listen_loopback(listening.plain)] if listening.plain else []
+    yield Server(configuration(app)), plain
+    if listening.tls:
+        config = configuration(app, listening.certificate)
+        try:
+            config.load()
+        except (OSError, ValueError) as error:
+            raise Problem(
+                f"cannot serve with the certificate {listening.certificate}: {error}",
+                mend="name a PEM file with a certificate and its key: --certificate FILE",
+            ) from error
+        assert config.ssl
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        yield Server(config), [listen_tcp(listening.tls)]
+
+
+def configuration(app: Starlette, certificate: Path | None = None) -> uvicorn.Config:
+    """How requests are served, by TLS if there is a certificate."""
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+        lifespan="off",
+        ssl_certfile=certificate,
+    )
