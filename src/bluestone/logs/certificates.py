@@ -7,7 +7,7 @@ DIRECTORY/receiver.pem    the receiver's certificate and key, made anew in good 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -31,59 +31,55 @@ SKEW = timedelta(days=1)
 """By how much a server's clock may be behind ours."""
 
 
-class Authority:
-    """A certificate authority in a directory, for one receiver that is reached under these host names or addresses."""
+def ensure_certificate(directory: Path, names: Iterable[str], now: datetime) -> bool:
+    """Have a certificate for the receiver, which is reached under these host names or addresses and 127.0.0.1.
 
-    def __init__(self, directory: Path, names: Sequence[str]) -> None:
-        self._directory = directory
-        self._names = tuple(sorted({*names, "127.0.0.1"}))
-        self.certificate = directory / "authority.crt"
-        self.receiver = directory / "receiver.pem"
-        """The file that the receiver serves with."""
-
-    def ensure(self, now: datetime) -> bool:
-        """Have the receiver's certificate; return whether it was made just now. Raises `Problem`."""
-        private_directory(self._directory)
-        try:
-            key, certificate = self._authority(now)
-            if self._lasts(certificate, now):
-                return False
-            write_atomically(self.receiver, _issue(key, certificate, self._names, now))
-        except ValueError as error:
-            raise Problem(
-                f"a key or certificate in {self._directory} cannot be read: {error}",
-                mend="restore the directory, or remove it and replace all servers that ship their lines by TLS",
-            ) from error
-        return True
-
-    def _authority(self, now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-        key_file = self._directory / "authority.key"
-        if not self.certificate.exists():
-            key = ec.generate_private_key(ec.SECP256R1())
-            write_atomically(key_file, _pem(key))
-            write_atomically(self.certificate, _sign_authority(key, now).public_bytes(serialization.Encoding.PEM))
-        try:
-            key_bytes, certificate = key_file.read_bytes(), self.certificate.read_bytes()
-        except OSError as error:
-            raise Problem(f"cannot read {error.filename}: {error.strerror}", mend="restore it from a backup") from error
-        loaded = serialization.load_pem_private_key(key_bytes, None)
-        if not isinstance(loaded, ec.EllipticCurvePrivateKey):
-            raise ValueError(f"{key_file.name} is no key on an elliptic curve")
-        return loaded, x509.load_pem_x509_certificate(certificate)
-
-    def _lasts(self, authority: x509.Certificate, now: datetime) -> bool:
-        """Whether the receiver's certificate is this authority's, for these names, and for some time yet."""
-        try:
-            certificate = x509.load_pem_x509_certificate(self.receiver.read_bytes())
-        except FileNotFoundError:
+    Returns whether it was made just now. Raises `Problem`.
+    """
+    private_directory(directory)
+    wanted = {*names, "127.0.0.1"}
+    try:
+        key, authority = _authority(directory, now)
+        if _lasts(directory / "receiver.pem", authority, wanted, now):
             return False
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        own = {str(name.value) for name in names}
-        return (
-            own == set(self._names)
-            and certificate.issuer == authority.subject
-            and certificate.not_valid_after_utc - now > RENEWAL
-        )
+        write_atomically(directory / "receiver.pem", _issue(key, authority, sorted(wanted), now))
+    except ValueError as error:
+        raise Problem(
+            f"a key or certificate in {directory} cannot be read: {error}",
+            mend="restore the directory, or remove it and replace all servers that ship their lines by TLS",
+        ) from error
+    return True
+
+
+def _authority(directory: Path, now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    """The authority's key and certificate, the certificate written last."""
+    key_file, certificate_file = directory / "authority.key", directory / "authority.crt"
+    if not certificate_file.exists():
+        key = ec.generate_private_key(ec.SECP256R1())
+        write_atomically(key_file, _pem(key))
+        write_atomically(certificate_file, _sign_authority(key, now).public_bytes(serialization.Encoding.PEM))
+    try:
+        key_bytes, certificate = key_file.read_bytes(), certificate_file.read_bytes()
+    except OSError as error:
+        raise Problem(f"cannot read {error.filename}: {error.strerror}", mend="restore it from a backup") from error
+    loaded = serialization.load_pem_private_key(key_bytes, None)
+    if not isinstance(loaded, ec.EllipticCurvePrivateKey):
+        raise ValueError(f"{key_file.name} is no key on an elliptic curve")
+    return loaded, x509.load_pem_x509_certificate(certificate)
+
+
+def _lasts(path: Path, authority: x509.Certificate, names: set[str], now: datetime) -> bool:
+    """Whether the receiver's certificate is this authority's, for these names, and for some time yet."""
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except FileNotFoundError:
+        return False
+    alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return (
+        {str(alternative.value) for alternative in alternatives} == names
+        and certificate.issuer == authority.subject
+        and certificate.not_valid_after_utc - now > RENEWAL
+    )
 
 
 def _sign_authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import re
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bluestone.host.daemons import Daemon
-from bluestone.host.paths import socket_path
+from bluestone.host.files import write_atomically
+from bluestone.host.paths import private_directory, socket_path
 from bluestone.model.problem import Problem
 
 START_TIMEOUT = 15.0
@@ -20,24 +24,60 @@ ANSWER_TIMEOUT = 2.0
 STOP_GRACE = 12.0
 """Seconds; longer than the receiver gives the requests that it is answering."""
 
+AUTHORITY, RECEIVER = "authority.crt", "receiver.pem"
+"""Files of `certificates.py`, named here so that only who makes certificates loads that."""
+
+FIRST_PORT, PORTS = 18_000, 2_000
+
+
+@dataclass(frozen=True)
+class Machines:
+    """What the receiver needs for servers that do not share this machine's files.
+
+    `host` is the name or address by which they reach this machine's loopback, `consoles` the directory of what
+    their consoles show.
+    """
+
+    host: str
+    consoles: Path
+
 
 class Receiver:
-    """One project's receiver over the log store in `store`; sockets and process id are kept under `run`."""
+    """One project's receiver over the log store in `store`; sockets and process id are kept under `run`.
 
-    def __init__(self, store: Path, run: Path) -> None:
+    With `machines` it listens by TLS as well, on the loopback, at a port that stays the same.
+    """
+
+    def __init__(self, store: Path, run: Path, machines: Machines | None = None) -> None:
         self._store = store
         self._run = run
+        self._machines = machines
+        self._tls = store / "tls"
         self.socket = run / "log" / "ingest.sock"
         """Where shippers connect. Its directory holds nothing else, and can be mounted into servers."""
         self._daemon = Daemon("the log receiver", run / "log-receiver.pid", run / "log-receiver.out")
 
     def ensure(self) -> None:
         """Have it run and answer. Cheap when it does. Raises `Problem`, with what the receiver said."""
-        if self.answers():
+        if self._serves():
             return
         with self._alone():
-            if not self.answers():
+            if not self._serves():
                 self._start()
+
+    @property
+    def address(self) -> str:
+        """`https://HOST:PORT` for servers that do not share this machine's files. Raises `Problem`."""
+        assert self._machines, "it listens by TLS only with machines"
+        return f"https://{self._machines.host}:{self._port()}"
+
+    @property
+    def authority(self) -> bytes:
+        """The certificate (PEM) by which those servers know the receiver. Raises `Problem` before `ensure`."""
+        try:
+            return (self._tls / AUTHORITY).read_bytes()
+        except OSError as error:
+            raise Problem(f"cannot read {error.filename}: {error.strerror}", mend="run `bluestone up`") from error
 
     def stop(self) -> None:
         """End it, after it has acknowledged what it was sent. Idempotent. Raises `Problem`."""
@@ -56,11 +96,44 @@ class Receiver:
         except OSError:
             return False
 
+    def _serves(self) -> bool:
+        """Whether it runs, and for machines too if it should."""
+        return self.answers() and (self._machines is None or (self._certified() and self._answers_by_tls()))
+
+    def _certified(self) -> bool:
+        """Whether the receiver's certificate was good and stays so; else it is made, to be served from a new start."""
+        assert self._machines
+        from bluestone.logs.certificates import ensure_certificate
+
+        return not ensure_certificate(self._tls, [self._machines.host], datetime.now(UTC))
+
+    def _answers_by_tls(self) -> bool:
+        """Whether it is our receiver that listens there, and not somebody else."""
+        import ssl
+
+        try:
+            trust = ssl.create_default_context(cafile=str(self._tls / AUTHORITY))
+            plain = socket.create_connection(("127.0.0.1", self._port()), timeout=ANSWER_TIMEOUT)
+            with plain, trust.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
+                return connection.version() is not None
+        except OSError:
+            return False
+
+    def _port(self) -> int:
+        """The port for TLS, chosen once: servers are told it at their start."""
+        path = private_directory(self._tls) / "port"
+        with suppress(FileNotFoundError, ValueError):
+            return int(path.read_text())
+        with self._alone("log-port.lock"):
+            if not path.exists():
+                write_atomically(path, f"{choose_port(str(self._store))}\n".encode())
+            return int(path.read_text())
+
     def _start(self) -> None:
         self._daemon.stop(grace=STOP_GRACE)  # one that runs without answering would hold the store
         self.socket.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         self.socket.parent.chmod(0o755)
-        self._daemon.start(receiver_command(self._store, socket_path(self.socket)))
+        self._daemon.start(receiver_command(self._store, socket_path(self.socket), self._more()))
         deadline = time.monotonic() + START_TIMEOUT
         while not self.answers():
             if self._daemon.pid() is None or time.monotonic() > deadline:
@@ -71,15 +144,39 @@ class Receiver:
                 )
             time.sleep(0.02)
 
+    def _more(self) -> list[str]:
+        """The options by which the receiver serves machines."""
+        if self._machines is None:
+            return []
+        self._certified()
+        return machine_options(self._port(), self._tls / RECEIVER, self._machines.consoles)
+
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self, lock: str = "log-receiver.lock") -> Iterator[None]:
         """Two commands must not start two receivers: the second would replace the first one's pid file."""
         self._run.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._run / "log-receiver.lock").open("w") as file:
+        with (self._run / lock).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
 
-def receiver_command(store: Path, path: Path) -> list[str]:
+def receiver_command(store: Path, path: Path, more: Sequence[str] = ()) -> list[str]:
     """The command that runs a receiver."""
-    return [sys.executable, "-m", "bluestone.logs.receiver", "--store", str(store), "--socket", str(path)]
+    return [sys.executable, "-m", "bluestone.logs.receiver", "--store", str(store), "--socket", str(path), *more]
+
+
+def machine_options(port: int, certificate: Path, consoles: Path) -> list[str]:
+    """What makes a receiver serve virtual machines on this machine as well."""
+    options = ["--tls", f"127.0.0.1:{port}", "--certificate", str(certificate)]
+    return [*options, "--consoles", str(consoles)]
+
+
+def choose_port(seed: str) -> int:
+    """A port of the loopback that nobody listens on, below those that Linux hands out by itself. Raises `Problem`."""
+    first = int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=8).digest())
+    for step in range(PORTS):
+        port = FIRST_PORT + (first + step) % PORTS
+        with socket.socket() as attempt, suppress(OSError):
+            attempt.bind(("127.0.0.1", port))
+            return port
+    raise Problem("no port is left for the log receiver", mend=f"free one of {FIRST_PORT} to {FIRST_PORT + PORTS - 1}")
