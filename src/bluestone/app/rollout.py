@@ -20,7 +20,6 @@ from bluestone.fleet.controller.recall import START_OR_END
 from bluestone.fleet.forecast import Forecast, forecast
 from bluestone.fleet.provider import Provider
 from bluestone.logs.credentials import Credentials
-from bluestone.logs.ship import agent
 from bluestone.model.action import Create
 from bluestone.model.inventory import Inventory
 from bluestone.model.memory import Memory
@@ -30,9 +29,6 @@ from bluestone.model.record import Identity
 from bluestone.model.server import ServerSpec
 
 T = TypeVar("T")
-
-LOG_MOUNT = "/run/bluestone-log"
-"""Where a server on this machine finds the receiver's socket."""
 
 Notify = Callable[[datetime, Entry], None]
 Watch = Callable[[Plan], None]
@@ -66,7 +62,7 @@ class Site:
         names = {goal.group.provider for goal in goals} | {goal.generation.config.provider for goal in goals}
         self.providers: Mapping[str, Provider] = wiring.providers(project, names)
         self.balancer: Balancer = wiring.balancer(project)
-        self.receiver = wiring.receiver(project)
+        self.receiver = wiring.receiver(project, names)
         tools = Tools(self.providers, self.balancer, self._outfit, self._destroyed)
         self.controller = Controller(goals, tools, project.journal, utc_now, notify)
         self._notify = notify
@@ -143,7 +139,8 @@ class Site:
         image = wiring.images(self.project).get(generation.image)
         files = bootfiles(generation.config.environment, read_secrets(generation.config.secrets))
         with closing(Credentials(self.project.logs)) as credentials:
-            files |= agent.bootfiles(f"unix:{LOG_MOUNT}/{self.receiver.socket.name}", credentials.mint(identity))
+            token = credentials.mint(identity)
+        files |= wiring.log_files(self.receiver, generation.config.provider, token)
         return ServerSpec(self.project.name, create.slot, create.incarnation, generation, image.writable, files)
 
     def _destroyed(self, server: str) -> None:

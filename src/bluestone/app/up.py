@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bluestone.app import wiring
 from bluestone.app.build import build_image, image_key
+from bluestone.app.disks import ensure_disk
 from bluestone.app.goals import declared_goals
 from bluestone.app.project import Project
 from bluestone.app.rollout import Failure, Notify, Site, Watch, tell_nobody
@@ -66,6 +67,7 @@ def up(
         built = wiring.images(project).find(image_key(project))
         wiring.require_tools(project, building=built is None)
         image = built or build_image(project, progress)
+        ensure_disk(project, image, progress)
         site = Site(project, declared_goals(project, image.digest, keep=True), notify)
         site.prepare()
         if not site.forecast().steps:

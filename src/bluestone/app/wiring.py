@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bluestone.app.project import Project
@@ -10,7 +11,7 @@ from bluestone.fleet.balancer import Balancer
 from bluestone.fleet.provider import Provider
 from bluestone.host.commands import require_all
 from bluestone.image.store import ImageStore
-from bluestone.model.problem import Problem
+from bluestone.model.problem import MissingTool, Problem, Problems
 
 if TYPE_CHECKING:
     from bluestone.image.builders.port import Engine
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "bluestone.providers"
 """Entry points by which other packages add providers: each is called as `f(project, image store)`."""
+
+LOG_MOUNT = "/run/bluestone-log"
+"""Where a server that shares this machine's files finds the receiver's socket."""
 
 MakeProvider = Callable[[Project, ImageStore], Provider]
 
@@ -39,9 +43,24 @@ def require_tools(project: Project, *, building: bool) -> None:
 
     `building` is whether the image has still to be built: finding out after that would be late.
     """
-    needed = ["podman"] if any(group.provider == "podman" for group in project.groups) else []
+    used = {group.provider for group in project.groups}
+    needed = [TOOL[name] for name in sorted(used & TOOL.keys())]
     needed += ["haproxy"] if any(group.ports for group in project.groups) else []
-    require_all([*needed, *(["mmdebstrap"] if building else [])])
+    needed += ["mmdebstrap"] if building else []
+    problems: list[Problem] = []
+    try:
+        require_all(needed)
+    except Problems as missing:
+        problems += missing.problems
+    if "qemu" in used:
+        from bluestone.fleet.providers.qemu.provider import find_firmware
+
+        try:
+            find_firmware()
+        except MissingTool as missing_firmware:
+            problems.append(missing_firmware)
+    if problems:
+        raise Problems(problems)
 
 
 def providers(project: Project, names: Iterable[str]) -> Mapping[str, Provider]:
@@ -57,16 +76,35 @@ def balancer(project: Project) -> Balancer:
     return HAProxy(project.name, project.state / "balancer", project.runtime / "balancer")
 
 
-def receiver(project: Project) -> Receiver:
-    """What receives the servers' log lines."""
-    from bluestone.logs.service import Receiver
+def receiver(project: Project, providers: Iterable[str] = ()) -> Receiver:
+    """What receives the log lines of servers, those of these providers among them."""
+    from bluestone.logs.service import Machines, Receiver
 
-    return Receiver(project.logs, project.runtime / "logs")
+    machines = None
+    if "qemu" in providers:
+        from bluestone.fleet.providers.qemu import GATEWAY
+
+        machines = Machines(GATEWAY, consoles(project))
+    return Receiver(project.logs, project.runtime / "logs", machines)
+
+
+def log_files(receiver: Receiver, provider: str, token: str) -> dict[str, bytes]:
+    """What a server of a provider is handed so that its lines reach the receiver. Raises `Problem`."""
+    from bluestone.logs.ship import agent
+
+    if provider == "qemu":
+        return agent.bootfiles(receiver.address, token, receiver.authority)
+    return agent.bootfiles(f"unix:{LOG_MOUNT}/{receiver.socket.name}", token)
+
+
+def consoles(project: Project) -> Path:
+    """Where virtual machines' consoles are kept until the receiver has stored them."""
+    return project.state / "consoles"
 
 
 def _maker(name: str) -> MakeProvider:
-    if name == "podman":
-        return _podman
+    if name in OWN:
+        return OWN[name]
     from importlib.metadata import entry_points
 
     found = entry_points(group=ENTRY_POINTS)
@@ -75,7 +113,7 @@ def _maker(name: str) -> MakeProvider:
         return maker
     raise Problem(
         f'no provider is called "{name}"',
-        mend=f"choices: {', '.join(['podman', *sorted(found.names)])}",
+        mend=f"choices: {', '.join([*OWN, *sorted(found.names)])}",
     )
 
 
@@ -88,3 +126,21 @@ def _podman(project: Project, store: ImageStore) -> Provider:
         run_directory=project.runtime / "servers",
         log_directory=receiver(project).socket.parent,
     )
+
+
+def _qemu(project: Project, store: ImageStore) -> Provider:
+    from bluestone.app.disks import disk_of
+    from bluestone.fleet.providers.qemu import Media, Qemu
+
+    return Qemu(
+        project.name,
+        locate_media=lambda digest: Media(disk_of(project, store.get(digest))),
+        run_directory=project.runtime / "machines",
+        console_directory=consoles(project),
+        accelerator_cache=project.home.run / "accelerator",
+    )
+
+
+OWN: Mapping[str, MakeProvider] = {"podman": _podman, "qemu": _qemu}
+TOOL = {"podman": "podman", "qemu": "qemu-system-x86_64"}
+"""The providers that come with bluestone, and the program that each drives."""

@@ -1,6 +1,6 @@
 """Servers as virtual machines on this machine."""
 
-from bluestone.fleet.providers.qemu.commands import Media
+from bluestone.fleet.providers.qemu.commands import GATEWAY, Media
 from bluestone.fleet.providers.qemu.provider import Qemu
 
-__all__ = ["Media", "Qemu"]
+__all__ = ["GATEWAY", "Media", "Qemu"]

@@ -16,6 +16,9 @@ KVM = ("-accel", "kvm", "-cpu", "host")
 EMULATION = ("-accel", "tcg,thread=single", "-cpu", "qemu64")
 """One thread for all processors: with several, QEMU 7.2's emulation panics kernels of 2025."""
 
+GATEWAY = "10.0.2.2"
+"""This machine's loopback, as servers reach it (QEMU's user-mode network)."""
+
 MEMORY = 512 << 20
 """Bytes of a server's memory where the declaration does not say."""
 
