@@ -60,6 +60,7 @@ class Site:
         self.project = project
         self.goals = tuple(goals)
         names = {goal.group.provider for goal in goals} | {goal.generation.config.provider for goal in goals}
+        names |= project.journal.providers()  # a group that moves to another provider leaves servers to destroy
         self.providers: Mapping[str, Provider] = wiring.providers(project, names)
         self.balancer: Balancer = wiring.balancer(project)
         self.receiver = wiring.receiver(project, names)

@@ -63,7 +63,8 @@ class Status:
 def status(project: Project) -> Status:
     """Observe everything once. Changes nothing."""
     goals = [_current_goal(project, group) for group in project.groups] + retired_goals(project)
-    providers = wiring.providers(project, {goal.group.provider for goal in goals})
+    names = {goal.group.provider for goal in goals} | project.journal.providers()
+    providers = wiring.providers(project, names)
     balancer = wiring.balancer(project)
     running = balancer.is_running()
     services = services_of(goals) if running else ()

@@ -47,6 +47,17 @@ def test_a_generation_keeps_its_number_and_its_whole_configuration(journal: Jour
     assert journal.generation_number("web", 3) is None
 
 
+def test_a_provider_is_looked_at_while_it_may_have_servers(journal: Journal) -> None:
+    journal.generation("web", IMAGE, ServerConfig("podman"), keep=True)
+    journal.generation("web", IMAGE, ServerConfig("qemu"), keep=True)
+    born = [Entry("server.create", "web", f"web-{number}", data={"generation": number}) for number in (1, 2)]
+    assert journal.providers() == set()
+    journal.record(NOW, born)
+    assert journal.providers() == {"podman", "qemu"}
+    journal.record(NOW, [Entry("server.destroy", "web", "web-1"), Entry("server.destroyed", "web", "web-2")])
+    assert journal.providers() == {"podman"}
+
+
 def test_groups_are_remembered_as_declared(journal: Journal) -> None:
     policy = RolloutPolicy("rolling", Amount(25, percent=True), drain=timedelta(seconds=7))
     group = Group("web", count=2, ports=(Port(1, 2),), rollout=policy)

@@ -140,6 +140,16 @@ class Journal:
             return None
         return Generation(group, number, Digest(row[0]), msgspec.json.decode(row[1], type=ServerConfig))
 
+    def providers(self) -> set[str]:
+        """Where servers may still be: the provider of each whose creation was begun, and whose end is not recorded."""
+        rows = self._db.execute(
+            "SELECT DISTINCT json_extract(generation.config, '$.provider') FROM event AS born JOIN generation"
+            " ON generation.grp = born.grp AND generation.number = json_extract(born.data, '$.generation')"
+            " WHERE born.kind = 'server.create' AND born.server <> '' AND NOT EXISTS"
+            " (SELECT 1 FROM event WHERE server <> '' AND server = born.server AND kind = 'server.destroyed')"
+        ).fetchall()
+        return {name for (name,) in rows}
+
     def declare(self, groups: Sequence[Group]) -> None:
         """Remember how these groups are declared."""
         rows = [(group.name, msgspec.json.encode(group, order="deterministic").decode()) for group in groups]

@@ -47,7 +47,7 @@ FIRST_UID, UIDS = 1_900_000_000, 100_000_000
 
 class _Known(msgspec.Struct):
     boot: str
-    qemu: str
+    decides: str
     accelerator: Accelerator
 
 
@@ -56,22 +56,26 @@ def choose(cache: Path) -> Accelerator:
 
     Raises `MissingTool`.
     """
-    about = Path(require(QEMU)).stat()
-    # The device's owner and mode are part of the question: they are what a person changes to have KVM.
-    with contextlib.suppress(OSError):
-        device = DEVICE.stat()
-        about_device = f"{device.st_mode:o} {device.st_gid}"
-    qemu = f"{about.st_mtime_ns} {about.st_size} {about_device if DEVICE.exists() else '-'}"
-    boot = BOOT_ID.read_text().strip()
+    boot, decides = BOOT_ID.read_text().strip(), _what_decides()
     with contextlib.suppress(OSError, msgspec.DecodeError):
         known = msgspec.json.decode(cache.read_bytes(), type=_Known)
-        if (known.boot, known.qemu) == (boot, qemu):
+        if (known.boot, known.decides) == (boot, decides):
             return known.accelerator
     found = try_kvm()
     with contextlib.suppress(Problem):  # then it is found out again
         private_directory(cache.parent)
-        write_atomically(cache, msgspec.json.encode(_Known(boot, qemu, found)))
+        write_atomically(cache, msgspec.json.encode(_Known(boot, decides, found)))
     return found
+
+
+def _what_decides() -> str:
+    """QEMU itself and the device's owner and mode, which is what a person changes to have KVM."""
+    qemu = Path(require(QEMU)).stat()
+    try:
+        device = DEVICE.stat()
+    except OSError:
+        return f"{qemu.st_mtime_ns} {qemu.st_size} -"
+    return f"{qemu.st_mtime_ns} {qemu.st_size} {device.st_mode:o} {device.st_gid} {device.st_uid}"
 
 
 def try_kvm() -> Accelerator:

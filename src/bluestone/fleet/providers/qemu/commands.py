@@ -29,13 +29,16 @@ SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=de
 """QEMU's filter of system calls: it starts no program and gains no right."""
 
 RECORD_PID = (
+    "set -e\n"
     f"read -r {'_ ' * 21}start _ < /proc/$$/stat\n"
-    'echo "$$ $start" > "$0"\n'
+    'echo "$$ $start" > "$0.new"\n'
+    'mv -f "$0.new" "$0"\n'
     'exec "$@"'
-)  # fmt: skip
+)
 """Shell that writes down its own process id and start time (field 22, proc(5)), and becomes the program.
 
-So there is no instant at which QEMU runs and nobody has written down which process it is."""
+So there is no instant at which QEMU runs and nobody has written down which process it is, nor one at which the file is
+there and empty, which would be taken for a server that has died."""
 
 
 @dataclass(frozen=True)

@@ -145,14 +145,27 @@ class Directories:
         return found
 
     def sweep(self) -> None:
-        """Remove directories without a record: what a crash left before the server existed, or of its removal."""
+        """Remove directories without a record: what a crash left before the server existed, or of its removal.
+
+        The directories of servers that ran when this machine was switched off may be gone by themselves, as they should
+        be in memory: no more comes to their consoles either.
+        """
         for home in self._homes():
             if home.record() is None and home.daemon.pid() is None:
                 home.remove()
+        for console in self._live_consoles():
+            if not self.of(console.name).directory.exists():
+                console.rename(console.with_name(f"{console.name}.ended"))
 
     def clear(self) -> None:
         """Remove everything but consoles, which wait for whoever stores them."""
         shutil.rmtree(self._base, ignore_errors=True)
+
+    def _live_consoles(self) -> list[Path]:
+        try:
+            return [path for path in self._consoles.iterdir() if NAME.fullmatch(path.name)]
+        except FileNotFoundError:
+            return []
 
     def _homes(self) -> list[Home]:
         try:
