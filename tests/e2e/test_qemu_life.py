@@ -89,7 +89,7 @@ def check_its_first_lines(machine: Machine, name: str) -> None:
 
 
 def check_its_last_lines(machine: Machine, name: str) -> None:
-    lines = machine.run("logs", name, "--lines", "100000")
+    lines = machine.run("logs", name, "--number", "100000")
     assert "goodbye after" in lines
     assert "reboot: Power down" in lines
     project = Project.open(machine.declaration)

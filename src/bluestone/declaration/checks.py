@@ -11,6 +11,12 @@ from bluestone.declaration.keys import DeclarationTable, FileTable, GroupTable, 
 from bluestone.declaration.texts import normal
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - addresses that are compared, not bound
+_OWN_KERNEL = "qemu"
+"""The provider whose servers boot the kernel of their image."""
+
+_KERNEL = {"debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual"}
+"""The package of a kernel for virtual machines, by distribution."""
+
 _KEEP_SURGE = "blue-green always starts a whole new set beside the old one"
 
 
@@ -22,6 +28,7 @@ def check(table: DeclarationTable, directory: Path) -> Iterator[Finding]:
         yield from _rollout(group.rollout, (*at, "rollout"))
         yield from _health(group, at)
         yield from _names(group, at)
+        yield from _virtual_machine(group, table.image, at)
     yield from _listening(table.servers)
 
 
@@ -149,6 +156,23 @@ def _names(group: GroupTable, at: KeyPath) -> Iterator[Finding]:
         if name in group.environment:
             fault = Fault(f"{name} is both in environment and in secrets", "leave one of them out")
             yield Finding((*at, "secrets", name), fault, ((*at, "environment", name),))
+
+
+def _virtual_machine(group: GroupTable, image: ImageTable, at: KeyPath) -> Iterator[Finding]:
+    """A container has the kernel and a share of the processors of its machine; a virtual machine has its own."""
+    if group.provider != _OWN_KERNEL:
+        return
+    if not any(package.startswith("linux-image-") for package in image.packages):
+        kernel = _KERNEL.get(image.base.distribution, "linux-image-amd64")
+        fault = Fault(
+            f"servers of {at[-1]} are virtual machines, and the image has no kernel that they could boot",
+            f'add one to image.packages: "{kernel}"',
+        )
+        yield Finding((*at, "provider"), fault, (("image", "packages"), ("image", "base")))
+    cpus = group.resources.cpus
+    if cpus is not None and not cpus.is_integer():
+        fault = Fault(f"a virtual machine has whole processors, not {cpus:g}", f"write cpus = {int(cpus) + 1}")
+        yield Finding((*at, "resources", "cpus"), fault, ((*at, "provider"),))
 
 
 def _listening(groups: dict[str, GroupTable]) -> Iterator[Finding]:

@@ -59,8 +59,6 @@ class Receiver:
 
     def ensure(self) -> None:
         """Have it run and answer. Cheap when it does. Raises `Problem`, with what the receiver said."""
-        if self._serves():
-            return
         with self._alone():
             if not self._serves():
                 self._start()
@@ -98,26 +96,27 @@ class Receiver:
 
     def _serves(self) -> bool:
         """Whether it runs, and for machines too if it should."""
-        return self.answers() and (self._machines is None or (self._certified() and self._answers_by_tls()))
+        return self.answers() and (self._machines is None or self._serves_by_tls(self._machines))
 
-    def _certified(self) -> bool:
-        """Whether the receiver's certificate was good and stays so; else it is made, to be served from a new start."""
-        assert self._machines
-        from bluestone.logs.certificates import ensure_certificate
-
-        return not ensure_certificate(self._tls, [self._machines.host], datetime.now(UTC))
-
-    def _answers_by_tls(self) -> bool:
-        """Whether it is our receiver that listens there, and not somebody else."""
+    def _serves_by_tls(self, machines: Machines) -> bool:
+        """Whether it is our receiver that listens there, and with the certificate that is good from now on."""
         import ssl
 
+        certificate = ssl.PEM_cert_to_DER_cert(_first_certificate(self._certificate(machines)))
         try:
             trust = ssl.create_default_context(cafile=str(self._tls / AUTHORITY))
             plain = socket.create_connection(("127.0.0.1", self._port()), timeout=ANSWER_TIMEOUT)
             with plain, trust.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
-                return connection.version() is not None
+                return connection.getpeercert(binary_form=True) == certificate
         except OSError:
             return False
+
+    def _certificate(self, machines: Machines) -> Path:
+        """The receiver's certificate and key, made if there is none that lasts."""
+        from bluestone.logs.certificates import ensure_certificate
+
+        ensure_certificate(self._tls, [machines.host], datetime.now(UTC))
+        return self._tls / RECEIVER
 
     def _port(self) -> int:
         """The port for TLS, chosen once: servers are told it at their start."""
@@ -148,8 +147,7 @@ class Receiver:
         """The options by which the receiver serves machines."""
         if self._machines is None:
             return []
-        self._certified()
-        return machine_options(self._port(), self._tls / RECEIVER, self._machines.consoles)
+        return machine_options(self._port(), self._certificate(self._machines), self._machines.consoles)
 
     @contextmanager
     def _alone(self, lock: str = "log-receiver.lock") -> Iterator[None]:
@@ -158,6 +156,12 @@ class Receiver:
         with (self._run / lock).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _first_certificate(path: Path) -> str:
+    """The first of a PEM file, which may hold a key as well."""
+    certificate, end, _ = path.read_text().partition("-----END CERTIFICATE-----\n")
+    return certificate + end
 
 
 def receiver_command(store: Path, path: Path, more: Sequence[str] = ()) -> list[str]:

@@ -251,6 +251,28 @@ def test_group(text: str, what: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "packages", ['["linux-image-cloud-amd64", "nginx-light"]', '["linux-image-6.12.57+deb13-amd64"]']
+)
+def test_a_virtual_machine_boots_the_kernel_of_its_image(packages: str) -> None:
+    group = '[servers.web]\nprovider = "qemu"\nresources = { cpus = 2 }\n'
+    assert parse(f"{HEAD}packages = {packages}\n{group}", "f", Path("/")).groups[0].provider == "qemu"
+    for base, kernel in (("debian:trixie", "linux-image-cloud-amd64"), ("ubuntu:noble", "linux-image-virtual")):
+        text = f'project = "p"\n[image]\nbase = "{base}"\npackages = ["linux-base"]\n{group}'
+        problem = problem_of(text)
+        assert "the image has no kernel" in problem.what
+        assert problem.mend == f'add one to image.packages: "{kernel}"'
+        assert place_of(problem).text == 'provider = "qemu"'
+
+
+def test_a_virtual_machine_has_whole_processors() -> None:
+    group = '[servers.web]\nprovider = "qemu"\nresources = { cpus = 1.5 }\n'
+    problem = problem_of(f'{HEAD}packages = ["linux-image-amd64"]\n{group}')
+    assert "has whole processors, not 1.5" in problem.what
+    assert problem.mend == "write cpus = 2"
+    assert parse(f"{HEAD}{group.replace('qemu', 'podman')}", "f", Path("/")).groups[0].resources.cpus == 1.5
+
+
+@pytest.mark.parametrize(
     ("first", "second", "clash"),
     [
         ("1:1", "1:1", True),
@@ -336,6 +358,7 @@ def test_nothing_is_concluded_from_what_is_wrong_itself() -> None:
     assert "neither a number" in problem_of(in_group(rollout)).what
     rollout = 'rollout = { strategy = "x", max_surge = 0, keep = "1m" }'
     assert "unknown strategy" in problem_of(in_group(rollout)).what
+    assert "packages must be" in problem_of(f'{HEAD}packages = 1\n[servers.web]\nprovider = "qemu"\n').what
 
 
 unicode = st.characters(codec="utf-8")

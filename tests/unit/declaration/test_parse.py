@@ -65,7 +65,7 @@ login = "none"
 "/etc//motd/" = { content = "hello", mode = "0640", owner = "www-data" }
 "/" = { source = "app" }
 [servers.api]
-provider = "qemu"
+provider = "elsewhere"
 count = 0
 ports = [{ listen = 1, server = 2, mode = "tcp", bind = "::1" }]
 health = { port = 9, interval = "1s", timeout = "3s", rise = 1, fall = 9 }
@@ -83,7 +83,7 @@ rollout = { strategy = "rolling", max_surge = 0, max_unavailable = "50%", drain 
     assert declaration.groups == (
         Group(
             name="api",
-            provider="qemu",
+            provider="elsewhere",
             count=0,
             ports=(Port(1, 2, "tcp", "::1"),),
             health=Health(None, 9, timedelta(seconds=1), timedelta(seconds=3), 1, 9),

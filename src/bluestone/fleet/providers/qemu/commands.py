@@ -29,11 +29,7 @@ SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=de
 """QEMU's filter of system calls: it starts no program and gains no right."""
 
 RECORD_PID = (
-    "set -e\n"
-    f"read -r {'_ ' * 21}start _ < /proc/$$/stat\n"
-    'echo "$$ $start" > "$0.new"\n'
-    'mv -f "$0.new" "$0"\n'
-    'exec "$@"'
+    f'set -e\nread -r {"_ " * 21}start _ < /proc/$$/stat\necho "$$ $start" > "$0.new"\nmv -f "$0.new" "$0"\nexec "$@"'
 )
 """Shell that writes down its own process id and start time (field 22, proc(5)), and becomes the program.
 
