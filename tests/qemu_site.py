@@ -25,6 +25,7 @@ import pytest
 
 from bluestone.fleet.providers.qemu import Media, Qemu
 from bluestone.model.server import Endpoint
+from workplace import shared_cache
 
 INIT = """\
 #!/bin/busybox sh
@@ -56,14 +57,19 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Media:
     for tool in ("qemu-system-x86_64", "dpkg-deb"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    cache = os.environ.get("BLUESTONE_TEST_CACHE")
-    place = (Path(cache) if cache else tmp_path_factory.getbasetemp()) / "qemu-guest"
+    place = (shared_cache() or tmp_path_factory.getbasetemp()) / "qemu-guest"
     kernel, initrd = place / "vmlinuz", place / "initrd"
     if not initrd.exists():
         place.mkdir(parents=True, exist_ok=True)
         root = Path(mkdtemp(dir=place))
-        for package in (_kernel_package(), "busybox-static"):
-            _unpack(package, root)
+        try:
+            _unpack_all(root, ())
+        except subprocess.CalledProcessError:  # this machine's lists of packages are missing, or of another day
+            lists = ("-o", f"Dir::State::Lists={place / 'lists'}", "-o", f"Dir::Cache={place / 'cache'}")
+            for directory in ("lists/partial", "cache/archives/partial"):
+                (place / directory).mkdir(parents=True, exist_ok=True)
+            subprocess.run(["apt-get", *lists, "update", "-q"], check=True, capture_output=True)
+            _unpack_all(root, lists)
         shutil.copy(next(root.glob("boot/vmlinuz-*")), kernel)
         draft = place / "initrd.new"
         draft.write_bytes(_initrd(root))
@@ -72,20 +78,19 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Media:
     return Media(None, kernel, initrd, COMMAND_LINE)
 
 
-def _kernel_package() -> str:
+def _unpack_all(root: Path, lists: tuple[str, ...]) -> None:
+    """Lay the kernel and busybox into a directory, from the archive. Raises `CalledProcessError`."""
     shown = subprocess.run(
-        ["apt-cache", "depends", "linux-image-cloud-amd64"], capture_output=True, text=True, check=True
+        ["apt-cache", *lists, "depends", "linux-image-cloud-amd64"], capture_output=True, text=True, check=True
     )
-    found = re.search(r"Depends: (linux-image-\S+)", shown.stdout)
-    assert found, shown.stdout
-    return found[1]
-
-
-def _unpack(package: str, root: Path) -> None:
-    subprocess.run(["apt-get", "download", "-q", package], cwd=root, check=True, capture_output=True)
-    (archive,) = root.glob("*.deb")
-    subprocess.run(["dpkg-deb", "-x", archive, root], check=True)
-    archive.unlink()
+    kernel = re.search(r"Depends: (linux-image-\S+)", shown.stdout)
+    if kernel is None:
+        raise subprocess.CalledProcessError(100, shown.args, shown.stdout)
+    for package in (kernel[1], "busybox-static"):
+        subprocess.run(["apt-get", *lists, "download", "-q", package], cwd=root, check=True, capture_output=True)
+        (archive,) = root.glob("*.deb")
+        subprocess.run(["dpkg-deb", "-x", archive, root], check=True)
+        archive.unlink()
 
 
 def _initrd(root: Path) -> bytes:

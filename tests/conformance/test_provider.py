@@ -102,8 +102,8 @@ def on_podman(root: Path) -> Iterator[Subject]:
 
 
 def on_qemu(media: Media) -> Iterator[Subject]:
-    """Virtual machines with a small guest. Most of the contract does not wait until one has booted, so that a second
-    to stop in is enough: what has not booted by then is ended, as it would be after ten."""
+    """Virtual machines with a small guest. Most of the contract does not wait until one has booted, so that a moment
+    to stop in is enough: what has not booted by then is ended, as it would be after ten seconds."""
     with qemu_site(media) as one:
         neighbour = one.provide(f"{one.project}-web")
         one.provider.prepare()
@@ -123,7 +123,7 @@ def on_qemu(media: Media) -> Iterator[Subject]:
                 read=read,
                 kill=one.kill,
                 answers=lambda endpoint: status_of(endpoint) == 200,
-                grace=timedelta(seconds=1),
+                grace=timedelta(seconds=0.25),
             )
         finally:
             for server in neighbour.list_servers():

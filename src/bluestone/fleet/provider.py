@@ -33,7 +33,8 @@ class Provider(Protocol):
     def destroy(self, name: str, grace: timedelta) -> None:
         """Ask the server's init to stop, wait at most `grace`, then remove it and all that came with it.
 
-        A server that does not exist is no error. Raises `Problem`.
+        Where servers run slower than usual the provider may wait longer in proportion. A server that does not exist
+        is no error. Raises `Problem`.
         """
 
     def console(self, name: str, lines: int) -> Sequence[str]:

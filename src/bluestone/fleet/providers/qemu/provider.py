@@ -35,6 +35,9 @@ ASK_TIMEOUT = 5.0
 ASK_AGAIN = 2.0
 """Seconds between two presses of the power button: a guest that still boots does not notice the first."""
 
+EMULATION_GRACE = 4
+"""By how much longer an emulated server may take to stop: its seconds of work are several of ours."""
+
 QUIT_GRACE = 5.0
 """Seconds that QEMU may take to end by itself once it is told to."""
 
@@ -90,7 +93,10 @@ class Qemu:
         self._wait_until_it_runs(home)
 
     def destroy(self, name: str, grace: timedelta) -> None:
-        """Press the server's power button, wait, end QEMU if it still runs, and remove all that was the server's."""
+        """Press the server's power button, wait, end QEMU if it still runs, and remove all that was the server's.
+
+        `grace` is for servers that run on the processor; emulated ones get `EMULATION_GRACE` times as much.
+        """
         home = self._directories.of(name)
         if home.record() is None:
             return
@@ -98,7 +104,7 @@ class Qemu:
             with self._directories.exclusive():
                 if home.record() is not None:
                     home.stopping.touch(mode=0o600)
-            self._power_down(home, grace)
+            self._power_down(home, grace if self._accelerator().kvm else grace * EMULATION_GRACE)
         with self._directories.exclusive():
             home.daemon.stop(QUIT_GRACE)
             home.remove()
