@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 
-NOISE = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()]?[0-9A-Za-z=>]|[\x00-\x08\x0b-\x1f\x7f]")
+NOISE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # control sequences
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # commands to the terminal's system
+    r"|\x1b[ -/]*[0-~]"
+    r"|[\x00-\x08\x0b-\x1f\x7f]"
+)
 """Escape sequences (ECMA-48) and control characters with which firmware and systemd decorate a console."""
 
 

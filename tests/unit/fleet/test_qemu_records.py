@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -17,6 +18,7 @@ from bluestone.model.group import SecretRef
 from bluestone.model.ids import Digest
 from bluestone.model.problem import Problem
 from bluestone.model.server import Endpoint, ServerSpec
+from workplace import free_port
 
 NOW = datetime(2026, 11, 25, 14, 0, tzinfo=UTC)
 IMAGE = Digest("sha256:" + "1f3a9c0d" * 8)
@@ -107,13 +109,15 @@ def test_where_no_port_is_left_it_is_said() -> None:
 
 
 def test_a_port_that_somebody_listens_on_is_not_free() -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as listener:
         assert not can_listen(listener.getsockname()[1])
-    assert can_listen(listener.fileno()) is False if listener.fileno() > 0 else True
+    assert can_listen(free_port())
 
 
 def test_a_console_is_read_without_its_decoration() -> None:
     shown = b"\x1b[2J\x1b[01;01HBdsDxe: starting\r\n\r\n[  \x1b[0;32m  OK  \x1b[0m] Started nginx.\r\n\xff\x00 end"
     assert plain_lines(shown) == ["BdsDxe: starting", "[    OK  ] Started nginx.", "\ufffd end"]
+    assert plain_lines(b"\x1b[!p\x1b]104\x1b\\\x1b[?7h[   43.5] acpid\n\x1b]0;title\x07\x1b(Bx\n\x1b]") == [
+        "[   43.5] acpid",
+        "x",
+    ]

@@ -125,7 +125,9 @@ class GroupTable(Table):
     """Servers of one kind."""
 
     provider: Annotated[str, Written(texts.provider, "provider", texts.NAME)] = key(
-        "Where the servers run.", example="podman", default="podman"
+        "Where the servers run: `podman`, as containers; `qemu`, as virtual machines.",
+        example="podman",
+        default="podman",
     )
     count: Annotated[int, Field(ge=0, le=quantities.MAX_AMOUNT)] = key("How many servers.", example=3, default=1)
     ports: list[Annotated[PortTable, OrShort(shorthand.port, "[BIND:]LISTEN:SERVER[/MODE]", shorthand.PORT)]] = key(
