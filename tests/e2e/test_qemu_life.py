@@ -1,4 +1,4 @@
-"""A fleet of a container and a virtual machine of the same image, from start to end."""
+"""A fleet of a container and a virtual machine of one image, until the latter becomes a container too."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ GROUP = """
 provider = "qemu"
 count = 1
 ports = ["PORT:80"]
-health = "/health"
+health = { path = "/health", timeout = "10s" }
 environment = { STAGE = "test" }
 secrets = { PASSWORD = "env:BLUESTONE_TEST_PASSWORD" }
-rollout = { progress = "10m" }
-resources = { memory = "512MiB" }
+rollout = { strategy = "rolling", progress = "10m" }
 """
 
 
@@ -46,10 +45,12 @@ def test_a_virtual_machine_serves_beside_a_container_and_its_lines_outlive_it(ma
         check_that_it_serves(machine, port)
         name = check_that_it_is_confined(machine)
         check_its_first_lines(machine, name)
+        machine.set('provider = "qemu"', 'provider = "podman"')
+        machine.run("up", timeout=PATIENCE)
+        check_that_it_moved(machine, port, name)
     finally:
         machine.run("down", timeout=PATIENCE)
     check_its_last_lines(machine, name)
-    assert not [line for line in processes() if name in line]
 
 
 def check_that_it_serves(machine: Machine, port: int) -> None:
@@ -71,6 +72,15 @@ def check_that_it_is_confined(machine: Machine) -> str:
         assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
     return name
+
+
+def check_that_it_moved(machine: Machine, port: int, name: str) -> None:
+    """A container answers instead, and the virtual machine is gone."""
+    (server,) = [server for server in machine.servers() if server["group"] == "vm"]
+    assert server["name"] != name
+    assert not [line for line in processes() if name in line]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:
+        assert answer.read().decode() == machine.get()
 
 
 def command_of(process: Path) -> str:

@@ -9,7 +9,6 @@ import pytest
 from bluestone.app import wiring
 from bluestone.app.project import Project
 from bluestone.fleet.providers.qemu import provider as qemu
-from bluestone.host import commands
 from bluestone.host.paths import Home
 from bluestone.model.problem import Problem, Problems
 
@@ -26,7 +25,7 @@ def project(tmp_path: Path, groups: str) -> Project:
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without any of the programs."""
-    monkeypatch.setattr(commands.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.setattr(qemu, "FIRMWARE", ())
 
 
