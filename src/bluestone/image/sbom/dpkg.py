@@ -1,0 +1,155 @@
+"""dpkg's database: installed packages, the sources that they were built from, and whose each file is."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bluestone.image.sbom.licences import of_copyright
+from bluestone.image.sbom.purl import purl
+from bluestone.model.bom import Component
+
+STATUS = "/var/lib/dpkg/status"
+NOT_THERE = ("config-files", "not-installed")
+"""States (dpkg(1)) of a package of which nothing but its configuration is left."""
+
+LARGEST = 64 << 20
+"""Bytes of a file of dpkg's that are read at most."""
+
+_WANTED = frozenset(
+    ("Package", "Status", "Version", "Architecture", "Source", "Built-Using", "Static-Built-Using", "Multi-Arch")
+)
+_SOURCE = re.compile(r"(\S+)(?: \((.+)\))?")
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """What os-release(5) says: `debian`, `13`."""
+
+    name: str = "debian"
+    release: str = ""
+
+
+def distribution(text: str) -> Distribution:
+    """The distribution of a text like /etc/os-release."""
+    fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    values = {name: value.strip().strip("\"'") for name, value in fields.items()}
+    release = values.get("VERSION_ID") or values.get("VERSION_CODENAME", "")
+    return Distribution(values.get("ID") or "debian", release)
+
+
+def packages(text: str) -> Iterator[dict[str, str]]:
+    """The fields of each package of a text like /var/lib/dpkg/status that is there, in its order."""
+    for stanza in text.split("\n\n"):
+        fields: dict[str, str] = {}
+        last = ""
+        for line in stanza.split("\n"):
+            if line[:1] in (" ", "\t"):
+                if last:
+                    fields[last] += line
+                continue
+            name, _, value = line.partition(":")
+            last = name if name in _WANTED else ""
+            if last:
+                fields[last] = value.strip()
+        if fields.get("Package") and fields.get("Version") and fields.get("Status", "").split(" ")[-1] not in NOT_THERE:
+            yield fields
+
+
+def component(fields: dict[str, str], where: Distribution, licences: tuple[str, ...]) -> Component:
+    """The component of a package's fields."""
+    name, version, architecture = fields["Package"], fields["Version"], fields.get("Architecture", "")
+    match = _SOURCE.match(fields.get("Source", ""))
+    using = ", ".join(filter(None, (fields.get("Built-Using"), fields.get("Static-Built-Using"))))
+    distro = f"{where.name}-{where.release}" if where.release else where.name
+    return Component(
+        ecosystem="deb",
+        name=name,
+        version=version,
+        purl=purl("deb", where.name, name, version, arch=architecture, distro=distro),
+        path=STATUS,
+        evidence="dpkg's database",
+        licences=licences,
+        architecture=architecture,
+        source=match[1] if match else name,
+        source_version=(match[2] if match else None) or version,
+        built_using=tuple(sorted({part.strip() for part in using.split(",") if part.strip()})),
+    )
+
+
+class Database:
+    """dpkg's database in the tree at `root` (bytes). What is not there is empty: a tree need not be Debian's."""
+
+    def __init__(self, root: bytes) -> None:
+        self._root = root
+        self._documents = root + b"/usr/share/doc"
+        self._plain = os.path.realpath(self._documents) == os.path.realpath(root) + b"/usr/share/doc"
+
+    def components(self) -> tuple[Distribution, list[Component]]:
+        """The distribution, and the installed packages."""
+        release = self._read(b"/usr/lib/os-release") or self._read(b"/etc/os-release")
+        where = distribution(release.decode(errors="replace"))
+        text = self._read(STATUS.encode()).decode(errors="replace")
+        return where, [component(fields, where, self._licences(fields["Package"])) for fields in packages(text)]
+
+    def owners(self) -> dict[bytes, bytes]:
+        """Path in the tree (beginning with `/`) -> the binary package that it is of, without its architecture."""
+        owners: dict[bytes, bytes] = {}
+        directory = b"/var/lib/dpkg/info/"
+        for name in _names(self._root + directory):
+            if name.endswith(b".list"):
+                owner = name[:-5].partition(b":")[0]
+                owners.update(dict.fromkeys(self._read(directory + name).split(b"\n"), owner))
+        self._divert(owners)
+        self._merge(owners)
+        return owners
+
+    def _licences(self, package: str) -> tuple[str, ...]:
+        """Of usr/share/doc/PACKAGE, which may be a link to another package's beside it."""
+        directory = package.encode()
+        if not self._plain or b"/" in directory:
+            return ()
+        try:
+            directory = os.readlink(self._documents + b"/" + directory)
+        except OSError:
+            pass
+        if b"/" in directory or directory == b"..":
+            return ()
+        return of_copyright(self._read(b"/usr/share/doc/" + directory + b"/copyright"))
+
+    def _divert(self, owners: dict[bytes, bytes]) -> None:
+        """Of three lines each (dpkg-divert(1)): what was to be at one path is at another, unless it is its package's."""
+        lines = self._read(b"/var/lib/dpkg/diversions").split(b"\n")
+        for path, moved, package in zip(lines[0::3], lines[1::3], lines[2::3], strict=False):
+            owner = owners.get(path)
+            if owner is not None and owner != package:
+                owners[moved] = owner
+                del owners[path]
+
+    def _merge(self, owners: dict[bytes, bytes]) -> None:
+        """Where /lib is a link to /usr/lib, a package may still list its files below /lib."""
+        for name in (b"/bin/", b"/sbin/", b"/lib/", b"/lib32/", b"/lib64/", b"/libx32/"):
+            try:
+                target = os.readlink(self._root + name[:-1])
+            except OSError:
+                continue
+            if target.lstrip(b"/") == b"usr" + name[:-1]:
+                for path in [path for path in owners if path.startswith(name)]:
+                    owners.setdefault(b"/usr" + path, owners[path])
+
+    def _read(self, path: bytes) -> bytes:
+        try:
+            descriptor = os.open(self._root + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return b""
+        with open(descriptor, "rb", buffering=0) as file:
+            return file.read(LARGEST) or b""
+
+
+def _names(directory: bytes) -> list[bytes]:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []
