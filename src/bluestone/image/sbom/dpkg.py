@@ -15,6 +15,9 @@ STATUS = "/var/lib/dpkg/status"
 NOT_THERE = ("config-files", "not-installed")
 """States (dpkg(1)) of a package of which nothing but its configuration is left."""
 
+MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+"""Directories that may be links to those of the same name in /usr."""
+
 LARGEST = 64 << 20
 """Bytes of a file of dpkg's that are read at most."""
 
@@ -94,14 +97,14 @@ class Database:
         text = self._read(STATUS.encode()).decode(errors="replace")
         return where, [component(fields, where, self._licences(fields["Package"])) for fields in packages(text)]
 
-    def owners(self) -> dict[bytes, bytes]:
+    def owners(self) -> dict[str, str]:
         """Path in the tree (beginning with `/`) -> the binary package that it is of, without its architecture."""
-        owners: dict[bytes, bytes] = {}
+        owners: dict[str, str] = {}
         directory = b"/var/lib/dpkg/info/"
         for name in _names(self._root + directory):
             if name.endswith(b".list"):
-                owner = name[:-5].partition(b":")[0]
-                owners.update(dict.fromkeys(self._read(directory + name).split(b"\n"), owner))
+                owner = os.fsdecode(name[:-5].partition(b":")[0])
+                owners.update(dict.fromkeys(os.fsdecode(self._read(directory + name)).split("\n"), owner))
         self._divert(owners)
         self._merge(owners)
         return owners
@@ -119,25 +122,28 @@ class Database:
             return ()
         return of_copyright(self._read(b"/usr/share/doc/" + directory + b"/copyright"))
 
-    def _divert(self, owners: dict[bytes, bytes]) -> None:
+    def _divert(self, owners: dict[str, str]) -> None:
         """Of three lines each (dpkg-divert(1)): what was to be at one path is at another, unless it is its package's."""
-        lines = self._read(b"/var/lib/dpkg/diversions").split(b"\n")
+        lines = os.fsdecode(self._read(b"/var/lib/dpkg/diversions")).split("\n")
         for path, moved, package in zip(lines[0::3], lines[1::3], lines[2::3], strict=False):
             owner = owners.get(path)
             if owner is not None and owner != package:
                 owners[moved] = owner
                 del owners[path]
 
-    def _merge(self, owners: dict[bytes, bytes]) -> None:
+    def _merge(self, owners: dict[str, str]) -> None:
         """Where /lib is a link to /usr/lib, a package may still list its files below /lib."""
-        for name in (b"/bin/", b"/sbin/", b"/lib/", b"/lib32/", b"/lib64/", b"/libx32/"):
-            try:
-                target = os.readlink(self._root + name[:-1])
-            except OSError:
-                continue
-            if target.lstrip(b"/") == b"usr" + name[:-1]:
-                for path in [path for path in owners if path.startswith(name)]:
-                    owners.setdefault(b"/usr" + path, owners[path])
+        merged = tuple(f"/{name}/" for name in MERGED if self._is_merged(name))
+        if merged:
+            for path in [path for path in owners if path.startswith(merged)]:
+                owners.setdefault(f"/usr{path}", owners[path])
+
+    def _is_merged(self, name: str) -> bool:
+        try:
+            target = os.readlink(self._root + b"/" + name.encode())
+        except OSError:
+            return False
+        return target.lstrip(b"/") == b"usr/" + name.encode()
 
     def _read(self, path: bytes) -> bytes:
         try:

@@ -35,14 +35,18 @@ def catalogue(place: Place, elf: Elf, section: bytes | None) -> list[Component]:
 def parse(text: str) -> list[tuple[str, str]]:
     """Module paths and versions of a text as `go version -m` prints it; a replaced module is what replaces it."""
     found: list[tuple[str, str]] = []
+    program = ""
     for line in text.splitlines():
         kind, *rest = line.split("\t")
+        if kind == "path" and rest and rest[0] != "command-line-arguments":
+            program = rest[0]
         if kind in ("mod", "dep", "=>") and len(rest) >= 1 and rest[0]:
             if kind == "=>" and found:
                 found.pop()
             # Replaced by a directory: there is no version.
             found.append((rest[0], rest[1] if len(rest) > 1 and rest[1] else UNKNOWN))
-    return found
+    # Debian builds without modules: then the program alone is named.
+    return found or ([(program, UNKNOWN)] if program else [])
 
 
 def _search(elf: Elf) -> bytes:

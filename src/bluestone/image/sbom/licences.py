@@ -100,7 +100,6 @@ IDENTIFIERS = frozenset(SPDX.values())
 LONGEST = 80
 """Characters: what is longer is the text of a licence, and not its name."""
 
-_FIELD = re.compile(rb"^License:[ \t]*(\S.*)", re.MULTILINE)
 _JOINT = re.compile(r",?\s+(?:and/or|and|or)\s+|,\s*", re.IGNORECASE)
 
 
@@ -118,5 +117,6 @@ def of_copyright(text: bytes) -> tuple[str, ...]:
     """The licences in a file as copyright-format 1.0 has it, sorted; none if it is not in that format (unknown)."""
     if not text[:200].lstrip().startswith((b"Format:", b"Format-Specification:")):
         return ()
-    lines = dict.fromkeys(_FIELD.findall(text))
+    # A search for the field by its line is several times faster than a regular expression.
+    lines = {field.partition(b"\n")[0] for field in text.split(b"\nLicense:")[1:]}
     return tuple(sorted({name for line in lines for name in named(line.decode(errors="replace"))}))

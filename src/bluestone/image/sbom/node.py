@@ -12,7 +12,10 @@ from bluestone.image.sbom.purl import purl
 from bluestone.model.bom import Component
 
 FILE = "package.json"
-LOCKS = ("package-lock.json", "npm-shrinkwrap.json", ".package-lock.json")
+INSTALLED_LOCK = ".package-lock.json"
+"""What npm leaves in node_modules on what it put there."""
+
+LOCKS = ("package-lock.json", "npm-shrinkwrap.json", INSTALLED_LOCK)
 
 
 class _Package(msgspec.Struct):
