@@ -1,4 +1,4 @@
-"""Reads zip archives that nobody vouches for (APPNOTE 6.3): as little of them as is asked for, and never too much. Pure.
+"""Reads zip archives that nobody vouches for (APPNOTE 6.3): as little as is asked for, and never too much. Pure.
 
 zipfile makes an object of every entry, which is half the time of a scan, and sets no bounds.
 """

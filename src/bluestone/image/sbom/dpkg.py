@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -114,16 +115,14 @@ class Database:
         directory = package.encode()
         if not self._plain or b"/" in directory:
             return ()
-        try:
+        with contextlib.suppress(OSError):
             directory = os.readlink(self._documents + b"/" + directory)
-        except OSError:
-            pass
         if b"/" in directory or directory == b"..":
             return ()
         return of_copyright(self._read(b"/usr/share/doc/" + directory + b"/copyright"))
 
     def _divert(self, owners: dict[str, str]) -> None:
-        """Of three lines each (dpkg-divert(1)): what was to be at one path is at another, unless it is its package's."""
+        """Of three lines each (dpkg-divert(1)): what was to be at one path is at another, but for one package's."""
         lines = os.fsdecode(self._read(b"/var/lib/dpkg/diversions")).split("\n")
         for path, moved, package in zip(lines[0::3], lines[1::3], lines[2::3], strict=False):
             owner = owners.get(path)

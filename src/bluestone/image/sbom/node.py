@@ -33,8 +33,8 @@ class _Locked(msgspec.Struct):
 
 
 class _Lock(msgspec.Struct):
-    packages: dict[str, _Locked] = {}  # noqa: RUF012 - msgspec copies it
-    dependencies: dict[str, _Locked] = {}  # noqa: RUF012
+    packages: dict[str, _Locked] = {}
+    dependencies: dict[str, _Locked] = {}
 
 
 def catalogue(place: Place, data: bytes) -> list[Component]:
