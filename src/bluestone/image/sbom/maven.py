@@ -7,8 +7,11 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 _UNSAFE = re.compile(r"[\s${}<>/\\:!]")
-_LIKE_A_VERSION = r"[vr]?\d[\w.+~]*"
-_NAMED = re.compile(rf"(?P<name>.+?)-(?P<version>{_LIKE_A_VERSION}(?:-[\w.+~]+)*)")
+_NUMBER = re.compile(r"[vr]?\d[\w.+~]*")
+_QUALIFIER = re.compile(
+    r"(alpha|beta|b|rc|cr|m|milestone|pre|preview|snapshot|sp|p|r|rev|build|jre|jdk|android|dev|ga|final|release)\d*",
+    re.IGNORECASE,
+)
 _CLASSIFIER = re.compile(
     r"-(sources|test-sources|javadoc|tests|all|shaded|uber|fat|exec|boot|plain|jar-with-dependencies|natives?(-\w+)*"
     r"|(linux|osx|macos|windows|win|mac|freebsd)(-(x86_64|x86_32|x86|x64|amd64|i386|i686|aarch64|aarch_64|arm64|arm|armv7"
@@ -87,9 +90,22 @@ def of_name(name: str) -> Coordinates:
     stem, classifier = name.rpartition(".")[0], ""
     if match := _CLASSIFIER.search(stem):
         stem, classifier = stem[: match.start()], match[1]
-    if match := _NAMED.fullmatch(stem):
-        return Coordinates("", match["name"], match["version"], classifier)
+    parts = stem.split("-")
+    at = _version_at(parts)
+    if at and "-".join(parts[:at]):
+        return Coordinates("", "-".join(parts[:at]), "-".join(parts[at:]), classifier)
     return Coordinates("", name.rpartition(".")[0], "")
+
+
+def _version_at(parts: list[str]) -> int:
+    """Where the version begins: at the first number, or a later one after a word (`log4j-1.2-api-2.20.0`). 0: none."""
+    numbers = [index for index in range(1, len(parts)) if _NUMBER.fullmatch(parts[index])]
+    at = numbers[0] if numbers else 0
+    for index in numbers[1:]:
+        before = parts[index - 1]
+        if "." in parts[index] and not _NUMBER.fullmatch(before) and not _QUALIFIER.fullmatch(before):
+            at = index
+    return at
 
 
 def of_place(path: str) -> Coordinates | None:
