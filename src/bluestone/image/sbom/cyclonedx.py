@@ -139,7 +139,7 @@ def read(data: bytes) -> Bom:
             files=tuple(_read_loose(each) for each in kinds.get("file", [])),
             unidentified=tuple(_read_unidentified(each) for each in kinds.get("unidentified", [])),
         )
-    except (msgspec.MsgspecError, KeyError, IndexError, AttributeError, UnicodeError) as error:
+    except (msgspec.MsgspecError, ValueError, KeyError, IndexError) as error:
         raise ValueError(f"it is no bill of bluestone's: {error}") from error
 
 
@@ -185,7 +185,8 @@ def _unidentified(index: int, each: Unidentified) -> _Component:
 def _read_component(each: _Component) -> Component:
     values = {item.name.removeprefix(OWN): item.value for item in each.properties}
     evidence = each.evidence
-    assert evidence is not None
+    if evidence is None:
+        raise KeyError("evidence")
     (method,) = evidence.identity[0].methods
     fields: dict[str, Any] = {key: values[key] for key in TEXTS if key in values}
     return msgspec.convert(

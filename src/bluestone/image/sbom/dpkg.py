@@ -16,6 +16,11 @@ STATUS = "/var/lib/dpkg/status"
 NOT_THERE = ("config-files", "not-installed")
 """States (dpkg(1)) of a package of which nothing but its configuration is left."""
 
+INFO = b"/var/lib/dpkg/info"
+DOCUMENTS = b"/usr/share/doc"
+DIRECTORIES = (b"/etc", b"/usr/lib", b"/var/lib/dpkg", INFO, DOCUMENTS)
+"""Directories that are read here."""
+
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 """Directories that may be links to those of the same name in /usr."""
 
@@ -88,8 +93,9 @@ class Database:
 
     def __init__(self, root: bytes) -> None:
         self._root = root
-        self._documents = root + b"/usr/share/doc"
-        self._plain = os.path.realpath(self._documents) == os.path.realpath(root) + b"/usr/share/doc"
+        real = os.path.realpath(root)
+        # A link on the way could lead out of the tree, into this machine's own database.
+        self._plain = {name for name in DIRECTORIES if os.path.realpath(root + name) == real + name}
 
     def components(self) -> tuple[Distribution, list[Component]]:
         """The distribution, and the installed packages."""
@@ -101,25 +107,25 @@ class Database:
     def owners(self) -> dict[str, str]:
         """Path in the tree (beginning with `/`) -> the binary package that it is of, without its architecture."""
         owners: dict[str, str] = {}
-        directory = b"/var/lib/dpkg/info/"
-        for name in _names(self._root + directory):
+        for name in self._names(INFO):
             if name.endswith(b".list"):
                 owner = os.fsdecode(name[:-5].partition(b":")[0])
-                owners.update(dict.fromkeys(os.fsdecode(self._read(directory + name)).split("\n"), owner))
+                paths = os.fsdecode(self._read(INFO + b"/" + name)).split("\n")
+                owners.update(dict.fromkeys(paths, owner))
         self._divert(owners)
         self._merge(owners)
         return owners
 
     def _licences(self, package: str) -> tuple[str, ...]:
         """Of usr/share/doc/PACKAGE, which may be a link to another package's beside it."""
-        directory = package.encode()
-        if not self._plain or b"/" in directory:
+        name = package.encode()
+        if b"/" in name or DOCUMENTS not in self._plain:
             return ()
         with contextlib.suppress(OSError):
-            directory = os.readlink(self._documents + b"/" + directory)
-        if b"/" in directory or directory == b"..":
-            return ()
-        return of_copyright(self._read(b"/usr/share/doc/" + directory + b"/copyright"))
+            name = os.readlink(self._root + DOCUMENTS + b"/" + name)
+            if b"/" in name or os.path.islink(self._root + DOCUMENTS + b"/" + name):
+                return ()
+        return of_copyright(self._content(DOCUMENTS + b"/" + name + b"/copyright")) if name != b".." else ()
 
     def _divert(self, owners: dict[str, str]) -> None:
         """Of three lines each (dpkg-divert(1)): what was to be at one path is at another, but for one package's."""
@@ -144,17 +150,20 @@ class Database:
             return False
         return target.lstrip(b"/") == b"usr/" + name.encode()
 
+    def _names(self, directory: bytes) -> list[bytes]:
+        try:
+            return sorted(os.listdir(self._root + directory)) if directory in self._plain else []
+        except OSError:
+            return []
+
     def _read(self, path: bytes) -> bytes:
+        """The content of a file in one of the directories that are no link's target."""
+        return self._content(path) if path.rpartition(b"/")[0] in self._plain else b""
+
+    def _content(self, path: bytes) -> bytes:
         try:
             descriptor = os.open(self._root + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with open(descriptor, "rb", buffering=0) as file:
+                return file.read(LARGEST) or b""
         except OSError:
             return b""
-        with open(descriptor, "rb", buffering=0) as file:
-            return file.read(LARGEST) or b""
-
-
-def _names(directory: bytes) -> list[bytes]:
-    try:
-        return sorted(os.listdir(directory))
-    except OSError:
-        return []
