@@ -37,7 +37,7 @@ def catalogue(place: Place, section: bytes) -> list[Component]:
         crates = msgspec.json.decode(data, type=_Crates).packages
     except (zlib.error, msgspec.MsgspecError, UnicodeError) as error:
         raise ValueError(f"the list of crates cannot be read: {error}") from error
-    linked = {(crate.name, crate.version) for crate in crates if crate.kind != "build" and crate.name}
+    linked = {(crate.name, crate.version) for crate in crates if crate.kind != "build" and crate.name and crate.version}
     return [_component(place, *pair, "list of cargo-auditable in a program") for pair in sorted(linked)]
 
 
@@ -55,7 +55,7 @@ def locked(place: Place, data: bytes) -> list[Component]:
         for entry in (entries if isinstance(entries, list) else [])
         if isinstance(entry, dict) and isinstance(entry.get("name"), str) and isinstance(entry.get("version"), str)
     }
-    return [_component(place, *pair, "named by a lock file", declared=True) for pair in sorted(pairs)]
+    return [_component(place, *pair, "named by a lock file", declared=True) for pair in sorted(pairs) if all(pair)]
 
 
 def _component(place: Place, name: str, version: str, evidence: str, *, declared: bool = False) -> Component:
