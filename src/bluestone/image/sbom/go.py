@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
 from bluestone.image.sbom.elf import Elf
@@ -12,6 +13,7 @@ from bluestone.model.bom import Component
 SECTION = b".go.buildinfo"
 MAGIC = b"\xff Go buildinf:"
 EVIDENCE = "build information of a Go program"
+_WRITTEN = re.compile(r"\.(?:[gG]it)?(?:[bB]uild)?[vV]er(?:sion)?=v?(\d+\.\d+\.\d+[-\w]*)")
 UNKNOWN = "(devel)"
 """The version of a module that was built from a working tree."""
 
@@ -35,10 +37,16 @@ def catalogue(place: Place, elf: Elf, section: bytes | None) -> list[Component]:
 def parse(text: str) -> list[tuple[str, str]]:
     """Module paths and versions of a text as `go version -m` prints it; a replaced module is what replaces it."""
     found: list[tuple[str, str]] = []
+    settings: dict[str, str] = {}
     program = ""
     for line in text.splitlines():
         kind, *rest = line.split("\t")
         if kind == "path" and rest and rest[0] != "command-line-arguments":
+            program = rest[0]
+        if kind == "build" and rest:
+            name, _, value = rest[0].partition("=")
+            settings[name] = value
+        if kind == "mod" and len(rest) > 1 and rest[1] == UNKNOWN:
             program = rest[0]
         if kind in ("mod", "dep", "=>") and len(rest) >= 1 and rest[0]:
             if kind == "=>" and found:
@@ -46,7 +54,16 @@ def parse(text: str) -> list[tuple[str, str]]:
             # Replaced by a directory: there is no version.
             found.append((rest[0], rest[1] if len(rest) > 1 and rest[1] else UNKNOWN))
     # Debian builds without modules: then the program alone is named.
-    return found or ([(program, UNKNOWN)] if program else [])
+    found = found or ([(program, UNKNOWN)] if program else [])
+    return [(name, _told(settings) if (name, version) == (program, UNKNOWN) else version) for name, version in found]
+
+
+def _told(settings: dict[str, str]) -> str:
+    """The version of a program from a working tree: what its makers had the linker write, or else its commit's."""
+    if match := _WRITTEN.search(settings.get("-ldflags", "")):
+        return f"v{match[1]}"
+    revision, time = settings.get("vcs.revision", ""), "".join(filter(str.isdigit, settings.get("vcs.time", "")))
+    return f"v0.0.0-{time[:14]}-{revision[:12]}" if revision and len(time) >= 14 else UNKNOWN
 
 
 def _search(elf: Elf) -> bytes:

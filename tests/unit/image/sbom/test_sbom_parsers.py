@@ -106,6 +106,12 @@ def test_go_programs_of_other_makes() -> None:
 
     assert names("path\texample.org/x\nbuild\t-a=b\n") == [("example.org/x", go.UNKNOWN)]
     assert names("path\tcommand-line-arguments\n") == []
+    devel = "path\ta/cmd\nmod\ta\t(devel)\t\ndep\tb\tv2\th1:x\n"
+    linked = 'build\t-ldflags="-w -X a/main.version=1.18.1 -X a/main.date=2024"\n'
+    commit = "build\tvcs.revision=0123456789abcdef\nbuild\tvcs.time=2026-11-25T10:00:00Z\n"
+    assert names(devel) == [("a", go.UNKNOWN), ("b", "v2")]
+    assert names(devel + linked + commit) == [("a", "v1.18.1"), ("b", "v2")]
+    assert names(devel + commit) == [("a", "v0.0.0-20261125100000-0123456789ab"), ("b", "v2")]
     assert names("mod\ta\tv1\n=>\t./local\t\n") == [("./local", go.UNKNOWN)]
     assert program(elf({go.SECTION: b"\xff Go buildinf:\x08\x02" + bytes(16) + b"\x04rust\x00"})) == []
     assert program(elf({b".text": b"x"})) == []
