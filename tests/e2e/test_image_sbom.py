@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,11 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def image(shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Image:
-    """The packages that other tests build as well, and below /srv and /opt what no package brings."""
+def image(shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """The packages that other tests build as well, and below /srv and /opt what no package brings.
+
+    It is removed at the end: one that is kept would bring bills that an older bluestone wrote.
+    """
     extra = tmp_path_factory.mktemp("extra")
     for number, case in enumerate(CASES):
         put(extra, f"java/{number}{case.path}", case.data())
@@ -34,7 +38,10 @@ def image(shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Image:
     put(extra, "venv/A_b.C-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: A_b.C\nVersion: 1\n")
     files = (OverlayFile("/srv", source=extra), OverlayFile("/opt/syft", source=Path(syft()), mode=0o755))
     recipe = Recipe(Base("debian", "trixie"), packages=("nginx-light", "python3-minimal"), files=files)
-    return build(recipe, ImageStore(shared_home / "images"), Mmdebstrap(), progress=print)
+    store = ImageStore(shared_home / "images")
+    image = build(recipe, store, Mmdebstrap(), progress=print)
+    yield image
+    store.remove(image.digest)
 
 
 @pytest.fixture(scope="module")
