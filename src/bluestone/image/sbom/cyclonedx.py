@@ -144,7 +144,7 @@ def read(data: bytes) -> Bom:
 
 
 def _component(index: int, each: Component) -> _Component:
-    group, joint, name = each.name.partition(JOINTS.get(each.ecosystem, "\0"))
+    group, name = _split(each)
     properties = [_Property(f"{OWN}ecosystem", each.ecosystem)]
     properties += [_Property(OWN + key, value) for key in TEXTS if (value := getattr(each, key))]
     properties += [_Property(f"{OWN}built_using", value) for value in each.built_using]
@@ -154,14 +154,21 @@ def _component(index: int, each: Component) -> _Component:
     return _Component(
         type="library",
         ref=f"component-{index}",
-        group=group if joint else "",
-        name=name if joint else each.name,
+        group=group,
+        name=name,
         version=each.version,
         licenses=[_Licence(_Named(id=text) if text in IDENTIFIERS else _Named(name=text)) for text in each.licences],
         purl=each.purl,
         evidence=_Evidence([_Identity("purl", each.confidence, [method])], [_Occurrence(each.path)]),
         properties=properties,
     )
+
+
+def _split(each: Component) -> tuple[str, str]:
+    """The group of a component, empty if it has none, and its name in that."""
+    joint = JOINTS.get(each.ecosystem)
+    group, _, name = each.name.partition(joint) if joint else ("", "", each.name)
+    return (group, name) if group and name else ("", each.name)
 
 
 def _technique(each: Component) -> str:

@@ -97,8 +97,9 @@ def test_a_real_bill_is_read_again(bom: Bom) -> None:
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 COMPONENTS = st.builds(
     Component,
-    ecosystem=st.sampled_from(["deb", "pypi", "golang", "cargo"]),
-    **dict.fromkeys(("name", "version", "purl", "path", "evidence", "owner", "source", "source_version"), TEXT),
+    ecosystem=st.sampled_from(["deb", "pypi", "npm", "golang", "cargo", "maven"]),
+    name=TEXT | st.text("a:/\0", min_size=1, max_size=6),
+    **dict.fromkeys(("version", "purl", "path", "evidence", "owner", "source", "source_version"), TEXT),
     confidence=st.floats(0, 1),
     licences=st.lists(TEXT, max_size=3).map(tuple),
     built_using=st.lists(TEXT, max_size=3).map(tuple),
