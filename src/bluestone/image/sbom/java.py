@@ -34,6 +34,9 @@ BUDGET = 512 << 20
 """Bytes that are unpacked at most of all that is within one file."""
 
 MOST_POMS = 5000
+MOST_ARCHIVES = 10_000
+"""Archives within one file that are looked into at most."""
+
 MANIFEST = "META-INF/MANIFEST.MF"
 
 POM = "pom.properties in the archive"
@@ -53,6 +56,15 @@ class Found:
     components: list[Component] = field(default_factory=list)
     unidentified: list[Unidentified] = field(default_factory=list)
     budget: int = BUDGET
+    archives: int = 0
+
+    def unpack(self, archive: Zip, name: str, most: int) -> bytes:
+        """The content of a member, at the expense of the budget. Raises `Damaged`."""
+        if archive.size(name) > self.budget:
+            raise Damaged(f"more than {BUDGET >> 20} MiB would be unpacked")
+        data = archive.read(name, min(most, self.budget))
+        self.budget -= len(data)
+        return data
 
 
 def catalogue(place: Place, read: ReadAt, size: int, known: tuple[Coordinates, ...] = ()) -> Found:
@@ -76,31 +88,30 @@ def _look(place: Place, read: ReadAt, size: int, found: Found, depth: int, known
         return
     _identify(place, archive, found, known)
     for name in archive.names:
-        if name.lower().endswith(SUFFIXES):
-            _descend(place.within(name), archive, name, found, depth + 1)
+        if not name.lower().endswith(SUFFIXES):
+            continue
+        if found.archives >= MOST_ARCHIVES:
+            reason = f"there are more than {MOST_ARCHIVES} archives in one file"
+            found.unidentified.append(Unidentified(place.path, reason, place.owner))
+            break
+        found.archives += 1
+        _descend(place.within(name), archive, name, found, depth + 1)
 
 
 def _descend(place: Place, archive: Zip, name: str, found: Found, depth: int) -> None:
-    reason = ""
-    if depth > DEEPEST:
-        reason = f"it is more than {DEEPEST} archives deep"
-    elif archive.size(name) > found.budget:
-        reason = f"more than {BUDGET >> 20} MiB would be unpacked"
-    else:
-        try:
-            data = archive.read(name, min(LARGEST_ARCHIVE, found.budget))
-        except Damaged as error:
-            reason = str(error)
-    if reason:
-        found.unidentified.append(Unidentified(place.path, reason, place.owner))
+    try:
+        if depth > DEEPEST:
+            raise Damaged(f"it is more than {DEEPEST} archives deep")
+        data = found.unpack(archive, name, LARGEST_ARCHIVE)
+    except Damaged as error:
+        found.unidentified.append(Unidentified(place.path, str(error), place.owner))
         return
-    found.budget -= len(data)
     _look(place, lambda offset, length: data[offset : offset + length], len(data), found, depth, ())
 
 
 def _identify(place: Place, archive: Zip, found: Found, known: tuple[Coordinates, ...]) -> None:
     """Every pom in an archive names something that is in it; the one that fits the archive's name names the archive."""
-    poms = _poms(archive)
+    poms = _poms(archive, found)
     named = of_name(place.name)
     own = _own(place, poms, named)
     for coordinates, evidence in poms.items():
@@ -118,7 +129,7 @@ def _identify(place: Place, archive: Zip, found: Found, known: tuple[Coordinates
         called = next((each for each in known if each[1:3] == named[1:3]), named)
         evidence, confidence = (REPOSITORY, 0.9) if called.group else (FILE_NAME, 0.6)
         found.components.append(_component(place, called, evidence, confidence))
-    elif version := manifest_version(_manifest(archive)):
+    elif version := manifest_version(_manifest(archive, found)):
         coordinates = Coordinates("", named.artifact, version)
         found.components.append(_component(place, coordinates, NAME_AND_MANIFEST, 0.5))
     elif not poms and not known:
@@ -137,7 +148,7 @@ def _own(place: Place, poms: dict[Coordinates, str], named: Coordinates) -> Coor
     return max(fitting, key=lambda each: len(each.artifact), default=None)
 
 
-def _poms(archive: Zip) -> dict[Coordinates, str]:
+def _poms(archive: Zip, found: Found) -> dict[Coordinates, str]:
     """Coordinates of each pom -> what told them. A pom.xml counts where there are no properties that can be read."""
     names = [name for name in archive.names if "META-INF/maven/" in name and _POM.fullmatch(name)][:MOST_POMS]
     poms: dict[str, tuple[Coordinates, str]] = {}
@@ -147,7 +158,7 @@ def _poms(archive: Zip) -> dict[Coordinates, str]:
             continue
         parse, evidence = (pom_properties, POM) if name.endswith(".properties") else (pom_xml, POM_XML)
         try:
-            coordinates = parse(archive.read(name, LARGEST_FILE))
+            coordinates = parse(found.unpack(archive, name, LARGEST_FILE))
         except Damaged:
             continue
         if coordinates:
@@ -155,9 +166,9 @@ def _poms(archive: Zip) -> dict[Coordinates, str]:
     return dict(poms.values())
 
 
-def _manifest(archive: Zip) -> dict[str, str]:
+def _manifest(archive: Zip, found: Found) -> dict[str, str]:
     try:
-        return manifest(archive.read(MANIFEST, LARGEST_FILE))
+        return manifest(found.unpack(archive, MANIFEST, LARGEST_FILE))
     except (KeyError, Damaged):
         return {}
 

@@ -100,13 +100,16 @@ IDENTIFIERS = frozenset(SPDX.values())
 LONGEST = 80
 """Characters: what is longer is the text of a licence, and not its name."""
 
+LONGEST_LIST = 1000
+"""Characters of a list of names, for the same reason; and long runs of spaces would take for ever to split."""
+
 _JOINT = re.compile(r",?\s+(?:and/or|and|or)\s+|,\s*", re.IGNORECASE)
 
 
 def named(text: str) -> tuple[str, ...]:
     """The licences of a line such as `GPL-2+ or Artistic`, each once; none if it is no list of names."""
     names: dict[str, None] = {}
-    for part in _JOINT.split(text.strip()):
+    for part in _JOINT.split(text.strip()) if len(text) <= LONGEST_LIST else ():
         word = part.strip(" ()\t.").removesuffix(" license")
         if word and len(word) <= LONGEST and "\n" not in word:
             names[SPDX.get(word.lower(), word)] = None

@@ -18,6 +18,9 @@ _CLASSIFIER = re.compile(
     r"|riscv64|ppc64le|ppcle_64|s390x|s390_64|musl|fedora|gnu|debug))*)$"
 )
 _PROPERTY = re.compile(r"\$\{([^}]+)\}")
+LONGEST_NAME = 255
+"""Characters of a name that is taken apart: a file's name has no more, a member of an archive might."""
+
 REPOSITORIES = ("repository", "maven-repo")
 """Directories below which Maven and Debian lay artifacts by their coordinates."""
 
@@ -62,17 +65,10 @@ def pom_xml(data: bytes) -> Coordinates | None:
 
 def manifest(data: bytes) -> dict[str, str]:
     """The main attributes of a MANIFEST.MF (JAR file specification), their names in lower case."""
-    lines: list[str] = []
-    for line in data.decode(errors="replace").splitlines():
-        if not line.strip():
-            if lines:
-                break
-        elif line[0] == " ":
-            if lines:
-                lines[-1] += line[1:]
-        else:
-            lines.append(line)
-    pairs = (line.partition(":") for line in lines)
+    text = data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    # A line that begins with a space goes on from the one before; an empty one ends the main section.
+    section = text.replace("\n ", "").lstrip("\n").partition("\n\n")[0]
+    pairs = (line.partition(":") for line in section.split("\n"))
     return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon}
 
 
@@ -88,6 +84,8 @@ def manifest_version(attributes: dict[str, str]) -> str:
 def of_name(name: str) -> Coordinates:
     """What a file's name tells: `guava-33.0.0-jre.jar`; the version is empty if it has none."""
     stem, classifier = name.rpartition(".")[0], ""
+    if len(name) > LONGEST_NAME:
+        return Coordinates("", stem, "")
     if match := _CLASSIFIER.search(stem):
         stem, classifier = stem[: match.start()], match[1]
     parts = stem.split("-")

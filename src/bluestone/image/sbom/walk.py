@@ -25,7 +25,7 @@ LARGEST = 16 << 20
 DPKG = "/var/lib/dpkg/"
 """What is below belongs to no package, but to dpkg itself."""
 
-MOST_MEMBERS = 1000
+MOST_MEMBERS = 20
 """Distributions in one archive that are looked at at most."""
 
 WHEELS = (".whl", ".egg")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bluestone.image.sbom import java
 from bluestone.image.sbom.archive import Damaged, Zip
 from bluestone.image.sbom.java import Found, catalogue
+from bluestone.image.sbom.licences import named
 from bluestone.image.sbom.maven import Coordinates, manifest, of_name, of_place, pom_properties, pom_xml
 from bluestone.image.sbom.place import Place
 from jar_corpus import ASM, CASES, LANG, Case, jar, pom
@@ -84,6 +85,22 @@ def test_what_is_unpacked_is_bounded_in_all(monkeypatch: pytest.MonkeyPatch) -> 
     java._look(Place("/a.ear"), lambda at, size: data[at : at + size], len(data), limited, 0, ())
     assert len(limited.components) == 2
     assert [each.path for each in limited.unidentified[1:]] == [f"/a.ear!lib/x-{number}.jar" for number in (2, 3, 4)]
+
+
+def test_archives_without_number_are_not_all_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(java, "MOST_ARCHIVES", 3)
+    data = jar({f"x-{number}.jar": jar({}) for number in range(9)})
+    found = look("/a-1.jar", data)
+    assert len(found.components) == 4
+    assert [each.reason for each in found.unidentified] == ["there are more than 3 archives in one file"]
+
+
+def test_what_is_made_to_take_long_does_not() -> None:
+    """Each of these took minutes or more in the obvious way; what is asserted is that they end, and how."""
+    assert named("a" + " " * 10**6 + "b") == ()
+    folded = manifest(b"A: b\n" + b" c\n" * 300_000)
+    assert len(folded["a"]) == 300_001
+    assert of_name("-native" * 9000 + "!.jar").version == ""
 
 
 @pytest.mark.parametrize(
