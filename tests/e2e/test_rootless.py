@@ -37,7 +37,12 @@ def home(ordinary_user: tuple[str, Path], server_root: Path, guest: Media) -> Pa
 
 @pytest.mark.parametrize(
     "tests",
-    ["conformance/test_provider.py", "e2e/test_podman_provider.py", "e2e/test_fleet_life.py"],
+    [
+        "conformance/test_provider.py",
+        "e2e/test_podman_provider.py",
+        "e2e/test_fleet_life.py",
+        "e2e/test_image_sbom.py::test_a_person_asks",
+    ],
 )
 def test_an_ordinary_user_passes(tests: str, ordinary_user: tuple[str, Path], home: Path) -> None:
     pytest_command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]

@@ -20,6 +20,7 @@ VERBS = {
     "schema": "declaration",
     "build": "images",
     "images": "images",
+    "sbom": "sbom",
     "export": "export",
     "plan": "fleet",
     "up": "fleet",

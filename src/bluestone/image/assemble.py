@@ -1,8 +1,9 @@
 """Base + recipe -> tree: the second half of a build, as a process of its own that owns the tree.
 
-`python -m bluestone.image.assemble` reads an `Order` (JSON) from its standard input and makes `root` and `manifest` in
-the directory that it names. It runs as root or as the root of a user namespace, within `sandbox.enclosed`. On its
-standard output it says, a line of JSON each, how far it is (`Said`) and what went wrong (`Trouble`).
+`python -m bluestone.image.assemble` reads an `Order` (JSON) from its standard input and makes `root`, `manifest` and
+the bills of what is in it (see `sbom.bills`) in the directory that it names. It runs as root or as the root of a user
+namespace, within `sandbox.enclosed`. On its standard output it says, a line of JSON each, how far it is (`Said`) and
+what went wrong (`Trouble`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from bluestone.image.child import follow
 from bluestone.image.normalise import EPOCH, backdate, normalise
 from bluestone.image.overlay import lay, make_directory, within
 from bluestone.image.sandbox import inside
+from bluestone.image.sbom.bills import scan
 from bluestone.image.tree import manifest
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import OverlayFile, Recipe
@@ -73,7 +75,9 @@ def assemble(order: Order) -> None:
     normalise(root)
     # The disk can be written to while the processor hashes.
     flush = subprocess.Popen(["sync", "--file-system", str(root)])
-    (order.work / "manifest").write_text(manifest(root))
+    text = manifest(root)
+    (order.work / "manifest").write_text(text)
+    scan(order.work, text)
     if flush.wait():
         raise OSError(errno.EIO, "the tree cannot be written to the disk")
 

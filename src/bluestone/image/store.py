@@ -3,6 +3,7 @@
 DIRECTORY/<64 hex>/root       the tree          (an image is complete once this directory has its name)
 DIRECTORY/<64 hex>/manifest   its description
 DIRECTORY/<64 hex>/image.json everything else
+DIRECTORY/<64 hex>/sbom.*     the bills of what is in it
 DIRECTORY/keys/<64 hex>       a key's digest
 DIRECTORY/bases/<64 hex>.tar  packages alone, to build on
 DIRECTORY/locks/<64 hex>      held by whoever builds a key

@@ -1,0 +1,34 @@
+"""What is in an image: its bills."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bluestone.app.choose import chosen
+from bluestone.app.project import Project
+from bluestone.model.bom import Bom
+from bluestone.model.problem import Problem
+
+Format = Literal["cyclonedx", "spdx"]
+
+
+def bill(project: Project, image: str | None, wanted: Format) -> bytes:
+    """The bill of an image (see `chosen`) as it is kept beside it. Raises `Problem`."""
+    from bluestone.image.sbom import bills
+
+    name = bills.CYCLONEDX if wanted == "cyclonedx" else bills.SPDX
+    return bills.bill(chosen(project, image), name)
+
+
+def contents(project: Project, image: str | None) -> Bom:
+    """What an image (see `chosen`) holds, by the bill beside it. Raises `Problem`."""
+    from bluestone.image.sbom import bills, cyclonedx
+
+    found = chosen(project, image)
+    try:
+        return cyclonedx.read(bills.bill(found, bills.CYCLONEDX))
+    except ValueError as error:
+        raise Problem(
+            f"{found.root.parent / bills.CYCLONEDX} is damaged: {error}",
+            mend="remove that file: it is then written anew",
+        ) from error
