@@ -25,7 +25,6 @@ import pytest
 
 from bluestone.fleet.providers.qemu import Media, Qemu
 from bluestone.model.server import Endpoint
-from workplace import shared_cache
 
 INIT = """\
 #!/bin/busybox sh
@@ -52,29 +51,34 @@ COMMAND_LINE = "console=ttyS0 panic=-1 quiet"
 
 
 @pytest.fixture(scope="session")
-def guest(tmp_path_factory: pytest.TempPathFactory) -> Media:
-    """The small guest, made once in `$BLUESTONE_TEST_CACHE`."""
+def guest() -> Iterator[Media]:
+    """The small guest, where every user can read it: as root, each server is started as a user of its own."""
     for tool in ("qemu-system-x86_64", "dpkg-deb"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    place = (shared_cache() or tmp_path_factory.getbasetemp()) / "qemu-guest"
+    place = Path(mkdtemp(prefix="bs-", dir="/var/tmp"))
+    try:
+        place.chmod(0o755)
+        yield _make_guest(place)
+    finally:
+        shutil.rmtree(place)
+
+
+def _make_guest(place: Path) -> Media:
+    root = place / "root"
+    root.mkdir()
+    try:
+        _unpack_all(root, ())
+    except subprocess.CalledProcessError:  # this machine's lists of packages are missing, or of another day
+        lists = ("-o", f"Dir::State::Lists={place / 'lists'}", "-o", f"Dir::Cache={place / 'cache'}")
+        for directory in ("lists/partial", "cache/archives/partial"):
+            (place / directory).mkdir(parents=True)
+        subprocess.run(["apt-get", *lists, "update", "-q"], check=True, capture_output=True)
+        _unpack_all(root, lists)
     kernel, initrd = place / "vmlinuz", place / "initrd"
-    if not initrd.exists():
-        place.mkdir(parents=True, exist_ok=True)
-        root = Path(mkdtemp(dir=place))
-        try:
-            _unpack_all(root, ())
-        except subprocess.CalledProcessError:  # this machine's lists of packages are missing, or of another day
-            lists = ("-o", f"Dir::State::Lists={place / 'lists'}", "-o", f"Dir::Cache={place / 'cache'}")
-            for directory in ("lists/partial", "cache/archives/partial"):
-                (place / directory).mkdir(parents=True, exist_ok=True)
-            subprocess.run(["apt-get", *lists, "update", "-q"], check=True, capture_output=True)
-            _unpack_all(root, lists)
-        shutil.copy(next(root.glob("boot/vmlinuz-*")), kernel)
-        draft = place / "initrd.new"
-        draft.write_bytes(_initrd(root))
-        draft.replace(initrd)
-        shutil.rmtree(root)
+    shutil.copy(next(root.glob("boot/vmlinuz-*")), kernel)
+    kernel.chmod(0o644)
+    initrd.write_bytes(_initrd(root))
     return Media(None, kernel, initrd, COMMAND_LINE)
 
 

@@ -9,28 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from bluestone.fleet.providers.qemu import Media
 from ordinary_user import ordinary_user, run_in_session
 from podman_site import server_root
-from qemu_site import guest
 
-__all__ = ["guest", "ordinary_user", "server_root"]
+__all__ = ["ordinary_user", "server_root"]
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def home(ordinary_user: tuple[str, Path], server_root: Path, guest: Media) -> Path:
+def home(ordinary_user: tuple[str, Path], server_root: Path) -> Path:
     """A home with the packages that root fetched: the images on them are the user's own to build."""
     user, directory = ordinary_user
     bases = directory / "cache" / "images" / "bases"
     bases.mkdir(parents=True)
     for base in (server_root.parents[1] / "bases").glob("*.tar"):
         shutil.copy(base, bases)
-    assert guest.kernel and guest.initrd
-    (directory / "cache" / "qemu-guest").mkdir()
-    for file in (guest.kernel, guest.initrd):
-        shutil.copy(file, directory / "cache" / "qemu-guest")
     subprocess.run(["chown", "-R", user, str(directory)], check=True)
     return directory
 
