@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bluestone.image.sources import Source, parse_deb822, parse_list
+from bluestone.model.lock import LockedPackage
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import Base
 
@@ -56,6 +57,15 @@ class ResolvedBase:
     keyring: Path
     sources: tuple[Source, ...]
 
+    @property
+    def uris(self) -> dict[str, str]:
+        """Where each archive is, by what a lock calls it: `main`, `security`, or its declared name."""
+        return {source.archive: source.uri for source in self.sources}
+
+    def uri(self, package: LockedPackage) -> str:
+        """Where the file of a package is. Raises `KeyError` for an archive that this base has not."""
+        return f"{self.uris[package.archive]}/{package.path}"
+
 
 @dataclass(frozen=True)
 class _Archive:
@@ -100,7 +110,7 @@ def _suites(suite: str, archive: _Archive, distribution: _Distribution) -> Itera
     yield Source(archive.main, suite, distribution.components)
     if suite not in ROLLING:
         yield Source(archive.main, f"{suite}-updates", distribution.components)
-        yield Source(archive.security, f"{suite}-security", distribution.components)
+        yield Source(archive.security, f"{suite}-security", distribution.components, archive="security")
 
 
 def _declared(base: Base, keyring: Path) -> _Archive:

@@ -16,13 +16,14 @@ _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P
 class Source:
     """One suite of one archive. `signed_by` is the keyring that apt shall check it with, "" for any it trusts.
 
-    A keyring that is written into the entry itself is `embedded`.
+    A keyring that is written into the entry itself is `embedded`. `archive` is what a lock calls the archive.
     """
 
     uri: str
     suite: str
     components: tuple[str, ...]
     signed_by: str = ""
+    archive: str = "main"
 
 
 def parse_list(text: str) -> list[Source]:

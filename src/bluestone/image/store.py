@@ -6,6 +6,7 @@ DIRECTORY/<64 hex>/image.json everything else
 DIRECTORY/<64 hex>/sbom.*     the bills of what is in it
 DIRECTORY/keys/<64 hex>       a key's digest
 DIRECTORY/bases/<64 hex>.tar  packages alone, to build on
+DIRECTORY/packages            the packages that images are built from (`packagestore`)
 DIRECTORY/locks/<64 hex>      held by whoever builds a key
 DIRECTORY/.work-*             builds under way; whoever builds next removes those of the dead
 """
@@ -31,6 +32,7 @@ import msgspec
 
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory
+from bluestone.image.packagestore import PackageStore
 from bluestone.model.ids import Digest, short
 from bluestone.model.image import Image, Package
 from bluestone.model.problem import Problem
@@ -62,6 +64,11 @@ class ImageStore:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+
+    @property
+    def packages(self) -> PackageStore:
+        """The packages that images are built from."""
+        return PackageStore(self.directory / "packages")
 
     def find(self, key: str) -> Image | None:
         """The image that was built from the inputs of this key, if it is here."""

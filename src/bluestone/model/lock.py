@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+LOCAL = "local"
+"""The `archive` of packages that come from files beside the declaration."""
+
 
 @dataclass(frozen=True)
 class Release:
