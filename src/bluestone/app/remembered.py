@@ -52,9 +52,11 @@ def _recall(place: Path, origin: str) -> Declaration | None:
         known = msgspec.json.decode(place.read_bytes(), type=Remembered, dec_hook=lambda kind, text: kind(text))
     except (OSError, msgspec.DecodeError):
         return None
-    # Whether sources exist is part of the check, and may have changed without the file.
-    sources = (file.source for file in known.declaration.recipe.files if file.source is not None)
-    return known.declaration if known.origin == origin and all(source.exists() for source in sources) else None
+    # Whether what it names exists is part of the check, and may have changed without the file.
+    recipe = known.declaration.recipe
+    named = [file.source for file in recipe.files if file.source is not None]
+    named += [*(archive.key for archive in recipe.archives), *(deb.path for deb in recipe.debs)]
+    return known.declaration if known.origin == origin and all(path.exists() for path in named) else None
 
 
 def _origin(file: Path) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from bluestone.declaration.convert import place_of
 from bluestone.declaration.fault import Fault, Finding, KeyPath
-from bluestone.declaration.keys import DeclarationTable, FileTable, GroupTable, ImageTable, RolloutTable
+from bluestone.declaration.keys import ArchiveTable, DeclarationTable, FileTable, GroupTable, ImageTable, RolloutTable
 from bluestone.declaration.texts import normal
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - addresses that are compared, not bound
@@ -17,6 +17,7 @@ _OWN_KERNEL = "qemu"
 _KERNEL = {"debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual"}
 """The package of a kernel for virtual machines, by distribution."""
 
+_OWN_ARCHIVES = ("kept", "local", "main", "security")
 _KEEP_SURGE = "blue-green always starts a whole new set beside the old one"
 
 
@@ -33,13 +34,39 @@ def check(table: DeclarationTable, directory: Path) -> Iterator[Finding]:
 
 
 def _image(image: ImageTable, directory: Path) -> Iterator[Finding]:
-    for key, names in (("packages", image.packages), ("units", image.units)):
+    for key, names in (("packages", image.packages), ("debs", image.debs), ("units", image.units)):
         yield from _twice(names, ("image", key))
     yield from _twice([normal(path) for path in image.writable], ("image", "writable"))
+    for name, archive in image.archives.items():
+        yield from _archive(archive, name, directory, ("image", "archives", name))
+    for index, deb in enumerate(image.debs):
+        if not place_of(deb, directory).is_file():
+            fault = Fault(f"there is no file {place_of(deb, directory)}", "make it, or correct the path")
+            yield Finding(("image", "debs", index), fault)
     for target, file in image.files.items():
         at: KeyPath = ("image", "files", target)
         yield from _file(file, target, directory, at)
     yield from _overlapping(image.files, directory)
+
+
+def _archive(archive: ArchiveTable, name: str, directory: Path, at: KeyPath) -> Iterator[Finding]:
+    if name in _OWN_ARCHIVES:
+        yield Finding(at, Fault(f"{name} is what bluestone calls an archive of its own", "choose another name"))
+    if archive.suite.endswith("/") == bool(archive.components) and archive.components is not None:
+        fault = Fault(
+            f"the suite {archive.suite} {'has no components' if archive.components else 'needs components'}",
+            'a suite that ends in "/" is the path of an index, and has none; every other has some, such as "main"',
+        )
+        yield Finding((*at, "components"), fault, ((*at, "suite"),))
+    key = place_of(archive.key, directory)
+    if not key.is_file():
+        fault = Fault(f"there is no file {key}", "save there the keys that the archive is signed with")
+        yield Finding((*at, "key"), fault)
+    else:
+        with key.open("rb") as file:
+            if file.read(12)[8:] == b"KBXf":
+                mend = "write its keys out: gpg --no-default-keyring --keyring FILE --export --armor"
+                yield Finding((*at, "key"), Fault(f"{key} is a keybox, which apt cannot read", mend))
 
 
 def _twice(names: Iterable[str], at: KeyPath) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bluestone.declaration import texts
 from bluestone.declaration.keys import (
+    ArchiveTable,
     DeclarationTable,
     FileTable,
     GroupTable,
@@ -15,7 +16,7 @@ from bluestone.declaration.keys import (
 )
 from bluestone.model.declaration import Declaration
 from bluestone.model.group import Amount, Group, Health, Port, Resources, RolloutPolicy, SecretRef
-from bluestone.model.recipe import Base, OverlayFile, Recipe
+from bluestone.model.recipe import Archive, Base, LocalPackage, OverlayFile, Recipe
 
 SURGE = {"blue-green": Amount(100, percent=True), "rolling": Amount(1), "destroy-first": Amount(0)}
 UNAVAILABLE = {"blue-green": Amount(0), "rolling": Amount(0), "destroy-first": Amount(1)}
@@ -40,12 +41,21 @@ def _recipe(table: ImageTable, directory: Path) -> Recipe:
     return Recipe(
         base=Base(**dict(table.base)),
         packages=tuple(table.packages),
+        archives=tuple(_archive(name, archive, directory) for name, archive in table.archives.items()),
+        debs=tuple(LocalPackage(path, place_of(path, directory)) for path in table.debs),
         files=tuple(_file(target, file, directory) for target, file in table.files.items()),
         units=tuple(table.units),
         run=tuple(table.run),
         writable=tuple(table.writable),
         login=table.login,
     )
+
+
+def _archive(name: str, table: ArchiveTable, directory: Path) -> Archive:
+    components = table.components
+    if components is None:
+        components = [] if table.suite.endswith("/") else ["main"]
+    return Archive(name, table.uri.rstrip("/"), table.suite, tuple(components), place_of(table.key, directory))
 
 
 def _file(target: str, table: FileTable, directory: Path) -> OverlayFile:

@@ -15,6 +15,9 @@ NAME = f"^{_NAME.pattern}$"
 SUITE = r"^[a-z][a-z0-9.-]*$"
 PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
 """A package's name by Debian Policy 5.6.1: at least two characters."""
+ARCHIVE_SUITE = r"^[A-Za-z0-9.][A-Za-z0-9._~+/-]*$"
+COMPONENT = r"^[A-Za-z0-9][A-Za-z0-9._+/-]*$"
+DEB = r"^[^/].*\.deb$"
 UNIT_SUFFIXES = ("service", "socket", "timer", "path", "target", "mount", "automount", "swap", "slice")
 """Kinds of units that can be enabled (systemd.unit(5))."""
 UNIT = r"^[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?\.(" + "|".join(UNIT_SUFFIXES) + ")$"
@@ -101,6 +104,31 @@ def package(text: str) -> str:
             "leave it out; read what a server wrote with `bluestone logs`",
         )
     return text
+
+
+def archive_suite(text: str) -> str:
+    """The suite of an archive that is not a distribution's; one that ends in `/` is the path of an index."""
+    if ".." in text.split("/"):
+        raise Fault(f'the suite {quoted(text)} has ".." in it', "write the path that is meant")
+    mend = 'write what stands after the URI in the line that the archive tells for apt, such as "stable" or "./"'
+    return _matching(ARCHIVE_SUITE, text, "a suite's name", mend)
+
+
+def component(text: str) -> str:
+    """A component of an archive."""
+    return _matching(COMPONENT, text, "a component's name", 'write what the archive says, such as "main"')
+
+
+def deb(text: str) -> str:
+    """A package file below the declaration's directory."""
+    if text.startswith("/") or ".." in text.split("/"):
+        raise Fault(
+            f"the package file {quoted(text)} is not below the directory of this file",
+            "put it beside or below, and write the path from here: the lock names it by that path, on every machine",
+        )
+    if not text.endswith(".deb") or not _printable(text) or re.search(r"[\\?#]", text):
+        raise Fault(f"{quoted(text)} is not a package file", 'name one whose name ends in ".deb"')
+    return normpath(text)
 
 
 def unit(text: str) -> str:

@@ -13,9 +13,10 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bluestone.image.archive import ResolvedBase
@@ -32,6 +33,9 @@ SANDBOX_USER = "_apt"
 
 LIMIT = 1800.0
 """Seconds for one command; what it fetches may come over a slow line."""
+
+MAX_LINES = 200_000
+"""Lines kept of what a command says, so that memory is bounded; apt prints one for each package."""
 
 UNREACHABLE = re.compile(
     r"Could not (connect|resolve)|Connection (failed|refused|timed out|reset)|Temporary failure resolving|"
@@ -81,16 +85,22 @@ class Apt:
         return self.directory / "downloads"
 
     def run(self, command: Sequence[str], hear: Callable[[str], object] = lambda _: None) -> Ending:
-        """Run one of apt's programs to its end; `hear` gets each line. Raises `Problem` if it does not end."""
+        """Run one of apt's programs to its end, and return all that it said; `hear` gets each line. Raises `Problem` if it does not end."""
         # Ends with the thread that started it, however that ends.
         bound = ["setpriv", "--pdeathsig", "KILL", "--", *command]
-        ending = follow(bound, hear, timeout=LIMIT, environment=environment(self.directory, os.environ))
+        said: deque[str] = deque(maxlen=MAX_LINES)
+
+        def keep(line: str) -> None:
+            said.append(line)
+            hear(line)
+
+        ending = follow(bound, keep, timeout=LIMIT, environment=environment(self.directory, os.environ))
         if ending.status is None:
             raise Problem(
                 f"apt did not end within {LIMIT:g} s{ending.quoted()}",
                 mend="try again when the archive answers faster, or name another in image.base",
             )
-        return ending
+        return replace(ending, tail=tuple(said))
 
 
 @contextmanager

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bluestone.image.sources import Source, parse_deb822, parse_list
 from bluestone.model.lock import LockedPackage
 from bluestone.model.problem import Problem
-from bluestone.model.recipe import Base
+from bluestone.model.recipe import Base, Recipe
 
 APT = Path("/etc/apt")
 OS_RELEASE = Path("/etc/os-release")
@@ -72,6 +72,15 @@ class _Archive:
     main: str
     security: str
     keyring: Path
+
+
+def of_recipe(recipe: Recipe) -> ResolvedBase:
+    """The base of a recipe, with the archives that it declares beside it. Raises `Problem`."""
+    base = resolve(recipe.base)
+    declared = (
+        Source(each.uri, each.suite, each.components, str(each.key), archive=each.name) for each in recipe.archives
+    )
+    return replace(base, sources=(*base.sources, *declared))
 
 
 def resolve(base: Base, *, apt: Path = APT, os_release: Path = OS_RELEASE, keyrings: Path = KEYRINGS) -> ResolvedBase:

@@ -15,11 +15,12 @@ import msgspec
 from bluestone.image import lockdown
 from bluestone.image.archive import ResolvedBase, resolve
 from bluestone.image.builders.port import Engine
+from bluestone.image.inputs import digest, file_inputs
 from bluestone.image.store import Facts, ImageStore
 from bluestone.model.ids import short
 from bluestone.model.image import Image
 from bluestone.model.problem import Problem
-from bluestone.model.recipe import OverlayFile, Recipe
+from bluestone.model.recipe import Recipe
 
 Progress = Callable[[str], None]
 
@@ -40,10 +41,10 @@ def build_key(recipe: Recipe, archive: ResolvedBase) -> str:
 
     Raises `Problem` for a file that cannot be read.
     """
-    return _digest(
+    return digest(
         {
             "recipe": replace(recipe, files=()),
-            "files": [_file_inputs(file) for file in recipe.files],
+            "files": [file_inputs(file) for file in recipe.files],
             "archive": archive,
             "shapers": [hashlib.sha256((HERE / f"{name}.py").read_bytes()).hexdigest() for name in SHAPERS],
         }
@@ -53,7 +54,7 @@ def build_key(recipe: Recipe, archive: ResolvedBase) -> str:
 def base_key(recipe: Recipe, archive: ResolvedBase, engine: Engine) -> str:
     """SHA-256 over the inputs of the base alone: what is fetched and installed, and by what."""
     inputs = {"packages": packages_of(recipe), "archive": archive, "engine": [engine.name, engine.version()]}
-    return _digest(inputs)
+    return digest(inputs)
 
 
 def packages_of(recipe: Recipe) -> list[str]:
@@ -160,46 +161,10 @@ def _assemble(recipe: Recipe, base: Path, work: Path, progress: Progress) -> Non
 
 def _describe(recipe: Recipe, key: str, work: Path) -> Facts:
     from bluestone.image.packages import parse_status
-    from bluestone.image.tree import content_size, digest
+    from bluestone.image.tree import content_size
+    from bluestone.image.tree import digest as name_of
 
     text = (work / "manifest").read_text()
     size, files = content_size(text)
     status = (work / "root" / "var" / "lib" / "dpkg" / "status").read_text()
-    return Facts(digest(text), key, size, files, parse_status(status), recipe.writable, datetime.now(UTC))
-
-
-def _file_inputs(file: OverlayFile) -> dict[str, object]:
-    described: dict[str, object] = {"target": file.target, "mode": file.mode, "owner": file.owner}
-    if file.source is None:
-        return described | {"content": file.content}
-    try:
-        return described | {"source": _contents(file.source)}
-    except OSError as error:
-        raise Problem(
-            f"{error.filename or file.source} cannot be read: {error.strerror}",
-            mend="correct image.files, or the file",
-        ) from error
-
-
-def _contents(source: Path) -> list[list[str]]:
-    """Names, kinds and contents at and below a source, in order. A source that is a link itself is followed."""
-    below = sorted(source.rglob("*")) if source.is_dir() else []
-    return [_content("", source.resolve()), *(_content(str(path.relative_to(source)), path) for path in below)]
-
-
-def _content(name: str, path: Path) -> list[str]:
-    if path.is_symlink():
-        return [name, "link", str(path.readlink())]
-    if path.is_dir():
-        return [name, "directory"]
-    if path.exists() and not path.is_file():
-        # Reading a fifo would wait for ever.
-        raise Problem(f"{path} is neither a file nor a directory", mend="take it out of image.files")
-    with path.open("rb") as file:
-        executable = "x" if path.stat().st_mode & 0o100 else "-"
-        return [name, "file", executable, hashlib.file_digest(file, "sha256").hexdigest()]
-
-
-def _digest(inputs: object) -> str:
-    text = msgspec.json.encode(inputs, order="deterministic", enc_hook=str)
-    return hashlib.sha256(text).hexdigest()
+    return Facts(name_of(text), key, size, files, parse_status(status), recipe.writable, datetime.now(UTC))

@@ -90,7 +90,7 @@ class PackageStore:
         local = [package for package in wanted if package.archive == LOCAL]
         remote = [package for package in wanted if package.archive != LOCAL]
         with self.in_use():
-            troubles = {package: "it is gone from beside the declaration" for package in local}
+            troubles = dict.fromkeys(local, "it is gone from beside the declaration")
             if remote:
                 mib = sum(package.size for package in remote) / 2**20
                 progress(f"downloading {len(remote)} packages ({mib:.1f} MiB)")

@@ -36,6 +36,29 @@ class OverlayFile:
 
 
 @dataclass(frozen=True)
+class Archive:
+    """A signed package archive beside the distribution's own.
+
+    `suite` ends in `/` for an archive without components (then the path of its index). `key` is the keyring on this
+    machine that has the keys it is signed with.
+    """
+
+    name: str
+    uri: str
+    suite: str
+    components: tuple[str, ...]
+    key: Path
+
+
+@dataclass(frozen=True)
+class LocalPackage:
+    """A .deb file on this machine; `name` is its path as the declaration has it."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides an image's content.
 
@@ -45,6 +68,8 @@ class Recipe:
 
     base: Base
     packages: tuple[str, ...] = ()
+    archives: tuple[Archive, ...] = ()
+    debs: tuple[LocalPackage, ...] = ()
     files: tuple[OverlayFile, ...] = ()
     units: tuple[str, ...] = ()
     run: tuple[str, ...] = ()

@@ -6,11 +6,12 @@ values that the rest of bluestone works with are made in `convert`.
 
 from __future__ import annotations
 
-from bluestone.declaration.keys.image import BaseTable, FileTable, ImageTable
+from bluestone.declaration.keys.image import ArchiveTable, BaseTable, FileTable, ImageTable
 from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable
 from bluestone.declaration.keys.table import Name, Table, key
 
 __all__ = [
+    "ArchiveTable",
     "BaseTable",
     "DeclarationTable",
     "FileTable",

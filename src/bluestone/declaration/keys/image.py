@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from bluestone.declaration import shorthand, texts
 from bluestone.declaration.forms import OrShort, Written
-from bluestone.declaration.keys.table import Table, key
+from bluestone.declaration.keys.table import Name, Table, key
 
 Target = Annotated[str, Written(texts.target, "absolute path", texts.ABSOLUTE)]
 
@@ -22,6 +22,24 @@ class BaseTable(Table):
         "Where its packages come from. Left out: the archive that this machine's own apt uses.",
         example="https://mirror.example.org/debian",
         default=None,
+    )
+
+
+class ArchiveTable(Table):
+    """A signed package archive beside the distribution's own."""
+
+    uri: Annotated[str, Written(texts.archive, "URI", "^(https?|file)://")] = key(
+        "Where it is.", example="https://artifacts.example.org/apt"
+    )
+    suite: Annotated[str, Written(texts.archive_suite, "suite", texts.ARCHIVE_SUITE)] = key(
+        "Its suite. Of an archive without components: the path of its index, which ends in `/`.", example="stable"
+    )
+    components: list[Annotated[str, Written(texts.component, "component", texts.COMPONENT)]] | None = key(
+        "Its components. Left out: `main`; none if the suite ends in `/`.", example=["main"], default=None
+    )
+    key: Annotated[str, Written(texts.source, "path")] = key(
+        "A file with the keys that sign it, binary or ASCII-armoured; a relative path begins where bluestone.toml is.",
+        example="keys/example.asc",
     )
 
 
@@ -50,6 +68,16 @@ class ImageTable(Table):
     )
     packages: list[Annotated[str, Written(texts.package, "package", texts.PACKAGE)]] = key(
         "Packages to install, with what they depend on.", example=["nginx-light"], default=[]
+    )
+    archives: dict[Name, ArchiveTable] = key(
+        "Signed package archives beside the distribution's own, each under a name.",
+        example={"tools": {"uri": "https://artifacts.example.org/apt", "suite": "stable", "key": "keys/example.asc"}},
+        default={},
+    )
+    debs: list[Annotated[str, Written(texts.deb, "path of a .deb", texts.DEB)]] = key(
+        "Package files to install, with what they depend on: paths below the directory of bluestone.toml.",
+        example=["packages/app.deb"],
+        default=[],
     )
     files: dict[Target, Annotated[FileTable, OrShort(shorthand.file, "source's path")]] = key(
         "Files laid over the packages: path on the server = path on this machine.",

@@ -73,9 +73,9 @@ class _Lock(msgspec.Struct, forbid_unknown_fields=True):
     date: Seconds
     asked: list[PackageName]
     package: list[_Package]
-    inputs: dict[str, Sha256] = {}  # noqa: RUF012 - msgspec copies it
-    release: list[_Release] = []  # noqa: RUF012
-    tool: dict[str, list[_Package]] = {}  # noqa: RUF012
+    inputs: dict[str, Sha256] = {}
+    release: list[_Release] = []
+    tool: dict[str, list[_Package]] = {}
 
 
 def parse(text: str, file: str = NAME) -> Lock:
@@ -190,10 +190,6 @@ def _faults(lock: _Lock) -> Iterator[tuple[str, str]]:
     yield from _package_faults(lock.package, "package")
     for tool, packages in lock.tool.items():
         yield from _package_faults(packages, f"tool.{tool}")
-    names = {package.name for package in lock.package}
-    for index, name in enumerate(lock.asked):
-        if name not in names:
-            yield f"{name} is asked for, and no package is called so", f"asked[{index}]"
 
 
 def _package_faults(packages: list[_Package], at: str) -> Iterator[tuple[str, str]]:

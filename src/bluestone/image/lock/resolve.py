@@ -1,0 +1,374 @@
+"""Resolves what is asked for to exact packages: by apt itself, which sees the declared archives and nothing else.
+
+The order is mmdebstrap's: the essential packages first, then those of priority required with apt, then what is asked
+for, then each tool on top of all that. Each step takes what the one before came to for installed, so that the base
+is the same whatever is asked for beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import unquote
+
+from bluestone.host.commands import require, run
+from bluestone.image.apt import Apt, isolated
+from bluestone.image.archive import ResolvedBase
+from bluestone.image.lock import index, trouble
+from bluestone.image.lock.index import Index, Stanza
+from bluestone.image.lock.pins import KEEP, Upgrade, blamed, preferences, suite_of
+from bluestone.image.packagestore import PackageStore
+from bluestone.image.sources import Source
+from bluestone.model.lock import LOCAL, Lock, LockedPackage, Release
+from bluestone.model.problem import Problem
+
+Progress = Callable[[str], None]
+
+ALWAYS = "apt"
+"""What every base has besides what is essential or required; so does mmdebstrap's variant `minbase`."""
+
+TARGETS = "$(REPO_URI)|$(RELEASE)|$(FILENAME)"
+"""What is asked of apt about each index that it has fetched (apt-get(8), indextargets)."""
+
+KEPT = "kept"
+"""The archive of packages that are here and nowhere else: pinned ones that the archives dropped, and local files."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be locked: packages by name, beside the base's own; local files; each tool's packages.
+
+    `debs` are the paths of local packages, by what the declaration calls them. `inputs` go into the lock unchanged.
+    """
+
+    base: ResolvedBase
+    asked: tuple[str, ...]
+    debs: Mapping[str, Path] = field(default_factory=dict)
+    tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The base as a lock names it."""
+        return f"{self.base.distribution}:{self.base.suite}"
+
+
+def resolve(
+    wanted: Wanted, store: PackageStore, progress: Progress, *, old: Lock | None = None, upgrade: Upgrade = KEEP
+) -> Lock:
+    """The lock of what is wanted; all its packages are in the store then.
+
+    Pins of `old` that `upgrade` does not move are kept, unless something that is asked for needs another version.
+    Raises `Problem` and `Problems`: an archive that cannot be reached or trusted, packages that are lost or unknown.
+    """
+    for tool in ("apt-get", "dpkg-deb", "setpriv"):
+        require(tool)
+    if old is not None and (unknown := upgrade.unknown(old)):
+        raise Problem(
+            f"the lock has no package, binary or source, called {', '.join(unknown)}",
+            mend="correct the name; to install something new, write it into image.packages",
+        )
+    with isolated(wanted.base) as apt, store.in_use():
+        lock = _Resolution(apt, wanted, store, progress, old, upgrade).lock()
+        store.ensure(_every(lock), wanted.base, progress)
+    return lock
+
+
+class _Resolution:
+    """One resolution under way, in a room of apt's."""
+
+    def __init__(
+        self, apt: Apt, wanted: Wanted, store: PackageStore, progress: Progress, old: Lock | None, upgrade: Upgrade
+    ) -> None:
+        self._apt, self._wanted, self._store, self._progress = apt, wanted, store, progress
+        # Pins of another base or architecture have no meaning.
+        fits = old is not None and (old.base, old.architecture) == (wanted.name, wanted.base.architecture)
+        self._old = old if fits else None
+        self._upgrade = upgrade
+        self._kept: dict[str, LockedPackage] = {}
+
+    def lock(self) -> Lock:
+        """Ask apt, and keep what may be kept."""
+        self._progress(f"asking the archives of {self._wanted.name} for {len(self._wanted.asked)} packages")
+        self._update()
+        indexes = self._indexes()
+        local = self._take_local_files()
+        pinned = {p.key: p for p in _every(self._old) if p.archive != LOCAL and not self._upgrade.moves(p)}
+        lost = self._keep(pinned, local, indexes)
+        indexes += self._kept_index()
+        solution = self._solve(indexes, pinned, local)
+        self._refuse_lost(lost, pinned, solution)
+        return self._assembled(solution)
+
+    def _update(self) -> None:
+        """Fetch the archives' indexes; apt checks signatures, dates and digests. Raises `Problems`."""
+        lines = []
+        for source in self._wanted.base.sources:
+            keyring = _keyring(self._apt, source, self._wanted.base)
+            lines.append(source_line(source, f"signed-by={keyring}"))
+        (self._apt.sources / "archives.list").write_text("".join(sorted(set(lines), key=lines.index)))
+        ending = self._apt.run(["apt-get", "update"])
+        if ending.status:
+            raise trouble.of_update(ending.tail, self._wanted.base)
+
+    def _indexes(self) -> list[Index]:
+        """What the archives have, in the order of the sources."""
+        ending = self._apt.run(["apt-get", "indextargets", "--format", TARGETS, "Identifier: Packages"])
+        found: dict[tuple[str, str], dict[str, Stanza]] = {}
+        for line in ending.tail:
+            uri, suite, file = line.split("|")
+            text = Path(file).read_text(errors="replace")
+            found.setdefault((uri.rstrip("/"), suite), {}).update(index.stanzas(text))
+        return [
+            Index(source.archive, source.suite, source.uri, found.get((source.uri, source.suite.rstrip("/")), {}))
+            for source in self._wanted.base.sources
+        ]
+
+    def _take_local_files(self) -> list[LockedPackage]:
+        """The declared .debs, taken into the store."""
+        taken = []
+        for name, path in sorted(self._wanted.debs.items()):
+            sha256 = self._store.add(path)
+            stanza = _control(path, sha256)
+            package = index.locked(stanza, name, LOCAL, LOCAL)
+            fits = package.architecture in ("all", self._wanted.base.architecture)
+            if not fits:
+                raise Problem(
+                    f"{name} is for {package.architecture}, and the image for {self._wanted.base.architecture}",
+                    mend="correct image.debs",
+                )
+            taken.append(package)
+        return taken
+
+    def _keep(
+        self, pinned: Mapping[str, LockedPackage], local: Sequence[LockedPackage], indexes: Sequence[Index]
+    ) -> set[str]:
+        """Have apt see pinned packages that only the store has left; return the keys of those that nobody has."""
+        offered = {version for each in indexes for version in each.versions()}
+        dropped = [p for p in pinned.values() if (p.name, p.version, p.architecture) not in offered]
+        lost = {package.key for package in self._store.missing(dropped)}
+        kept = [*local, *(package for package in dropped if package.key not in lost)]
+        if kept:
+            repository = self._apt.directory / KEPT
+            repository.mkdir()
+            write_repository(repository, kept, self._store)
+            (self._apt.sources / "kept.list").write_text(f"deb [trusted=yes] file:{repository} ./\n")
+            # Only this one is read; the lists of the others stay as they are.
+            only = [
+                *("-o", f"Dir::Etc::sourcelist={self._apt.sources / 'kept.list'}"),
+                *("-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0"),
+            ]
+            ending = self._apt.run(["apt-get", "update", *only])
+            if ending.status:
+                raise trouble.of_update(ending.tail, self._wanted.base)
+            self._kept = {f"{package.sha256}.deb": package for package in kept}
+        return lost
+
+    def _kept_index(self) -> list[Index]:
+        repository = self._apt.directory / KEPT
+        if not self._kept:
+            return []
+        found = index.stanzas((repository / "Packages").read_text())
+        return [Index(KEPT, KEPT, f"file:{repository}", found)]
+
+    def _solve(
+        self, indexes: Sequence[Index], pinned: dict[str, LockedPackage], local: Sequence[LockedPackage]
+    ) -> _Solution:
+        """Ask apt; where a pin is in the way of what is asked for, let that one go and ask again."""
+        while True:
+            security = self._security_suite() if self._upgrade.security else []
+            pins = [preferences(pinned.values(), security), preferences(local)]
+            self._apt.preferences.write_text("\n".join(pins))
+            try:
+                return self._solution(indexes, local)
+            except trouble.Unsolvable as unsolvable:
+                guilty = blamed(unsolvable.said, pinned.values())
+                if not guilty:
+                    raise trouble.of_install(unsolvable.said, self._wanted.base) from unsolvable
+                for key in guilty:
+                    del pinned[key]
+
+    def _solution(self, indexes: Sequence[Index], local: Sequence[LockedPackage]) -> _Solution:
+        own = [each for each in indexes if each.archive == "main" and each.suite == self._wanted.base.suite]
+        essential = {name for each in own for name in each.names("Essential: yes")}
+        required = {name for each in own for name in each.names("Priority: required")}
+        base = self._installed([], essential, indexes)
+        base += self._installed(base, required - essential | {ALWAYS}, indexes)
+        asked = {*self._wanted.asked, *(package.name for package in local)}
+        rest = self._installed(base, asked, indexes)
+        tools = {
+            tool: self._installed([*base, *rest], names, indexes) for tool, names in sorted(self._wanted.tools.items())
+        }
+        return _Solution(base, rest, tools)
+
+    def _installed(self, there: Sequence[_Choice], names: Iterable[str], indexes: Sequence[Index]) -> list[_Choice]:
+        """What apt would install of these names, and what they need, where `there` is installed."""
+        self._apt.status.write_text(index.installed(choice.stanza.text for choice in there))
+        ending = self._apt.run(install(sorted(names)))
+        if ending.status:
+            raise trouble.Unsolvable(ending.tail)
+        return [self._choice(uri, indexes) for uri in uris(ending.tail)]
+
+    def _choice(self, uri: str, indexes: Sequence[Index]) -> _Choice:
+        """The package that apt would fetch from here."""
+        for each in indexes:
+            path = uri.removeprefix(f"{each.uri}/").removeprefix("./")
+            if path in each.stanzas and uri.startswith(each.uri):
+                stanza = each.stanzas[path]
+                if each.archive == KEPT:
+                    return _Choice(self._kept[path], stanza)
+                return _Choice(index.locked(stanza, path, each.archive, each.suite), stanza)
+        raise Problem(f"apt chose a package that no archive names: {uri}", mend="report this, with the declaration")
+
+    def _refuse_lost(self, lost: set[str], pinned: Mapping[str, LockedPackage], solution: _Solution) -> None:
+        needed = {choice.package.key for choice in solution.every()}
+        gone = sorted(lost & needed & pinned.keys())
+        if gone:
+            names = [pinned[key].name for key in gone]
+            listed = ", ".join(f"{pinned[key].name} {pinned[key].version}" for key in gone[:20])
+            raise Problem(
+                f"{len(gone)} packages of the lock are lost: neither the package store nor the archive has {listed}",
+                mend=f"let them move, and look at what changes: bluestone lock --upgrade {' '.join(names[:20])}",
+                left="the lock is as it was",
+            )
+
+    def _assembled(self, solution: _Solution) -> Lock:
+        settled = {package.key: package for package in _every(self._old)}
+
+        def pick(choice: _Choice) -> LockedPackage:
+            """The old record where it is the same version: an archive may move a file, or put another in its place."""
+            package, was = choice.package, settled.get(choice.package.key)
+            same = was is not None and was.version == package.version and LOCAL not in (was.archive, package.archive)
+            if was is not None and same and not (self._upgrade.moves(was) and was.sha256 != package.sha256):
+                return replace(was, required=False)
+            return package
+
+        packages = [replace(pick(choice), required=True) for choice in solution.base]
+        packages += [pick(choice) for choice in solution.rest]
+        tools = {tool: _ordered(map(pick, choices)) for tool, choices in solution.tools.items()}
+        every = [*packages, *(package for those in tools.values() for package in those)]
+        releases = self._releases(every)
+        return Lock(
+            base=self._wanted.name,
+            architecture=self._wanted.base.architecture,
+            date=max((int(release.date.timestamp()) for release in releases), default=0),
+            asked=tuple(sorted(self._wanted.asked)),
+            releases=releases,
+            packages=_ordered(packages),
+            inputs=dict(self._wanted.inputs),
+            tools=tools,
+        )
+
+    def _releases(self, packages: Iterable[LockedPackage]) -> tuple[Release, ...]:
+        """The releases of today; those of the old lock if nothing comes from today's."""
+        old = self._old
+        suites = {(source.archive, source.suite) for source in self._wanted.base.sources}
+        if old is not None and suites == {(release.archive, release.suite) for release in old.releases}:
+            known = {(package.key, package.sha256) for package in _every(old)}
+            if all((package.key, package.sha256) in known for package in packages if package.archive != LOCAL):
+                return old.releases
+        found = (index.release(self._release_text(s), s.archive, s.suite) for s in self._wanted.base.sources)
+        return tuple(sorted(found, key=lambda release: (release.archive, release.suite)))
+
+    def _release_text(self, source: Source) -> str:
+        """What the Release file of a suite says, as apt checked it."""
+        where = source.suite if source.suite.endswith("/") else f"dists/{source.suite}/"
+        stem = list_name(f"{source.uri}/{where}")
+        for kind in ("InRelease", "Release"):
+            file = self._apt.lists / f"{stem}{kind}"
+            if file.exists():
+                return file.read_text(errors="replace")
+        raise Problem(f"apt kept no Release file of {source.archive} {source.suite}", mend="try again")
+
+    def _security_suite(self) -> list[str]:
+        source = next((each for each in self._wanted.base.sources if each.archive == "security"), None)
+        if source is None:
+            raise Problem(
+                f"{self._wanted.name} has no security suite: its fixes come with everything else",
+                mend="bluestone lock --upgrade",
+            )
+        return suite_of(index.signed_text(self._release_text(source)).partition("\nSHA256:")[0])
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A package that apt chose, and how its index describes it."""
+
+    package: LockedPackage
+    stanza: Stanza
+
+
+@dataclass(frozen=True)
+class _Solution:
+    base: list[_Choice]
+    rest: list[_Choice]
+    tools: dict[str, list[_Choice]]
+
+    def every(self) -> Iterable[_Choice]:
+        """All of them, the tools' among them."""
+        return [*self.base, *self.rest, *(choice for choices in self.tools.values() for choice in choices)]
+
+
+def source_line(source: Source, option: str) -> str:
+    """A source in sources.list(5)'s one-line format."""
+    return f"deb [{option}] {source.uri} {' '.join((source.suite, *source.components))}\n"
+
+
+def install(names: Sequence[str]) -> list[str]:
+    """The command that prints what would be fetched to install these packages, and does nothing."""
+    options = ("--yes", "--no-remove", "--print-uris", "-o", "Acquire::ForceHash=sha256")
+    return ["apt-get", *options, "install", "--", *names]
+
+
+def uris(said: Iterable[str]) -> list[str]:
+    """The URIs that `apt-get --print-uris` printed: `'URI' name size hash` each."""
+    found = (re.match(r"'([^']+)' \S+ \d+ ", line) for line in said)
+    return [unquote(match[1]) for match in found if match]
+
+
+def list_name(uri: str) -> str:
+    """What apt calls the file that it keeps of a URI (`URItoFileName` in apt-pkg/contrib/strutl.cc)."""
+    path = uri.partition("://")[2] or uri.partition(":")[2]
+    path = re.sub("/+$", "/", path)
+    escaped = "".join(f"%{ord(c):02x}" if c in '\\|{}[]<>"^~_=!@#$%&*' else c for c in path)
+    return escaped.replace("/", "_")
+
+
+def write_repository(directory: Path, packages: Iterable[LockedPackage], store: PackageStore) -> None:
+    """Write a Packages file for packages of the store, each under `<64 hex>.deb`. Raises `Problem`."""
+    listed = list(packages)
+    with ThreadPoolExecutor() as pool:
+        controls = pool.map(lambda package: _control(store.path(package.sha256), package.sha256), listed)
+        (directory / "Packages").write_text("".join(f"{stanza.text}\n\n" for stanza in controls))
+
+
+def _control(deb: Path, sha256: str) -> Stanza:
+    """A package as an index would describe it. Raises `Problem` for a file that is no package."""
+    said = run(["dpkg-deb", "--field", str(deb)], timeout=60, mend=f"{deb} is no Debian package: correct image.debs")
+    return Stanza(f"{said.strip()}\nFilename: {sha256}.deb\nSize: {deb.stat().st_size}\nSHA256: {sha256}")
+
+
+def _keyring(apt: Apt, source: Source, base: ResolvedBase) -> Path:
+    """A copy of the keys that sign an archive, where apt's sandboxed user can read it."""
+    original = Path(source.signed_by) if source.signed_by else base.keyring
+    content = original.read_bytes()
+    name = hashlib.sha256(content).hexdigest()[:16]
+    copy = apt.keyrings / f"{name}.{'asc' if content.lstrip().startswith(b'-----BEGIN') else 'gpg'}"
+    if not copy.exists():
+        shutil.copyfile(original, copy)
+        copy.chmod(0o644)
+    return copy
+
+
+def _ordered(packages: Iterable[LockedPackage]) -> tuple[LockedPackage, ...]:
+    return tuple(sorted(packages, key=lambda package: package.key))
+
+
+def _every(lock: Lock | None) -> list[LockedPackage]:
+    """All packages of a lock, the tools' among them."""
+    return [*lock.packages, *(p for packages in lock.tools.values() for p in packages)] if lock else []
