@@ -85,7 +85,10 @@ class Apt:
         return self.directory / "downloads"
 
     def run(self, command: Sequence[str], hear: Callable[[str], object] = lambda _: None) -> Ending:
-        """Run one of apt's programs to its end, and return all that it said; `hear` gets each line. Raises `Problem` if it does not end."""
+        """Run one of apt's programs to its end, and return all that it said; `hear` gets each line.
+
+        Raises `Problem` if it does not end in time.
+        """
         # Ends with the thread that started it, however that ends.
         bound = ["setpriv", "--pdeathsig", "KILL", "--", *command]
         said: deque[str] = deque(maxlen=MAX_LINES)

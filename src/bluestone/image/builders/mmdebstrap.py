@@ -3,42 +3,31 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bluestone.host.commands import require, run
-from bluestone.image.archive import ResolvedBase
 from bluestone.image.child import follow
 from bluestone.image.normalise import EPOCH
+from bluestone.image.packagestore import PackageStore
+from bluestone.image.repository import make_repository, source_line
 from bluestone.image.sandbox import enclosed, require_namespaces
+from bluestone.model.lock import Lock
 from bluestone.model.problem import Problem
 
 LIMIT = 1800.0
-"""Seconds; the packages may come over a slow line."""
+"""Seconds."""
 
-PASSED = ("PATH", "HOME", "http_proxy", "https_proxy", "no_proxy")
+PASSED = ("PATH", "HOME")
 """What mmdebstrap gets of this process's environment."""
 
 STEPS = {
-    "I: running apt-get update": "reading the archive's lists",
-    "I: downloading packages": "downloading packages",
     "I: extracting archives": "extracting packages",
     "I: installing essential packages": "installing essential packages",
     "I: installing remaining packages": "installing the other packages",
     "I: creating tarball": "keeping the base",
 }
 """How mmdebstrap says where it is, and how that is told to people."""
-
-UNREACHABLE = re.compile(
-    r"Could not (connect|resolve)|Connection (failed|refused|timed out)|Temporary failure resolving|"
-    r"Unable to connect|Cannot initiate the connection|No route to host|Network is unreachable"
-)
-UNSIGNED = re.compile(
-    r"NO_PUBKEY|EXPKEYSIG|BADSIG|is not signed|Missing key|no signature|signatures? .*(invalid|verif)"
-)
 
 
 class Mmdebstrap:
@@ -52,16 +41,18 @@ class Mmdebstrap:
 
     def bootstrap(
         self,
-        base: ResolvedBase,
-        packages: Sequence[str],
+        lock: Lock,
+        packages: PackageStore,
+        names: Sequence[str],
         destination: Path,
         progress: Callable[[str], None],
     ) -> None:
-        """Write a tar of the base with these packages to `destination`. Raises `Problem`."""
+        """Write a tar of the lock's packages of these names to `destination`. Raises `Problem`."""
         require("mmdebstrap")
         require_namespaces()
-        options = destination.with_name("apt.conf")
-        options.write_text(apt_options(host_proxies()))
+        asked = set(names)
+        repository = destination.with_name("repository")
+        make_repository(repository, lock, (each for each in lock.packages if each.name in asked), packages)
 
         def hear(line: str) -> None:
             for said, told in STEPS.items():
@@ -69,63 +60,37 @@ class Mmdebstrap:
                     progress(told)
 
         ending = follow(
-            enclosed(command(base, packages, destination, options)),
+            enclosed(command(lock, names, destination)),
             hear,
             timeout=LIMIT,
-            stdin=sources_list(base).encode(),
+            # By `copy`: dpkg, whose root is the tree, has no way to files outside of it.
+            stdin=source_line(repository, "copy").encode(),
             environment=environment(destination.parent, os.environ),
         )
         if ending.status is None:
             raise Problem(
                 f"mmdebstrap did not end within {LIMIT:g} s{ending.quoted()}",
-                mend="try again when the archive answers faster, or name another in image.base",
+                mend="try again when this machine has less to do",
             )
         if ending.status:
-            raise explain(ending.tail, base)
+            raise explain(ending.tail)
 
 
-def command(base: ResolvedBase, packages: Sequence[str], target: Path, options: Path) -> list[str]:
-    """The argument list that writes the tar; the sources come by standard input."""
+def command(lock: Lock, names: Sequence[str], target: Path) -> list[str]:
+    """The argument list that writes the tar; the source comes by standard input."""
     return [
         "mmdebstrap",
         # For root (of a namespace or not) this mode adds namespaces for mounts and processes to mode "root".
         "--mode=unshare",
         "--variant=minbase",
         "--format=tar",
-        f"--architectures={base.architecture}",
-        f"--keyring={base.keyring}",
-        f"--aptopt={options}",
-        f"--include={','.join(packages)}",
-        base.suite,
+        f"--architectures={lock.architecture}",
+        f"--include={','.join(names)}",
+        # It takes the essential packages from the suite of this name.
+        lock.base.partition(":")[2],
         str(target),
         "-",
     ]
-
-
-def sources_list(base: ResolvedBase) -> str:
-    """The archive in sources.list(5)'s one-line format."""
-    lines = (f"deb {source.uri} {source.suite} {' '.join(source.components)}\n" for source in base.sources)
-    return "".join(lines)
-
-
-def apt_options(proxies: Iterable[str]) -> str:
-    """What apt is told: little patience with an archive that does not answer, and the host's proxies."""
-    lines = [
-        'Acquire::Languages "none";',
-        'Acquire::Retries "2";',
-        'Acquire::http::Timeout "30";',
-        'Acquire::https::Timeout "30";',
-        *proxies,
-    ]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def host_proxies() -> list[str]:
-    """The lines of this host's apt configuration that name proxies; none if apt cannot tell."""
-    if shutil.which("apt-config") is None:
-        return []
-    done = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False, timeout=30)
-    return re.findall(r"^Acquire::https?::Proxy\S* \".+\";$", done.stdout, re.MULTILINE)
 
 
 def environment(scratch: Path, ours: dict[str, str] | os._Environ[str]) -> dict[str, str]:
@@ -138,42 +103,20 @@ def environment(scratch: Path, ours: dict[str, str] | os._Environ[str]) -> dict[
     return known | dated | {"PATH": path, "LC_ALL": "C.UTF-8", "TMPDIR": str(scratch)}
 
 
-def explain(said: Sequence[str], base: ResolvedBase) -> Problem:
+def explain(said: Sequence[str]) -> Problem:
     """What mmdebstrap's failure means to the person who declared the image."""
     text = "\n".join(said)
-    where = ", ".join(sorted({source.uri for source in base.sources}))
-    if lost := _lost_packages(text):
-        return Problem(
-            f"{base.distribution} {base.suite} has no package called {' or '.join(lost)} ({where})",
-            mend=f"correct image.packages; to find the name: apt-cache search {lost[0]}",
-        )
     if "No space left on device" in text:
         return Problem(
             "the disk is full: the base could not be made",
             mend="free some space, or set BLUESTONE_HOME to a directory on a larger disk",
         )
-    if UNREACHABLE.search(text):
+    if "Unable to locate package" in text or "unmet dependencies" in text:
         return Problem(
-            f"the archive cannot be reached: {where}{_tail(said)}",
-            mend="look at the network, or name another archive in image.base",
-        )
-    if missing := re.search(r"The repository '(\S+) (\S+) Release' does(?: not|n't) have a Release file", text):
-        return Problem(
-            f"the archive {missing[1]} has no suite called {missing[2]}",
-            mend="correct image.base, or name an archive that has it",
-        )
-    if UNSIGNED.search(text):
-        return Problem(
-            f"the archive's signature cannot be checked with {base.keyring}{_tail(said)}",
-            mend=f"sudo apt-get install --only-upgrade {base.distribution}-archive-keyring, if you trust the archive",
+            f"the lock's packages cannot be installed by themselves{_tail(said)}",
+            mend="lock them anew: remove bluestone.lock and run `bluestone lock`",
         )
     return Problem(f"the base could not be made{_tail(said)}", mend="mend what it says and try again")
-
-
-def _lost_packages(text: str) -> list[str]:
-    found = re.findall(r"Unable to locate package (\S+)", text)
-    found += re.findall(r"Package '([^']+)' has no installation candidate", text)
-    return sorted(set(found))
 
 
 def _tail(said: Sequence[str], lines: int = 12) -> str:

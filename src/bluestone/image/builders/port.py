@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from bluestone.image.archive import ResolvedBase
+from bluestone.image.packagestore import PackageStore
+from bluestone.model.lock import Lock
 
 
 class Engine(Protocol):
-    """Installs packages of a distribution into an empty tree.
+    """Installs locked packages into an empty tree.
 
-    Given the same arguments and an unchanged archive, the tree is the same once it is normalised. Signatures
-    of the archive are always checked. Whatever the engine started ends with the calling process.
+    Given the same arguments, the tree is the same once it is normalised: it comes from the package store alone,
+    without a network. Whatever the engine started ends with the calling process.
     """
 
     name: str
@@ -23,13 +24,15 @@ class Engine(Protocol):
 
     def bootstrap(
         self,
-        base: ResolvedBase,
-        packages: Sequence[str],
+        lock: Lock,
+        packages: PackageStore,
+        names: Sequence[str],
         destination: Path,
         progress: Callable[[str], None],
     ) -> None:
-        """Write the tree as a tar archive to `destination`, in a directory that is the engine's to work in.
+        """Write a tree of the lock's packages of these names to `destination`, as a tar archive.
 
-        `progress` gets short lines for people. Raises `Problem`; what is left in the directory then is the
-        caller's to remove.
+        The packages are in the store (`PackageStore.ensure`), and the names include all that they depend on.
+        The directory of `destination` is the engine's to work in. `progress` gets short lines for people. Raises
+        `Problem`; what is left in the directory then is the caller's to remove.
         """

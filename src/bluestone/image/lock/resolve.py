@@ -11,18 +11,19 @@ import hashlib
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote
 
-from bluestone.host.commands import require, run
+from bluestone.host.commands import require
 from bluestone.image.apt import Apt, isolated
 from bluestone.image.archive import ResolvedBase
 from bluestone.image.lock import index, trouble
 from bluestone.image.lock.index import Index, Stanza
 from bluestone.image.lock.pins import KEEP, Upgrade, blamed, preferences, suite_of
 from bluestone.image.packagestore import PackageStore
+from bluestone.image.repository import describe, write_index
+from bluestone.image.repository import source_line as repository_line
 from bluestone.image.sources import Source
 from bluestone.model.lock import LOCAL, Lock, LockedPackage, Release
 from bluestone.model.problem import Problem
@@ -134,7 +135,7 @@ class _Resolution:
         taken = []
         for name, path in sorted(self._wanted.debs.items()):
             sha256 = self._store.add(path)
-            stanza = _control(path, sha256)
+            stanza = Stanza(describe(path, sha256))
             package = index.locked(stanza, name, LOCAL, LOCAL)
             fits = package.architecture in ("all", self._wanted.base.architecture)
             if not fits:
@@ -156,8 +157,8 @@ class _Resolution:
         if kept:
             repository = self._apt.directory / KEPT
             repository.mkdir()
-            write_repository(repository, kept, self._store)
-            (self._apt.sources / "kept.list").write_text(f"deb [trusted=yes] file:{repository} ./\n")
+            write_index(repository, kept, self._store)
+            (self._apt.sources / "kept.list").write_text(repository_line(repository, "file"))
             # Only this one is read; the lists of the others stay as they are.
             only = [
                 *("-o", f"Dir::Etc::sourcelist={self._apt.sources / 'kept.list'}"),
@@ -337,20 +338,6 @@ def list_name(uri: str) -> str:
     path = re.sub("/+$", "/", path)
     escaped = "".join(f"%{ord(c):02x}" if c in '\\|{}[]<>"^~_=!@#$%&*' else c for c in path)
     return escaped.replace("/", "_")
-
-
-def write_repository(directory: Path, packages: Iterable[LockedPackage], store: PackageStore) -> None:
-    """Write a Packages file for packages of the store, each under `<64 hex>.deb`. Raises `Problem`."""
-    listed = list(packages)
-    with ThreadPoolExecutor() as pool:
-        controls = pool.map(lambda package: _control(store.path(package.sha256), package.sha256), listed)
-        (directory / "Packages").write_text("".join(f"{stanza.text}\n\n" for stanza in controls))
-
-
-def _control(deb: Path, sha256: str) -> Stanza:
-    """A package as an index would describe it. Raises `Problem` for a file that is no package."""
-    said = run(["dpkg-deb", "--field", str(deb)], timeout=60, mend=f"{deb} is no Debian package: correct image.debs")
-    return Stanza(f"{said.strip()}\nFilename: {sha256}.deb\nSize: {deb.stat().st_size}\nSHA256: {sha256}")
 
 
 def _keyring(apt: Apt, source: Source, base: ResolvedBase) -> Path:

@@ -133,8 +133,7 @@ def of_install(said: Sequence[str], base: ResolvedBase) -> Problem:
     unmet = [line for line in text.partition("unmet dependencies")[2].splitlines()[1:] if line.startswith(" ")]
     if unmet:
         return Problem(
-            "the packages that are asked for cannot be installed together:"
-            + "".join(f"\n    {line}" for line in unmet),
+            f"the packages that are asked for cannot be installed together:{_quoted(unmet, 20)}",
             mend="correct image.packages or image.archives; or let the pins move: bluestone lock --upgrade",
             left=LEFT,
         )
