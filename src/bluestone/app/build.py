@@ -1,4 +1,4 @@
-"""Recipe -> image, with what every server of bluestone's carries laid in."""
+"""Recipe and lock -> image, with what every server of bluestone's carries laid in."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from bluestone.app import wiring
 from bluestone.app.project import Project
-from bluestone.image.archive import resolve
+from bluestone.image.archive import of_recipe
 from bluestone.image.build import build_key
+from bluestone.image.inputs import digest, file_inputs
 from bluestone.logs.ship.agent import agent
 from bluestone.model.image import Image
+from bluestone.model.lock import Lock
 from bluestone.model.recipe import Recipe
 
 
@@ -26,15 +28,28 @@ def full_recipe(project: Project) -> Recipe:
     )
 
 
-def image_key(project: Project) -> str:
+def image_key(project: Project, lock: Lock) -> str:
     """What names the inputs of the project's image. Raises `Problem`."""
+    return build_key(full_recipe(project), lock)
+
+
+def unlocked_key(project: Project) -> str:
+    """What names the inputs of an image that is not locked yet. Raises `Problem`."""
     recipe = full_recipe(project)
-    return build_key(recipe, resolve(recipe.base))
+    return digest({"recipe": replace(recipe, files=()), "files": [file_inputs(file) for file in recipe.files]})
 
 
-def build_image(project: Project, progress: Callable[[str], None], *, refresh: bool = False) -> Image:
-    """The project's image, built if it is not in the store; with `refresh`, from the archive of today."""
+def build_image(project: Project, lock: Lock, progress: Callable[[str], None]) -> Image:
+    """The project's image by its lock, built if it is not in the store."""
     from bluestone.image.build import build
 
-    recipe = full_recipe(project)
-    return build(recipe, wiring.images(project), wiring.engine(), progress=progress, refresh=refresh)
+    recipe, store = full_recipe(project), wiring.images(project)
+    if image := store.find(build_key(recipe, lock)):
+        return image
+    with store.packages.in_use():
+        every = (*lock.packages, *(package for packages in lock.tools.values() for package in packages))
+        for deb in recipe.debs:
+            if deb.path.is_file():
+                store.packages.add(deb.path)
+        store.packages.ensure(every, of_recipe(recipe), progress)
+        return build(recipe, lock, store, wiring.engine(), progress=progress)

@@ -24,12 +24,13 @@ class Project:
 
     declaration: Declaration
     home: Home
+    file: Path = FILE
 
     @classmethod
     def open(cls, file: Path = FILE) -> Project:
         """Read a declaration. Raises `Problems` with all that is wrong in it."""
         home = Home.find()
-        return cls(remembered.read(file, home), home)
+        return cls(remembered.read(file, home), home, file)
 
     @property
     def name(self) -> str:
@@ -55,6 +56,11 @@ class Project:
     def logs(self) -> Path:
         """The project's log store."""
         return self.state / "logs"
+
+    @property
+    def lock(self) -> Path:
+        """The lock of the declaration, beside it: `bluestone.lock` for `bluestone.toml`."""
+        return self.file.with_suffix(".lock")
 
     @property
     def lock_file(self) -> Path:

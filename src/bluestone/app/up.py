@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bluestone.app import wiring
-from bluestone.app.build import build_image, image_key
+from bluestone.app.build import build_image, image_key, unlocked_key
 from bluestone.app.disks import ensure_disk
 from bluestone.app.goals import declared_goals
+from bluestone.app.lock import peek, read_lock, settled
 from bluestone.app.project import Project
 from bluestone.app.rollout import Failure, Notify, Site, Watch, tell_nobody
 from bluestone.fleet.controller.lock import hold
@@ -19,11 +20,12 @@ from bluestone.model.problem import Problem
 
 @dataclass(frozen=True)
 class Intention:
-    """What `up` would do: build an image (`builds`), and the way to servers of it."""
+    """What `up` would do: write a lock (`locks`), build an image (`builds`), and the way to servers of it."""
 
     builds: bool
     image: Digest
     forecast: Forecast
+    locks: bool = False
 
     @property
     def changes(self) -> bool:
@@ -41,32 +43,38 @@ class Arrival:
 
 def intend(project: Project) -> Intention:
     """What `up` would do now. Changes nothing. Raises `Problem` if the world cannot be seen."""
-    key = image_key(project)
+    lock = peek(project)
+    # Without a lock it is not known what will be built; until then the declaration's own inputs name it.
+    key = image_key(project, lock) if lock else unlocked_key(project)
     image = wiring.images(project).find(key)
     # An image that is not built yet is named by its inputs: that name stays while they do.
     digest = image.digest if image else Digest(f"sha256:{key.removeprefix('sha256:')}")
     site = Site(project, declared_goals(project, digest, keep=False), tell_nobody)
-    return Intention(image is None, digest, site.forecast())
+    return Intention(image is None, digest, site.forecast(), locks=lock is None)
 
 
 def up(
     project: Project,
     plan_id: str | None,
     *,
+    exact: bool = False,
     notify: Notify,
     watch: Watch,
     progress: Callable[[str], None],
 ) -> Arrival:
     """Build the image if needed and lead all groups to what is declared.
 
-    With `plan_id`, only if `intend` still comes to that plan; otherwise `Problem`, with nothing done.
+    With `plan_id`, only if `intend` still comes to that plan; otherwise `Problem`, with nothing done. Without a
+    lock one is made; with `exact` that, and any difference between lock and declaration, is refused.
     """
     with hold(project.lock_file):
         if plan_id is not None:
             _check_plan(project, plan_id)
-        built = wiring.images(project).find(image_key(project))
+        wiring.require_tools(project, building=read_lock(project) is None)
+        lock = settled(project, progress, exact=exact)
+        built = wiring.images(project).find(image_key(project, lock))
         wiring.require_tools(project, building=built is None)
-        image = built or build_image(project, progress)
+        image = built or build_image(project, lock, progress)
         ensure_disk(project, image, progress)
         site = Site(project, declared_goals(project, image.digest, keep=True), notify)
         site.prepare()

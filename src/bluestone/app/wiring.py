@@ -46,7 +46,7 @@ def require_tools(project: Project, *, building: bool) -> None:
     used = {group.provider for group in project.groups}
     needed = [TOOL[name] for name in sorted(used & TOOL.keys())]
     needed += ["haproxy"] if any(group.ports for group in project.groups) else []
-    needed += ["mmdebstrap"] if building else []
+    needed += ["apt-get", "dpkg-deb", "mmdebstrap"] if building else []
     problems: list[Problem] = []
     try:
         require_all(needed)

@@ -8,7 +8,7 @@ import click
 
 from bluestone.app.project import Project
 from bluestone.cli import options
-from bluestone.cli.options import file_option, json_option
+from bluestone.cli.options import file_option, json_option, locked_option
 from bluestone.cli.progress import Reporter
 
 EXIT_CHANGES = 2
@@ -25,8 +25,12 @@ def plan(file: Path, as_json: bool) -> int:
 
     intention = intend(Project.open(file))
     if as_json:
-        click.echo(options.as_json(explain.data(intention.forecast) | {"builds": intention.builds}))
+        click.echo(
+            options.as_json(explain.data(intention.forecast) | {"builds": intention.builds, "locks": intention.locks})
+        )
     else:
+        if intention.locks:
+            click.echo("     * lock    the packages: there is no lock yet, and `up` writes one first")
         if intention.builds:
             click.echo("     * build   the image: this recipe has not been built yet")
         click.echo(explain.text(intention.forecast))
@@ -37,13 +41,16 @@ def plan(file: Path, as_json: bool) -> int:
 @click.argument("plan_id", required=False, metavar="[PLAN]")
 @file_option
 @json_option
-def up(plan_id: str | None, file: Path, as_json: bool) -> int:
+@locked_option
+def up(plan_id: str | None, file: Path, as_json: bool, locked: bool) -> int:
     """Make the servers what the declaration says. With PLAN, only if that is still the plan."""
     from bluestone.app import up as use_case
 
     project = Project.open(file)
     with Reporter(as_json=as_json) as reporter:
-        arrival = use_case.up(project, plan_id, notify=reporter.event, watch=reporter.watch, progress=reporter.say)
+        arrival = use_case.up(
+            project, plan_id, exact=locked, notify=reporter.event, watch=reporter.watch, progress=reporter.say
+        )
     return reporter.close(arrival, project)
 
 

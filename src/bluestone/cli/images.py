@@ -7,20 +7,25 @@ from pathlib import Path
 import click
 
 from bluestone.cli import options
-from bluestone.cli.options import file_option, json_option, table
+from bluestone.cli.options import file_option, json_option, locked_option, table
 from bluestone.model.ids import short
 
 
 @click.command()
 @file_option
 @json_option
-@click.option("--refresh", is_flag=True, help="Build again from the archive as it is today.")
-def build(file: Path, as_json: bool, refresh: bool) -> None:
+@locked_option
+def build(file: Path, as_json: bool, locked: bool) -> None:
     """Build the image, if it is not built yet."""
     from bluestone.app.build import build_image
+    from bluestone.app.lock import settled
     from bluestone.app.project import Project
 
-    image = build_image(Project.open(file), lambda text: click.echo(text, err=True), refresh=refresh)
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
+    project = Project.open(file)
+    image = build_image(project, settled(project, say, exact=locked), say)
     if as_json:
         click.echo(options.as_json(image))
         return

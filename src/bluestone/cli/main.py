@@ -18,6 +18,7 @@ VERBS = {
     "init": "declaration",
     "check": "declaration",
     "schema": "declaration",
+    "lock": "lock",
     "build": "images",
     "images": "images",
     "sbom": "sbom",

@@ -22,6 +22,11 @@ file_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+locked_option = click.option(
+    "--locked", is_flag=True, help="Refuse a lock that is missing, or is not exactly what the declaration asks for."
+)
+
+
 def as_json(value: Any) -> str:
     """A value of the model as JSON, two spaces deep."""
     return msgspec.json.format(msgspec.json.encode(value, enc_hook=_as_text), indent=2).decode()

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from bluestone.model.problem import MissingTool, Problem, Problems
 
 DEBIAN_PACKAGE = {
+    "apt-get": "apt",
+    "dpkg": "dpkg",
+    "dpkg-deb": "dpkg",
     "haproxy": "haproxy",
     "hostname": "hostname",
     "iptables": "iptables",

@@ -101,7 +101,7 @@ def _unpack(base: Path, root: Path) -> None:
             "the disk is full: the base could not be unpacked"
             if full
             else f"the base could not be unpacked:{ending.quoted()}",
-            mend=DISK_FULL if full else "build it anew: bluestone build --refresh",
+            mend=DISK_FULL if full else "look at the disk: dmesg",
         )
 
 

@@ -1,4 +1,4 @@
-"""Recipe -> image: a base of packages, then everything that the recipe lays on it. Nothing is built twice."""
+"""Recipe and lock -> image: a base of packages, then everything that the recipe lays on it. Nothing is built twice."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 import msgspec
 
 from bluestone.image import lockdown
-from bluestone.image.archive import ResolvedBase, resolve
 from bluestone.image.builders.port import Engine
 from bluestone.image.inputs import digest, file_inputs
 from bluestone.image.store import Facts, ImageStore
 from bluestone.model.ids import short
 from bluestone.model.image import Image
+from bluestone.model.lock import Lock
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import Recipe
 
@@ -36,25 +36,36 @@ ASSEMBLY_LIMIT = 1800.0
 """Seconds that an assembly may take besides the commands of its recipe."""
 
 
-def build_key(recipe: Recipe, archive: ResolvedBase) -> str:
-    """SHA-256 over all inputs of an image: recipe, contents of its files, archive, bluestone's own part.
+def build_key(recipe: Recipe, lock: Lock) -> str:
+    """SHA-256 over all inputs of an image: packages, recipe, contents of its files, bluestone's own part.
 
     Raises `Problem` for a file that cannot be read.
     """
+    # Which packages there are is in the lock.
+    laid = replace(recipe, base=replace(recipe.base, archive=None), packages=(), archives=(), debs=(), files=())
     return digest(
         {
-            "recipe": replace(recipe, files=()),
+            "recipe": laid,
             "files": [file_inputs(file) for file in recipe.files],
-            "archive": archive,
+            "lock": locked_inputs(lock),
             "shapers": [hashlib.sha256((HERE / f"{name}.py").read_bytes()).hexdigest() for name in SHAPERS],
         }
     )
 
 
-def base_key(recipe: Recipe, archive: ResolvedBase, engine: Engine) -> str:
-    """SHA-256 over the inputs of the base alone: what is fetched and installed, and by what."""
-    inputs = {"packages": packages_of(recipe), "archive": archive, "engine": [engine.name, engine.version()]}
-    return digest(inputs)
+def base_key(lock: Lock, engine: Engine) -> str:
+    """SHA-256 over the inputs of the base alone: what is installed, and by what."""
+    return digest({"lock": locked_inputs(lock), "engine": [engine.name, engine.version()]})
+
+
+def locked_inputs(lock: Lock) -> dict[str, object]:
+    """What of a lock decides the tree: not where its packages come from, nor why they are there."""
+    return {
+        "base": lock.base,
+        "architecture": lock.architecture,
+        "packages": [(package.key, package.version, package.sha256) for package in lock.packages],
+        "tools": {name: [each.sha256 for each in packages] for name, packages in sorted(lock.tools.items())},
+    }
 
 
 def packages_of(recipe: Recipe) -> list[str]:
@@ -62,43 +73,33 @@ def packages_of(recipe: Recipe) -> list[str]:
     return sorted({*recipe.packages, *lockdown.PACKAGES})
 
 
-def build(recipe: Recipe, store: ImageStore, engine: Engine, *, progress: Progress, refresh: bool = False) -> Image:
-    """The image of a recipe: the stored one, or a new one. Of two builds of one recipe the second waits.
+def build(recipe: Recipe, lock: Lock, store: ImageStore, engine: Engine, *, progress: Progress) -> Image:
+    """The image of a recipe and its lock: the stored one, or a new one. Of two builds of one the second waits.
 
-    With `refresh`, packages are fetched anew from the archive as it is now. `progress` gets short lines for
-    people. Raises `Problem`; a build that fails or is killed leaves no image behind.
+    The lock's packages are in `store.packages`. `progress` gets short lines for people. Raises `Problem`; a build
+    that fails or is killed leaves no image behind.
     """
-    archive = resolve(recipe.base)
-    key = build_key(recipe, archive)
-    if not refresh and (image := store.find(key)):
+    key = build_key(recipe, lock)
+    if image := store.find(key):
         return image
     began = time.monotonic()
     with store.building(key, progress):
-        if not refresh and (image := store.find(key)):
+        if image := store.find(key):
             return image
-        image = _build(recipe, archive, key, store, engine, progress, refresh=refresh)
+        image = _build(recipe, lock, key, store, engine, progress)
     progress(f"image {short(image.digest)} ready in {time.monotonic() - began:.1f} s")
     return image
 
 
-def _build(
-    recipe: Recipe,
-    archive: ResolvedBase,
-    key: str,
-    store: ImageStore,
-    engine: Engine,
-    progress: Progress,
-    *,
-    refresh: bool,
-) -> Image:
+def _build(recipe: Recipe, lock: Lock, key: str, store: ImageStore, engine: Engine, progress: Progress) -> Image:
     from bluestone.image.sandbox import require_namespaces
 
     require_namespaces()
-    base = _base(recipe, archive, store, engine, progress, refresh=refresh)
+    base = _base(lock, store, engine, progress)
     with store.workplace() as work:
         progress("laying the recipe over its packages")
         _assemble(recipe, base, work, progress)
-        if build_key(recipe, archive) != key:
+        if build_key(recipe, lock) != key:
             raise Problem(
                 "the files of the recipe were changed while the image was built",
                 mend="run the same again, and leave them alone meanwhile",
@@ -106,26 +107,18 @@ def _build(
         return store.add(work, _describe(recipe, key, work))
 
 
-def _base(
-    recipe: Recipe,
-    archive: ResolvedBase,
-    store: ImageStore,
-    engine: Engine,
-    progress: Progress,
-    *,
-    refresh: bool,
-) -> Path:
-    """The tar of the recipe's packages: a stored one, or one that the engine makes."""
-    key = base_key(recipe, archive, engine)
-    if not refresh and (tar := store.base(key)):
+def _base(lock: Lock, store: ImageStore, engine: Engine, progress: Progress) -> Path:
+    """The tar of the lock's packages: a stored one, or one that the engine makes."""
+    key = base_key(lock, engine)
+    if tar := store.base(key):
         return tar
     with store.building(key, progress):
-        if not refresh and (tar := store.base(key)):
+        if tar := store.base(key):
             return tar
         with store.workplace() as work:
-            names = packages_of(recipe)
-            progress(f"installing {', '.join(names)} from {archive.distribution} {archive.suite}")
-            engine.bootstrap(archive, names, work / "base.tar", progress)
+            progress(f"installing {len(lock.packages)} packages of {lock.base}")
+            names = [package.name for package in lock.packages]
+            engine.bootstrap(lock, store.packages, names, work / "base.tar", progress)
             return store.add_base(key, work / "base.tar")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from bluestone.image.inputs import ARCHIVE_KEY, DEB
-from bluestone.image.lock.resolve import Wanted
-from bluestone.model.lock import LOCAL, Lock
+from bluestone.image.lock.wanted import Wanted
+from bluestone.model.lock import Lock
 
 
 def disagreements(lock: Lock, wanted: Wanted) -> list[str]:
@@ -43,8 +43,3 @@ def _sets(what: str, locked: Iterable[str], wanted: Iterable[str]) -> Iterator[s
         yield f"the lock lacks {what} that are asked for: {', '.join(missing)}"
     if surplus := sorted(locked - wanted):
         yield f"the lock has {what} that are not asked for: {', '.join(surplus)}"
-
-
-def local_files(lock: Lock) -> dict[str, str]:
-    """The local package files of a lock: path below the declaration -> SHA-256."""
-    return {package.path: package.sha256 for package in lock.packages if package.archive == LOCAL}

@@ -11,7 +11,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -21,6 +21,7 @@ from bluestone.image.archive import ResolvedBase
 from bluestone.image.lock import index, trouble
 from bluestone.image.lock.index import Index, Stanza
 from bluestone.image.lock.pins import KEEP, Upgrade, blamed, preferences, suite_of
+from bluestone.image.lock.wanted import Wanted
 from bluestone.image.packagestore import PackageStore
 from bluestone.image.repository import describe, write_index
 from bluestone.image.repository import source_line as repository_line
@@ -38,25 +39,6 @@ TARGETS = "$(REPO_URI)|$(RELEASE)|$(FILENAME)"
 
 KEPT = "kept"
 """The archive of packages that are here and nowhere else: pinned ones that the archives dropped, and local files."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be locked: packages by name, beside the base's own; local files; each tool's packages.
-
-    `debs` are the paths of local packages, by what the declaration calls them. `inputs` go into the lock unchanged.
-    """
-
-    base: ResolvedBase
-    asked: tuple[str, ...]
-    debs: Mapping[str, Path] = field(default_factory=dict)
-    tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The base as a lock names it."""
-        return f"{self.base.distribution}:{self.base.suite}"
 
 
 def resolve(
