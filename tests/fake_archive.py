@@ -68,7 +68,9 @@ class Deb:
             (root / f"usr/share/{self.name}").mkdir(parents=True)
             (root / f"usr/share/{self.name}/version").write_text(self.version)
             command = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(root), str(target)]
-            subprocess.run(command, check=True, capture_output=True)
+            # The same package is the same bytes, whenever it is built.
+            dated = os.environ | {"SOURCE_DATE_EPOCH": "1700000000"}
+            subprocess.run(command, check=True, capture_output=True, env=dated)
         return target
 
 
@@ -128,7 +130,7 @@ class Archives:
         suite: str,
         debs: Sequence[Deb],
         *,
-        key: Key | None | str = "own",
+        key: Key | str | None = "own",
         date: datetime | None = None,
         valid_for: timedelta | None = timedelta(days=7),
         label: str = "",
@@ -146,7 +148,7 @@ class Archives:
             stanzas.append(
                 f"{deb.control}Filename: {path}\nSize: {len(content)}\nSHA256: {hashlib.sha256(content).hexdigest()}\n"
             )
-        place = root / suite if flat else root / "dists" / suite
+        place = root / suite.strip("/") if flat else root / "dists" / suite
         index = "Packages" if flat else f"main/binary-{ARCHITECTURE}/Packages"
         text = "\n".join(stanzas).encode()
         for name, packed in ((index, text), (f"{index}.gz", gzip.compress(text, mtime=0))):

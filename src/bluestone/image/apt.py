@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from bluestone.image.archive import ResolvedBase
 from bluestone.image.child import Ending, follow
@@ -189,10 +190,10 @@ def fetch(items: Iterable[tuple[str, Path, str]]) -> list[str]:
 
 
 def failures(lines: Iterable[str]) -> dict[str, str]:
-    """URI -> why apt could not fetch it."""
+    """URI, without its percent-encoding, -> why apt could not fetch it."""
     found = {}
     for line in lines:
         if match := re.match(r"E: Failed to fetch (\S+)\s+(.+)", line):
             # apt writes file:///x as file:/x.
-            found[re.sub("^(file|copy):/+", r"\1:///", match[1])] = match[2]
+            found[re.sub("^(file|copy):/+", r"\1:///", unquote(match[1]))] = match[2]
     return found

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from bluestone.image.sources import Source, parse_deb822, parse_list
 from bluestone.model.lock import LockedPackage
@@ -29,6 +29,10 @@ MACHINES = {
 
 ROLLING = {"sid", "unstable", "experimental"}
 """Suites that have no updates or security suite beside them."""
+
+
+PLAIN = "/+~:"
+"""What stands for itself in the path of a package, besides letters and digits (RFC 3986, section 3.3)."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class ResolvedBase:
 
     def uri(self, package: LockedPackage) -> str:
         """Where the file of a package is. Raises `KeyError` for an archive that this base has not."""
-        return f"{self.uris[package.archive]}/{package.path}"
+        return f"{self.uris[package.archive]}/{quote(package.path, safe=PLAIN)}"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+from urllib.parse import unquote
 
 from bluestone.host.paths import private_directory
 from bluestone.image.tree import hash_file
@@ -160,7 +161,7 @@ class PackageStore:
                     except Corrupt:
                         troubles[package] = "Hash Sum mismatch"
                     except FileNotFoundError:
-                        troubles[package] = reasons.get(uris[package]) or "".join(said[-3:])
+                        troubles[package] = reasons.get(unquote(uris[package])) or " ".join(map(str.strip, said[-3:]))
                     target.unlink(missing_ok=True)
                 return troubles
 

@@ -84,7 +84,7 @@ class _Resolution:
         pinned = {p.key: p for p in _every(self._old) if p.archive != LOCAL and not self._upgrade.moves(p)}
         lost = self._keep(pinned, local, indexes)
         indexes += self._kept_index()
-        solution = self._solve(indexes, pinned, local)
+        solution = self._solve(indexes, dict(pinned), local)
         self._refuse_lost(lost, pinned, solution)
         return self._assembled(solution)
 
@@ -106,9 +106,10 @@ class _Resolution:
         for line in ending.tail:
             uri, suite, file = line.split("|")
             text = Path(file).read_text(errors="replace")
-            found.setdefault((uri.rstrip("/"), suite), {}).update(index.stanzas(text))
+            # apt leaves out the suite `/` of an archive that has its index where it begins.
+            found.setdefault((uri.rstrip("/"), suite or "/"), {}).update(index.stanzas(text))
         return [
-            Index(source.archive, source.suite, source.uri, found.get((source.uri, source.suite.rstrip("/")), {}))
+            Index(source.archive, source.suite, source.uri, found.get((source.uri, source.suite), {}))
             for source in self._wanted.base.sources
         ]
 
@@ -210,7 +211,7 @@ class _Resolution:
 
     def _refuse_lost(self, lost: set[str], pinned: Mapping[str, LockedPackage], solution: _Solution) -> None:
         needed = {choice.package.key for choice in solution.every()}
-        gone = sorted(lost & needed & pinned.keys())
+        gone = sorted(lost & needed)
         if gone:
             names = [pinned[key].name for key in gone]
             listed = ", ".join(f"{pinned[key].name} {pinned[key].version}" for key in gone[:20])

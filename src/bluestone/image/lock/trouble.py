@@ -21,6 +21,7 @@ EXPIRED = re.compile(r"Release file for (\S+) is expired \(invalid since ([^)]+)
 TOO_NEW = re.compile(r"Release file for (\S+) is not valid yet \(invalid for another ([^)]+)\)")
 NO_RELEASE = re.compile(r"The repository '(\S+) (\S+) Release' does(?: not|n't) have a Release file")
 NO_COMPONENT = re.compile(r"Unable to find expected entry '(\S+?)/binary-\S+' in Release file")
+COULD_NOT_CONNECT = re.compile(r"Could not connect to (\S+):\d+ ")
 DAMAGED = re.compile(r"(\S+)\s+(Hash Sum mismatch|File has unexpected size|Clearsigned file isn't valid)")
 
 
@@ -86,6 +87,9 @@ def _untrusted(said: Sequence[str], base: ResolvedBase) -> Iterator[Problem]:
 
 
 def _unreached(said: Sequence[str], base: ResolvedBase) -> Iterator[Problem]:
+    # After one failed connection apt says of every other port of that host that its name has no address.
+    refused = {f"Could not resolve '{host}'" for line in said for host in COULD_NOT_CONNECT.findall(line)}
+    said = [line for line in said if not any(echo in line for echo in refused)]
     for uri in sorted({source.uri for source in base.sources}):
         ours = [line for line in said if uri in line and COMPLAINT.match(line) and UNREACHABLE.search(line)]
         if ours:
