@@ -22,6 +22,7 @@ from bluestone.image.build import build
 from bluestone.image.builders.mmdebstrap import Mmdebstrap
 from bluestone.image.formats import tools
 from bluestone.image.formats.disk import make_disk
+from bluestone.image.lock.stored import own_lock
 from bluestone.image.store import ImageStore
 from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.image import Image
@@ -79,8 +80,8 @@ def main() -> None:
     try:
         store = ImageStore(work / "images")
         _note("building an image with a kernel, and the tools")
-        image = build(RECIPE, store, Mmdebstrap(), progress=_quiet)
-        tools_root = build(tools.RECIPE, store, Mmdebstrap(), progress=_quiet).root
+        image = _built(RECIPE, store, "bench.lock")
+        tools_root = _built(tools.RECIPE, store, tools.LOCK).root
         for run in range(1, RUNS + 1):
             disks.append(disk_s(image, tools_root, work))
             containers.append(container_s(image, work, run))
@@ -89,6 +90,11 @@ def main() -> None:
         shutil.rmtree(work)
     values = {"disk_s": round(median(disks), 2), "container_s": round(median(containers), 2)}
     print(json.dumps({"bench": "images_formats", "ratios": {}, "values": values}))
+
+
+def _built(recipe: Recipe, store: ImageStore, lock: str) -> Image:
+    locked = own_lock(recipe, store.directory / lock, store.packages, _quiet)
+    return build(recipe, locked, store, Mmdebstrap(), progress=_quiet)
 
 
 def _answers(url: str) -> bool:

@@ -39,16 +39,15 @@ RECIPE = Recipe(
 @pytest.fixture(scope="session")
 def server_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The tree of a Debian with systemd and nginx, built once in `$BLUESTONE_TEST_CACHE`."""
-    for tool in ("podman", "mmdebstrap"):
+    for tool in ("apt-get", "podman", "mmdebstrap"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    from bluestone.image.build import build
-    from bluestone.image.builders.mmdebstrap import Mmdebstrap
     from bluestone.image.store import ImageStore
+    from locked import build_locked
 
     cache = shared_cache()
     home = cache or tmp_path_factory.getbasetemp() / "podman-site"
-    yield build(RECIPE, ImageStore(home / "images"), Mmdebstrap(), progress=print).root
+    yield build_locked(RECIPE, ImageStore(home / "images")).root
     if not cache:
         shutil.rmtree(home, ignore_errors=True)
 

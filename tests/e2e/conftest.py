@@ -32,17 +32,31 @@ def shared_home() -> Iterator[Path]:
         shutil.rmtree(home)
 
 
+@pytest.fixture(scope="session")
+def example_lock(shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The lock of the example project: resolved once, so that all tests have the same packages."""
+    kept = shared_home / "example.lock"
+    one = Machine(shared_home, tmp_path_factory.mktemp("lock") / "web", 0)
+    shutil.copytree(EXAMPLE, one.directory)
+    if kept.exists():
+        shutil.copy(kept, one.directory / "bluestone.lock")
+    one.run("lock")
+    shutil.copy(one.directory / "bluestone.lock", kept)
+    return kept
+
+
 _numbers = count(1)
 
 
 @pytest.fixture
-def machine(shared_home: Path, tmp_path: Path) -> Iterator[Machine]:
+def machine(shared_home: Path, example_lock: Path, tmp_path: Path) -> Iterator[Machine]:
     """The example project under a name of its own; whatever the test did, it is taken down."""
     name = f"t{os.getpid()}x{next(_numbers)}"
     directory = tmp_path / "project"
     shutil.copytree(EXAMPLE, directory)
     port = free_port()
     one = Machine(shared_home, directory, port)
+    shutil.copy(example_lock, directory / "bluestone.lock")
     one.set('project = "web"', f'project = "{name}"')
     one.set('"8080:80"', f'"{port}:80"')
     original = one.declaration.read_text()

@@ -17,15 +17,17 @@ import pytest
 
 from bluestone.image import build as build_module
 from bluestone.image import lockdown
-from bluestone.image.archive import ResolvedBase
 from bluestone.image.build import build
 from bluestone.image.builders.mmdebstrap import Mmdebstrap
+from bluestone.image.packagestore import PackageStore
 from bluestone.image.store import ImageStore
 from bluestone.image.tree import differences
 from bluestone.image.verify import verify
 from bluestone.model.image import Image
+from bluestone.model.lock import Lock
 from bluestone.model.problem import MissingTool, Problem
 from bluestone.model.recipe import Base, OverlayFile, Recipe
+from locked import build_locked, hand_over, lock_file, lock_of
 from ordinary_user import ordinary_user
 from podman_site import Site, podman, site, spec
 
@@ -64,7 +66,12 @@ class NoEngine:
     version = Mmdebstrap.version
 
     def bootstrap(
-        self, base: ResolvedBase, packages: Sequence[str], destination: Path, progress: Callable[[str], None]
+        self,
+        lock: Lock,
+        packages: PackageStore,
+        names: Sequence[str],
+        destination: Path,
+        progress: Callable[[str], None],
     ) -> None:
         pytest.fail("packages are installed again")
 
@@ -76,7 +83,7 @@ def store(shared_home: Path) -> ImageStore:
 
 @pytest.fixture(scope="module")
 def image(store: ImageStore) -> Image:
-    return build(RECIPE, store, Mmdebstrap(), progress=print)
+    return build_locked(RECIPE, store)
 
 
 @pytest.fixture
@@ -85,7 +92,8 @@ def rebuild(store: ImageStore, image: Image) -> Callable[..., Image]:
     assert image
 
     def with_changes(progress: Callable[[str], None] = print, **changes: object) -> Image:
-        return build(replace(RECIPE, **changes), store, NoEngine(), progress=progress)  # type: ignore[arg-type]
+        recipe = replace(RECIPE, **changes)  # type: ignore[arg-type]
+        return build(recipe, lock_of(recipe, store), store, NoEngine(), progress=progress)
 
     return with_changes
 
@@ -176,17 +184,28 @@ def test_what_is_built_is_found_at_once_and_needs_no_tool(
     store: ImageStore, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert build(RECIPE, store, Mmdebstrap(), progress=pytest.fail) == image
+    assert build_locked(RECIPE, store, progress=pytest.fail) == image
 
 
-def test_built_anew_it_is_the_same(store: ImageStore, image: Image, tmp_path: Path) -> None:
-    """Packages are fetched and installed again; in a store of its own, so that nothing is taken over."""
-    again = build(RECIPE, ImageStore(tmp_path / "again"), Mmdebstrap(), progress=print)
-    different = differences(manifest(image), manifest(again))
-    if different and image.packages != again.packages:
-        pytest.skip("machine: the archive moved on between the two builds")
-    assert different == []
-    assert again.digest == image.digest
+def elsewhere(store: ImageStore, directory: Path) -> ImageStore:
+    """A store with all packages, and with nothing that was made of them."""
+    directory.mkdir()
+    (directory / "packages").symlink_to(store.directory / "packages")
+    return ImageStore(directory)
+
+
+def test_built_anew_without_a_network_it_is_the_same(store: ImageStore, image: Image, tmp_path: Path) -> None:
+    """By the lock and the packages alone: no archive is asked, and none could be."""
+    if os.geteuid() != 0:
+        pytest.skip("machine: only root takes the network away and nothing else")
+    again = elsewhere(store, tmp_path / "again")
+    process = building(again, RECIPE, lock_file(RECIPE, store), prefix=("unshare", "--net", "--"))
+    said = process.communicate(timeout=500)[0].splitlines()
+    assert process.returncode == 0, said
+    built = again.get(said[-1])
+    assert differences(manifest(image), manifest(built)) == []
+    assert built.digest == image.digest
+    assert "installing essential packages" in said
     shutil.rmtree(tmp_path / "again")
 
 
@@ -283,37 +302,10 @@ def test_files_changed_meanwhile_are_noticed(rebuild: Callable[..., Image], stor
     assert list(store.directory.glob(".work-*")) == []
 
 
-def test_a_package_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    store = ImageStore(tmp_path / "images")
-    with pytest.raises(Problem, match="no package called nginx-lihgt") as raised:
-        build(replace(RECIPE, packages=("nginx-lihgt",)), store, Mmdebstrap(), progress=print)
-    assert "apt-cache search nginx-lihgt" in raised.value.mend
-    assert list(store.directory.glob(".work-*")) == []
-
-
-def test_an_archive_out_of_reach_is_named(tmp_path: Path) -> None:
-    base = Base("debian", "trixie", "http://127.0.0.1:9/debian")
-    with pytest.raises(Problem, match="cannot be reached") as raised:
-        build(replace(RECIPE, base=base), ImageStore(tmp_path / "images"), Mmdebstrap(), progress=print)
-    assert "http://127.0.0.1:9/debian" in raised.value.what
-    assert "Could not connect to 127.0.0.1:9" in raised.value.what
-
-
-def test_an_archive_that_nobody_signed_is_refused(tmp_path: Path) -> None:
-    archive = tmp_path / "debian"
-    for name in (archive, tmp_path / "debian-security"):
-        for suite in ("trixie", "trixie-updates", "trixie-security"):
-            (name / "dists" / suite).mkdir(parents=True)
-            (name / "dists" / suite / "Release").write_text(
-                f"Suite: {suite}\nCodename: {suite}\nComponents: main\nArchitectures: amd64\n"
-            )
-    tmp_path.chmod(0o755)
-    base = Base("debian", "trixie", f"file://{archive}")
-    with pytest.raises(Problem, match="signature cannot be checked"):
-        build(replace(RECIPE, base=base), ImageStore(tmp_path / "images"), Mmdebstrap(), progress=print)
-
-
-def test_a_missing_mmdebstrap_is_named_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_mmdebstrap_is_named_and_nothing_is_left(
+    store: ImageStore, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert image
     tools = tmp_path / "bin"
     tools.mkdir()
     for tool in ("setpriv", "unshare", "tar", "sync"):
@@ -321,10 +313,10 @@ def test_a_missing_mmdebstrap_is_named_and_nothing_is_left(tmp_path: Path, monke
         assert found
         (tools / tool).symlink_to(found)
     monkeypatch.setenv("PATH", str(tools))
-    store = ImageStore(tmp_path / "images")
+    other = elsewhere(store, tmp_path / "images")
     with pytest.raises(MissingTool, match="mmdebstrap is not installed"):
-        build(RECIPE, store, Mmdebstrap(), progress=print)
-    assert store.list() == []
+        build(RECIPE, lock_of(RECIPE, store), other, Mmdebstrap(), progress=print)
+    assert other.list() == []
 
 
 def test_a_full_disk_is_said_and_nothing_half_made_stays(store: ImageStore, image: Image, tmp_path: Path) -> None:
@@ -334,13 +326,16 @@ def test_a_full_disk_is_said_and_nothing_half_made_stays(store: ImageStore, imag
     if mounted.returncode:
         pytest.skip("machine: no file system can be mounted here")
     try:
+        lock = lock_of(RECIPE, store)
+        (small / "packages").symlink_to(store.directory / "packages")
         shutil.copytree(store.directory / "bases", small / "bases", copy_function=os.symlink)
         with pytest.raises(Problem, match="the disk is full") as raised:
-            build(replace(RECIPE, run=()), ImageStore(small), NoEngine(), progress=print)
+            build(replace(RECIPE, run=()), lock, ImageStore(small), NoEngine(), progress=print)
         assert "BLUESTONE_HOME" in raised.value.mend
         assert list(small.glob(".work-*")) == []
+        shutil.rmtree(small / "bases")
         with pytest.raises(Problem, match="the disk is full"):
-            build(RECIPE, ImageStore(small), Mmdebstrap(), progress=print, refresh=True)
+            build(RECIPE, lock, ImageStore(small), Mmdebstrap(), progress=print)
         assert list(small.glob(".work-*")) == []
         assert ImageStore(small).list() == []
     finally:
@@ -348,24 +343,29 @@ def test_a_full_disk_is_said_and_nothing_half_made_stays(store: ImageStore, imag
     assert image.root.is_dir()
 
 
-def building(store: ImageStore, recipe: Recipe, *, refresh: bool = False) -> subprocess.Popen[str]:
+BUILD = """
+import sys, msgspec
+from pathlib import Path
+from bluestone.image.build import build
+from bluestone.image.builders.mmdebstrap import Mmdebstrap
+from bluestone.image.lock.stored import read
+from bluestone.image.store import ImageStore
+from bluestone.image.verify import verify
+from bluestone.model.recipe import Recipe
+store, recipe = ImageStore(Path(sys.argv[1])), msgspec.json.decode(sys.argv[2], type=Recipe)
+lock = read(Path(sys.argv[3]))
+say = lambda text: print(text, flush=True)
+image = build(recipe, lock, store, Mmdebstrap(), progress=say)
+say(image.digest)
+"""
+"""Builds the recipe of its second argument by the lock in the third, in the store of the first; tells the digest."""
+
+
+def building(store: ImageStore, recipe: Recipe, lock: Path, *, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
     """A build in a process of its own; it prints its progress, then the digest."""
-    code = (
-        "import sys, msgspec\n"
-        "from bluestone.image.build import build\n"
-        "from bluestone.image.builders.mmdebstrap import Mmdebstrap\n"
-        "from bluestone.image.store import ImageStore\n"
-        "from bluestone.model.recipe import Recipe\n"
-        "from pathlib import Path\n"
-        "recipe = msgspec.json.decode(sys.argv[2], type=Recipe)\n"
-        "say = lambda text: print(text, flush=True)\n"
-        f"image = build(recipe, ImageStore(Path(sys.argv[1])), Mmdebstrap(), progress=say, refresh={refresh})\n"
-        "say(image.digest)\n"
-    )
-    recipe_text = msgspec.json.encode(recipe).decode()
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(store.directory), recipe_text], stdout=subprocess.PIPE, text=True
-    )
+    text = msgspec.json.encode(recipe).decode()
+    command = [*prefix, sys.executable, "-c", BUILD, str(store.directory), text, str(lock)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def hear(process: subprocess.Popen[str], wanted: str) -> None:
@@ -379,29 +379,32 @@ def hear(process: subprocess.Popen[str], wanted: str) -> None:
 
 @pytest.mark.parametrize("moment", ["running: ", "installing essential packages"])
 def test_a_killed_build_leaves_nothing_that_lives_and_the_next_succeeds(
-    store: ImageStore, image: Image, moment: str
+    store: ImageStore, image: Image, moment: str, tmp_path: Path
 ) -> None:
     marker = f"4712.{os.getpid()}"
-    recipe = replace(RECIPE, run=(f"sleep {marker}",))
-    process = building(store, recipe, refresh=not moment.startswith("running"))
+    place = store if moment == "running: " else elsewhere(store, tmp_path / "again")
+    process = building(place, replace(RECIPE, run=(f"sleep {marker}",)), lock_file(RECIPE, store))
     hear(process, moment)
-    assert list(store.directory.glob(".work-*"))
+    assert list(place.directory.glob(".work-*"))
     process.send_signal(signal.SIGKILL)
     process.wait()
     until(lambda: processes_with(marker) == [], "the command outlives the build")
-    until(lambda: processes_with(f"{store.directory}/.work-") == [], "mmdebstrap outlives the build")
-    assert str(store.directory) not in Path("/proc/mounts").read_text()
+    until(lambda: processes_with(f"{place.directory}/.work-") == [], "mmdebstrap outlives the build")
+    assert str(place.directory) not in Path("/proc/mounts").read_text()
+    if place is not store:
+        (place.directory / "bases").symlink_to(store.directory / "bases")
     # Another command without a trace: a build of its own whose outcome is known.
-    following = build(replace(RECIPE, run=(*RECIPE.run, f": {moment}")), store, NoEngine(), progress=print)
-    assert following.digest == image.digest
-    assert list(store.directory.glob(".work-*")) == [], "what the killed build left is swept away"
+    following = replace(RECIPE, run=(*RECIPE.run, f": {moment}"))
+    built = build(following, lock_of(RECIPE, store), place, NoEngine(), progress=print)
+    assert built.digest == image.digest
+    assert list(place.directory.glob(".work-*")) == [], "what the killed build left is swept away"
 
 
 def test_of_two_builds_at_once_the_second_takes_what_the_first_made(store: ImageStore, image: Image) -> None:
     recipe = replace(RECIPE, run=(f"echo {os.getpid()} > /opt/two; sleep 1",))
-    first = building(store, recipe)
+    first = building(store, recipe, lock_file(RECIPE, store))
     hear(first, "running: ")
-    second = building(store, recipe)
+    second = building(store, recipe, lock_file(RECIPE, store))
     said_first, said_second = first.communicate(timeout=120)[0], second.communicate(timeout=120)[0]
     assert said_first.splitlines()[-1] == said_second.splitlines()[-1]
     assert "waiting" in said_second
@@ -441,29 +444,17 @@ def test_without_root_the_same_image_comes_out(
     user, directory = ordinary_user
     environment = [f"PYTHONPATH={SOURCE}:{LIBRARIES}", f"HOME={directory}", "PYTHONDONTWRITEBYTECODE=1"]
     python = usable_python(user, environment)
-    bases = directory / "images" / "bases"
-    bases.mkdir(parents=True)
-    for base in (store.directory / "bases").glob("*.tar"):
-        shutil.copy(base, bases)
+    images = directory / "images"
+    lock = hand_over(RECIPE, store, ImageStore(images))
     subprocess.run(["chown", "-R", user, str(directory)], check=True)
-    code = (
-        "import sys, msgspec\n"
-        "from pathlib import Path\n"
-        "from bluestone.image.build import build\n"
-        "from bluestone.image.builders.mmdebstrap import Mmdebstrap\n"
-        "from bluestone.image.store import ImageStore\n"
-        "from bluestone.image.verify import verify\n"
-        "from bluestone.model.recipe import Recipe\n"
-        "recipe = msgspec.json.decode(sys.argv[2], type=Recipe)\n"
-        "store = ImageStore(Path(sys.argv[1]))\n"
-        "image = build(recipe, store, Mmdebstrap(), progress=print, refresh=True)\n"
-        "print(verify(image), store.list() == [image], image.digest)\n"
-        "store.remove(image.digest)\n"
-        "print(store.list(), list(store.directory.glob('.work-*')))\n"
-    )
+    code = f"""{BUILD}
+print(verify(image), store.list() == [image], image.digest)
+store.remove(image.digest)
+print(store.list(), list(store.directory.glob('.work-*')))
+"""
     recipe = msgspec.json.encode(RECIPE).decode()
     done = subprocess.run(
-        ["runuser", "-u", user, "--", "env", *environment, python, "-c", code, str(bases.parent), recipe],
+        ["runuser", "-u", user, "--", "env", *environment, python, "-c", code, str(images), recipe, str(lock)],
         capture_output=True,
         text=True,
         check=False,
@@ -471,6 +462,7 @@ def test_without_root_the_same_image_comes_out(
         cwd="/",
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "installing essential packages" in done.stdout
     assert done.stdout.splitlines()[-2:] == [f"[] True {image.digest}", "[] []"]
 
 

@@ -26,11 +26,13 @@ from bluestone.image.formats import tools
 from bluestone.image.formats.cpio import archive, file, link
 from bluestone.image.formats.disk import DiskFacts, make_disk
 from bluestone.image.formats.oci import make_oci
+from bluestone.image.lock.stored import own_lock
 from bluestone.image.store import ImageStore
 from bluestone.image.tree import differences
 from bluestone.model.image import Image
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import Base, OverlayFile, Recipe
+from locked import build_locked
 from machine import Machine, until
 from podman_site import podman
 from workplace import free_port
@@ -101,12 +103,13 @@ def store(shared_home: Path) -> ImageStore:
 
 @pytest.fixture(scope="module")
 def image(store: ImageStore) -> Image:
-    return build(RECIPE, store, Mmdebstrap(), progress=print)
+    return build_locked(RECIPE, store)
 
 
 @pytest.fixture(scope="module")
 def tools_root(store: ImageStore) -> Path:
-    return build(tools.RECIPE, store, Mmdebstrap(), progress=print).root
+    lock = own_lock(tools.RECIPE, store.directory / tools.LOCK, store.packages, print)
+    return build(tools.RECIPE, lock, store, Mmdebstrap(), progress=print).root
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bluestone.image.store import ImageStore
+from locked import hand_over
 from ordinary_user import ordinary_user, run_in_session
-from podman_site import server_root
+from podman_site import RECIPE, server_root
 
 __all__ = ["ordinary_user", "server_root"]
 
@@ -19,12 +21,12 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def home(ordinary_user: tuple[str, Path], server_root: Path) -> Path:
-    """A home with the packages that root fetched: the images on them are the user's own to build."""
+    """A home with the packages that root fetched and locked: the images on them are the user's own to build."""
     user, directory = ordinary_user
-    bases = directory / "cache" / "images" / "bases"
-    bases.mkdir(parents=True)
-    for base in (server_root.parents[1] / "bases").glob("*.tar"):
-        shutil.copy(base, bases)
+    store = ImageStore(server_root.parents[1])
+    images = directory / "cache" / "images"
+    hand_over(RECIPE, store, ImageStore(images))
+    shutil.copytree(store.directory / "bases", images / "bases")
     subprocess.run(["chown", "-R", user, str(directory)], check=True)
     return directory
 

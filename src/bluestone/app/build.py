@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from bluestone.app import wiring
 from bluestone.app.project import Project
-from bluestone.image.archive import of_recipe
 from bluestone.image.build import build_key
 from bluestone.image.inputs import digest, file_inputs
 from bluestone.logs.ship.agent import agent
@@ -43,13 +42,4 @@ def build_image(project: Project, lock: Lock, progress: Callable[[str], None]) -
     """The project's image by its lock, built if it is not in the store."""
     from bluestone.image.build import build
 
-    recipe, store = full_recipe(project), wiring.images(project)
-    if image := store.find(build_key(recipe, lock)):
-        return image
-    with store.packages.in_use():
-        every = (*lock.packages, *(package for packages in lock.tools.values() for package in packages))
-        for deb in recipe.debs:
-            if deb.path.is_file():
-                store.packages.add(deb.path)
-        store.packages.ensure(every, of_recipe(recipe), progress)
-        return build(recipe, lock, store, wiring.engine(), progress=progress)
+    return build(full_recipe(project), lock, wiring.images(project), wiring.engine(), progress=progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bluestone.app import wiring
 from bluestone.app.build import image_key
+from bluestone.app.lock import peek
 from bluestone.app.project import Project
 from bluestone.model.ids import short
 from bluestone.model.image import Image
@@ -17,7 +18,8 @@ def chosen(project: Project, text: str | None) -> Image:
     """
     store = wiring.images(project)
     if text is None:
-        image = store.find(image_key(project))
+        lock = peek(project)
+        image = store.find(image_key(project, lock)) if lock else None
         if image is None:
             raise Problem("the image of the declaration is not built", mend="build it: bluestone build")
         return image

@@ -16,15 +16,20 @@ if TYPE_CHECKING:
 
 
 def packing_tools(project: Project, progress: Callable[[str], None]) -> Path:
-    """The root of the tree of the tools that pack images, built once on a machine. Raises `Problem`."""
+    """The root of the tree of the tools that pack images, built once on a machine by a lock of its own.
+
+    Raises `Problem`.
+    """
     from bluestone.image.build import build
-    from bluestone.image.formats.tools import recipe
+    from bluestone.image.formats.tools import LOCK, recipe
+    from bluestone.image.lock.stored import own_lock
 
     def tell(text: str) -> None:
         progress(f"tools: {text}")
 
-    wanted = recipe(project.declaration.recipe.base)
-    return build(wanted, wiring.images(project), wiring.engine(), progress=tell).root
+    wanted, store = recipe(project.declaration.recipe.base), wiring.images(project)
+    lock = own_lock(wanted, store.directory / LOCK, store.packages, tell)
+    return build(wanted, lock, store, wiring.engine(), progress=tell).root
 
 
 def export_image(

@@ -9,11 +9,10 @@ from pathlib import Path
 from bluestone.app import wiring
 from bluestone.app.build import full_recipe
 from bluestone.app.project import Project
-from bluestone.host.files import write_atomically
 from bluestone.image.archive import of_recipe
 from bluestone.image.build import packages_of
 from bluestone.image.inputs import inputs
-from bluestone.image.lock import file as lockfile
+from bluestone.image.lock import stored
 from bluestone.image.lock.agree import disagreements, stale_inputs
 from bluestone.image.lock.diff import LockDiff, diff
 from bluestone.image.lock.pins import KEEP, Upgrade
@@ -22,9 +21,6 @@ from bluestone.model.lock import Lock
 from bluestone.model.problem import Problem
 
 Progress = Callable[[str], None]
-
-MODE = 0o644
-"""The lock is no secret: it is committed beside the declaration."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +40,7 @@ class Locking:
 
 def read_lock(project: Project) -> Lock | None:
     """The project's lock, or None if there is none yet. Raises `Problem` for one that is damaged."""
-    path = project.lock
-    try:
-        with path.open("rb") as opened:
-            content = opened.read(lockfile.MAX_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        raise Problem(f"{path} is not UTF-8", mend=lockfile.MEND) from error
-    return lockfile.parse(text.replace("\r\n", "\n"), str(path))
+    return stored.read(project.lock)
 
 
 def lock(project: Project, upgrade: Upgrade, progress: Progress, *, check: bool = False) -> Locking:
@@ -72,7 +58,7 @@ def lock(project: Project, upgrade: Upgrade, progress: Progress, *, check: bool 
         new = resolve(wanted, wiring.images(project).packages, progress, old=old, upgrade=upgrade)
     changes = diff(old or replace(new, packages=(), releases=(), inputs={}, tools={}), new, newer)
     if old != new and not check:
-        write_lock(project, new)
+        stored.write(project.lock, new)
     return Locking(old, new, changes, project.lock)
 
 
@@ -98,7 +84,7 @@ def settled(project: Project, progress: Progress, *, exact: bool = False) -> Loc
                 left="nothing was done",
             )
         found = replace(found, inputs=dict(wanted.inputs))
-        write_lock(project, found)
+        stored.write(project.lock, found)
     return found
 
 
@@ -106,11 +92,6 @@ def peek(project: Project) -> Lock | None:
     """The lock that `settled` would return, or None if it would have to make one. Writes nothing. Raises `Problem`."""
     found = read_lock(project)
     return None if found is None else replace(found, inputs=dict(_agreed(project, found).inputs))
-
-
-def write_lock(project: Project, value: Lock) -> None:
-    """Write the lock beside the declaration. Raises `Problem`."""
-    write_atomically(project.lock, lockfile.render(value).encode(), MODE)
 
 
 def _wanted(project: Project) -> Wanted:

@@ -45,8 +45,6 @@ UNREACHABLE = re.compile(
 )
 DISK_FULL = re.compile(r"No space left on device|[Qq]uota exceeded|don't have enough free space")
 
-DISK_MEND = "free some space, or set TMPDIR and BLUESTONE_HOME to directories on a larger disk"
-
 
 @dataclass(frozen=True)
 class Apt:

@@ -13,8 +13,10 @@ from pathlib import Path
 import msgspec
 
 from bluestone.image import lockdown
+from bluestone.image.archive import of_recipe
 from bluestone.image.builders.port import Engine
 from bluestone.image.inputs import digest, file_inputs
+from bluestone.image.packagestore import PackageStore
 from bluestone.image.store import Facts, ImageStore
 from bluestone.model.ids import short
 from bluestone.model.image import Image
@@ -76,8 +78,8 @@ def packages_of(recipe: Recipe) -> list[str]:
 def build(recipe: Recipe, lock: Lock, store: ImageStore, engine: Engine, *, progress: Progress) -> Image:
     """The image of a recipe and its lock: the stored one, or a new one. Of two builds of one the second waits.
 
-    The lock's packages are in `store.packages`. `progress` gets short lines for people. Raises `Problem`; a build
-    that fails or is killed leaves no image behind.
+    Packages of the lock that are not in `store.packages` are fetched; where all are, no archive is asked. `progress`
+    gets short lines for people. Raises `Problem`; a build that fails or is killed leaves no image behind.
     """
     key = build_key(recipe, lock)
     if image := store.find(key):
@@ -95,7 +97,9 @@ def _build(recipe: Recipe, lock: Lock, key: str, store: ImageStore, engine: Engi
     from bluestone.image.sandbox import require_namespaces
 
     require_namespaces()
-    base = _base(lock, store, engine, progress)
+    with store.packages.in_use():
+        _fetch(recipe, lock, store.packages, progress)
+        base = _base(lock, store, engine, progress)
     with store.workplace() as work:
         progress("laying the recipe over its packages")
         _assemble(recipe, base, work, progress)
@@ -105,6 +109,14 @@ def _build(recipe: Recipe, lock: Lock, key: str, store: ImageStore, engine: Engi
                 mend="run the same again, and leave them alone meanwhile",
             )
         return store.add(work, _describe(recipe, key, work))
+
+
+def _fetch(recipe: Recipe, lock: Lock, packages: PackageStore, progress: Progress) -> None:
+    """Have all packages of the lock in the store."""
+    for deb in recipe.debs:
+        if deb.path.is_file():
+            packages.add(deb.path)
+    packages.ensure(lock.every, of_recipe(recipe), progress)
 
 
 def _base(lock: Lock, store: ImageStore, engine: Engine, progress: Progress) -> Path:

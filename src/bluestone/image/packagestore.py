@@ -7,6 +7,7 @@ DIRECTORY/lock           held, shared, while packages are in use; exclusively wh
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -34,6 +35,8 @@ CHUNK = 1 << 20
 LINES = 4
 """Downloads at a time: each is an apt of its own, which asks for its files one after the other."""
 
+DISK_MEND = "free some space, or set TMPDIR and BLUESTONE_HOME to directories on a larger disk"
+
 SHOWN = 20
 """Packages that an error names one by one."""
 
@@ -57,7 +60,8 @@ class PackageStore:
     def add(self, file: Path, expected: LockedPackage | None = None) -> str:
         """Take a copy of a file in; return its SHA-256. All of it, or nothing.
 
-        With `expected`, raises `Corrupt` unless size and digest are those. Raises `OSError`.
+        With `expected`, raises `Corrupt` unless size and digest are those. Raises `Problem` on a full disk, and
+        `OSError` for a file that cannot be read.
         """
         private_directory(self.directory)
         descriptor, name = tempfile.mkstemp(prefix=".new-", dir=self.directory)
@@ -68,6 +72,10 @@ class PackageStore:
                 if expected is not None and (found, copy.tell()) != (expected.sha256, expected.size):
                     raise Corrupt(expected)
             draft.replace(self.path(found))
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise Problem("the disk is full: the packages could not be kept", mend=DISK_MEND) from error
+            raise
         finally:
             draft.unlink(missing_ok=True)
         _flush(self.directory)
@@ -173,7 +181,7 @@ class Corrupt(Exception):
 
 
 def _explain(troubles: dict[LockedPackage, str], base: ResolvedBase) -> Problem:
-    from bluestone.image.apt import DISK_FULL, DISK_MEND, UNREACHABLE
+    from bluestone.image.apt import DISK_FULL, UNREACHABLE
 
     reasons = list(troubles.values())
     if any(DISK_FULL.search(why) for why in reasons):

@@ -7,6 +7,7 @@ DIRECTORY/<64 hex>/sbom.*     the bills of what is in it
 DIRECTORY/keys/<64 hex>       a key's digest
 DIRECTORY/bases/<64 hex>.tar  packages alone, to build on
 DIRECTORY/packages            the packages that images are built from (`packagestore`)
+DIRECTORY/tools.lock          what the tools that pack images are made of (`formats.tools`)
 DIRECTORY/locks/<64 hex>      held by whoever builds a key
 DIRECTORY/.work-*             builds under way; whoever builds next removes those of the dead
 """

@@ -71,3 +71,8 @@ class Lock:
     packages: tuple[LockedPackage, ...]
     inputs: dict[str, str] = field(default_factory=dict)
     tools: dict[str, tuple[LockedPackage, ...]] = field(default_factory=dict)
+
+    @property
+    def every(self) -> tuple[LockedPackage, ...]:
+        """All packages, those of tools among them."""
+        return (*self.packages, *(package for packages in self.tools.values() for package in packages))

@@ -9,6 +9,7 @@ from bluestone.app.project import Project
 from bluestone.host.paths import Home
 from bluestone.image.store import Facts, ImageStore
 from bluestone.model.declaration import Declaration
+from bluestone.model.lock import Lock
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import Base, Recipe
 
@@ -25,7 +26,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
             (work / "root").mkdir()
             (work / "manifest").write_text("")
             store.add(work, Facts(digest, key, 1, 1, (), (), AT))
-    monkeypatch.setattr(choose, "image_key", lambda _: KEY)
+    monkeypatch.setattr(choose, "peek", lambda _: Lock("debian:trixie", "amd64", 0, (), (), ()))
+    monkeypatch.setattr(choose, "image_key", lambda *_: KEY)
     declaration = Declaration("web", Recipe(Base("debian", "trixie")), ())
     return Project(declaration, Home(tmp_path, tmp_path / "run"))
 
@@ -38,7 +40,10 @@ def test_an_image_is_found_by_as_much_of_its_digest_as_is_its_own(project: Proje
 
 def test_without_a_digest_it_is_the_declared_one(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert chosen(project, None).digest == ONE
-    monkeypatch.setattr(choose, "image_key", lambda _: "c" * 64)
+    monkeypatch.setattr(choose, "image_key", lambda *_: "c" * 64)
+    with pytest.raises(Problem, match="not built"):
+        chosen(project, None)
+    monkeypatch.setattr(choose, "peek", lambda _: None)
     with pytest.raises(Problem, match="not built"):
         chosen(project, None)
 

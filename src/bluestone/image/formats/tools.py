@@ -34,6 +34,9 @@ RECIPE = Recipe(
     ),
 )
 
+LOCK = "tools.lock"
+"""Where the store of images has the lock of the tools: one for all projects of a machine."""
+
 WORK = "srv"
 """Where the tools see the directory in which they work."""
 

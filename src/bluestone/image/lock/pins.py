@@ -27,8 +27,7 @@ class Upgrade:
 
     def unknown(self, lock: Lock) -> list[str]:
         """Names that no locked package has, sorted."""
-        every = [*lock.packages, *(package for packages in lock.tools.values() for package in packages)]
-        return sorted(self.names - {package.name for package in every} - {package.source for package in every})
+        return sorted(self.names - {name for package in lock.every for name in (package.name, package.source)})
 
 
 KEEP = Upgrade()

@@ -58,7 +58,7 @@ def resolve(
         )
     with isolated(wanted.base) as apt, store.in_use():
         lock = _Resolution(apt, wanted, store, progress, old, upgrade).lock()
-        store.ensure(_every(lock), wanted.base, progress)
+        store.ensure(lock.every, wanted.base, progress)
     return lock
 
 
@@ -72,6 +72,7 @@ class _Resolution:
         # Pins of another base or architecture have no meaning.
         fits = old is not None and (old.base, old.architecture) == (wanted.name, wanted.base.architecture)
         self._old = old if fits else None
+        self._settled = old.every if old and fits else ()
         self._upgrade = upgrade
         self._kept: dict[str, LockedPackage] = {}
 
@@ -81,7 +82,7 @@ class _Resolution:
         self._update()
         indexes = self._indexes()
         local = self._take_local_files()
-        pinned = {p.key: p for p in _every(self._old) if p.archive != LOCAL and not self._upgrade.moves(p)}
+        pinned = {p.key: p for p in self._settled if p.archive != LOCAL and not self._upgrade.moves(p)}
         lost = self._keep(pinned, local, indexes)
         indexes += self._kept_index()
         solution = self._solve(indexes, dict(pinned), local)
@@ -222,7 +223,7 @@ class _Resolution:
             )
 
     def _assembled(self, solution: _Solution) -> Lock:
-        settled = {package.key: package for package in _every(self._old)}
+        settled = {package.key: package for package in self._settled}
 
         def pick(choice: _Choice) -> LockedPackage:
             """The old record where it is the same version: an archive may move a file, or put another in its place."""
@@ -253,7 +254,7 @@ class _Resolution:
         old = self._old
         suites = {(source.archive, source.suite) for source in self._wanted.base.sources}
         if old is not None and suites == {(release.archive, release.suite) for release in old.releases}:
-            known = {(package.key, package.sha256) for package in _every(old)}
+            known = {(package.key, package.sha256) for package in old.every}
             if all((package.key, package.sha256) in known for package in packages if package.archive != LOCAL):
                 return old.releases
         found = (index.release(self._release_text(s), s.archive, s.suite) for s in self._wanted.base.sources)
@@ -337,8 +338,3 @@ def _keyring(apt: Apt, source: Source, base: ResolvedBase) -> Path:
 
 def _ordered(packages: Iterable[LockedPackage]) -> tuple[LockedPackage, ...]:
     return tuple(sorted(packages, key=lambda package: package.key))
-
-
-def _every(lock: Lock | None) -> list[LockedPackage]:
-    """All packages of a lock, the tools' among them."""
-    return [*lock.packages, *(p for packages in lock.tools.values() for p in packages)] if lock else []

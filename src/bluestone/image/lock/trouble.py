@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from bluestone.image.apt import DISK_FULL, DISK_MEND, UNREACHABLE
+from bluestone.image.apt import DISK_FULL, UNREACHABLE
 from bluestone.image.archive import ResolvedBase
+from bluestone.image.packagestore import DISK_MEND
 from bluestone.model.problem import Problem, Problems
 
 LEFT = "the lock is as it was"
