@@ -6,15 +6,12 @@ from pathlib import Path
 import pytest
 
 from bluestone.image import build as build_module
-from bluestone.image.archive import ResolvedBase
 from bluestone.image.build import base_key, build_key, packages_of
-from bluestone.image.sources import Source
+from bluestone.image.packagestore import PackageStore
+from bluestone.model.lock import Lock
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import Base, OverlayFile, Recipe
-
-ARCHIVE = ResolvedBase(
-    "debian", "trixie", "amd64", Path("/k.gpg"), (Source("http://m.example.org/debian", "trixie", ("main",)),)
-)
+from lock_examples import LOCK, package
 
 
 class Version:
@@ -28,7 +25,9 @@ class Version:
     def version(self) -> str:
         return self._version
 
-    def bootstrap(self, base: ResolvedBase, packages: Sequence[str], destination: Path, progress: object) -> None:
+    def bootstrap(
+        self, lock: Lock, packages: PackageStore, names: Sequence[str], destination: Path, progress: object
+    ) -> None:
         pytest.fail("nothing is to be built")
 
 
@@ -49,10 +48,9 @@ def recipe(site: Path) -> Recipe:
 def test_the_key_changes_with_every_input(recipe: Recipe, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = recipe.files[0]
     keys = [
-        build_key(one, ARCHIVE)
+        build_key(one, LOCK)
         for one in (
             recipe,
-            replace(recipe, packages=("nginx", "curl")),
             replace(recipe, units=("nginx.service",)),
             replace(recipe, run=("true",)),
             replace(recipe, writable=("/var/x",)),
@@ -63,36 +61,42 @@ def test_the_key_changes_with_every_input(recipe: Recipe, site: Path, monkeypatc
         )
     ]
     keys += [
-        build_key(recipe, replace(ARCHIVE, architecture="arm64")),
-        build_key(recipe, replace(ARCHIVE, sources=())),
+        build_key(recipe, replace(LOCK, architecture="arm64")),
+        build_key(recipe, replace(LOCK, packages=LOCK.packages[1:])),
+        build_key(recipe, replace(LOCK, packages=(*LOCK.packages[:2], package(digit="9")))),
+        build_key(recipe, replace(LOCK, tools={})),
     ]
     (site / "sub" / "page").write_text("PAGE")
-    keys.append(build_key(recipe, ARCHIVE))
+    keys.append(build_key(recipe, LOCK))
     (site / "sub" / "page").chmod(0o755)
-    keys.append(build_key(recipe, ARCHIVE))
+    keys.append(build_key(recipe, LOCK))
     (site / "link").unlink()
-    keys.append(build_key(recipe, ARCHIVE))
+    keys.append(build_key(recipe, LOCK))
     (site / "empty").mkdir()
-    keys.append(build_key(recipe, ARCHIVE))
+    keys.append(build_key(recipe, LOCK))
     monkeypatch.setattr(build_module, "SHAPERS", build_module.SHAPERS[1:])
-    keys.append(build_key(recipe, ARCHIVE))
+    keys.append(build_key(recipe, LOCK))
     assert len(set(keys)) == len(keys)
 
 
 def test_the_key_does_not_change_with_what_is_no_input(recipe: Recipe, site: Path, tmp_path: Path) -> None:
-    before = build_key(recipe, ARCHIVE)
+    before = build_key(recipe, LOCK)
     os.utime(site / "sub" / "page", (1, 1))
     moved = site.rename(tmp_path / "elsewhere")
     recipe = replace(recipe, files=(replace(recipe.files[0], source=moved),))
-    assert build_key(recipe, ARCHIVE) == before
+    assert build_key(recipe, LOCK) == before
+    # Where the packages come from, and who asked for them, is not in the tree.
+    assert build_key(replace(recipe, base=Base("debian", "trixie", "http://m.example.org/debian")), LOCK) == before
+    elsewhere = tuple(replace(each, archive="security", path=f"x/{each.path}") for each in LOCK.packages)
+    assert build_key(recipe, replace(LOCK, packages=elsewhere, asked=(), releases=(), inputs={}, date=1)) == before
 
 
-def test_the_base_depends_on_packages_archive_and_engine_alone(recipe: Recipe) -> None:
-    before = base_key(recipe, ARCHIVE, Version())
-    assert base_key(replace(recipe, files=(), run=("x",), units=("u",)), ARCHIVE, Version()) == before
-    assert base_key(replace(recipe, packages=("curl",)), ARCHIVE, Version()) != before
-    assert base_key(recipe, replace(ARCHIVE, suite="sid"), Version()) != before
-    assert base_key(recipe, ARCHIVE, Version("2")) != before
+def test_the_base_depends_on_packages_and_engine_alone() -> None:
+    before = base_key(LOCK, Version())
+    assert base_key(replace(LOCK, date=1, inputs={}), Version()) == before
+    assert base_key(replace(LOCK, packages=LOCK.packages[:2]), Version()) != before
+    assert base_key(replace(LOCK, base="debian:sid"), Version()) != before
+    assert base_key(LOCK, Version("2")) != before
 
 
 def test_an_init_is_always_among_the_packages(recipe: Recipe) -> None:
@@ -102,8 +106,8 @@ def test_an_init_is_always_among_the_packages(recipe: Recipe) -> None:
 def test_a_source_that_is_missing_or_strange_is_named(recipe: Recipe, site: Path) -> None:
     gone = replace(recipe, files=(OverlayFile("/x", source=site / "gone"),))
     with pytest.raises(Problem, match=r"site/gone cannot be read") as missing:
-        build_key(gone, ARCHIVE)
+        build_key(gone, LOCK)
     assert "image.files" in missing.value.mend
     os.mkfifo(site / "pipe")
     with pytest.raises(Problem, match="neither a file nor a directory"):
-        build_key(recipe, ARCHIVE)
+        build_key(recipe, LOCK)

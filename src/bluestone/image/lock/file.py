@@ -266,7 +266,8 @@ def _path_of(said: str) -> tuple[str, str]:
 
 def _line_of(text: str, path: str) -> int:
     """The line of `package[3].sha256`, or of what is nearest to it; 1 if there is nothing near."""
-    table, _, key = path.rpartition(".")
+    whole = path.endswith("]")
+    table, _, key = (path, "", "") if whole else path.rpartition(".")
     match = re.fullmatch(r"(?P<name>.+)\[(?P<index>\d+)\]", table)
     start = 0
     if match:
@@ -274,6 +275,8 @@ def _line_of(text: str, path: str) -> int:
         headers = [found for found in re.finditer(r"(?m)^\[\[(.+)\]\]$", text) if name in found[1]]
         if int(match["index"]) < len(headers):
             start = headers[int(match["index"])].start()
+    if whole:
+        return _line_at(text, start)
     plain = key or path
     found = re.compile(rf'(?m)^"?{re.escape(plain.partition("[")[0])}"?\s*=').search(text, start)
     return _line_at(text, found.start() if found else start)
