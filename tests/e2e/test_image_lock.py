@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bluestone.image.archive import resolve as resolve_base
 from bluestone.image.lock.diff import diff
 from bluestone.image.lock.file import parse, render
 from bluestone.image.lock.pins import KEEP, Upgrade
@@ -18,8 +22,10 @@ from bluestone.image.lock.versions import newer
 from bluestone.image.lock.wanted import Wanted
 from bluestone.image.packagestore import PackageStore
 from bluestone.image.sources import Source
+from bluestone.image.store import ImageStore
 from bluestone.model.lock import LOCAL, Lock, LockedPackage
 from bluestone.model.problem import Problem, Problems
+from bluestone.model.recipe import Base
 from fake_archive import BASE, SUITE, Archives, Deb, Key, archives, key
 
 pytestmark = pytest.mark.e2e
@@ -98,6 +104,20 @@ def test_a_lock_has_the_base_and_what_is_asked_for(site: Archives, store: Packag
     ]
     assert parse(render(made)) == made
     assert lock(site, store, "web") == made, "the same archive gives the same lock"
+
+
+def test_on_a_real_archive_it_is_what_mmdebstrap_installs(shared_home: Path) -> None:
+    """Its variant `minbase` with the same packages, resolved by itself from the same archive."""
+    base, names = resolve_base(Base("debian", "trixie")), ("dbus", "nginx-light", "python3-minimal", "systemd-sysv")
+    made = resolve(Wanted(base, names), ImageStore(shared_home / "images").packages, print)
+    options = ("--simulate", "--verbose", "--variant=minbase", f"--keyring={base.keyring}")
+    sources = "".join(f"deb {each.uri} {each.suite} {' '.join(each.components)}\n" for each in base.sources)
+    command = ["mmdebstrap", *options, f"--include={','.join(names)}", "trixie", os.devnull, "-"]
+    done = subprocess.run(command, input=sources, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    theirs = set(re.findall(r"(?m)^Inst (\S+) \((\S+) ", done.stdout + done.stderr))
+    assert {(each.name, each.version) for each in made.packages} == theirs
+    assert len(theirs) > 80
 
 
 def test_adding_a_package_moves_nothing_else(site: Archives, store: PackageStore) -> None:
@@ -247,14 +267,17 @@ def test_further_archives_have_keys_of_their_own(site: Archives, store: PackageS
     with key(armour=True) as own:
         site.publish("tools", "stable", [Deb("elastic", "9.1", depends="libz")], key=own, valid_for=None)
         site.publish("flat", "./", [Deb("flat", "0.1")], key=own)
+        site.publish("bare", "/", [Deb("bare", "0.2")], key=own)
         tools = Source(f"{site.address}/tools", "stable", ("main",), str(own.keyring), archive="tools")
         flat = Source(f"{site.address}/flat", "./", (), str(own.keyring), archive="flat")
-        made = lock(site, store, "elastic", "flat", more=(tools, flat))
+        bare = Source(f"{site.address}/bare", "/", (), str(own.keyring), archive="bare")
+        made = lock(site, store, "elastic", "flat", "bare", more=(tools, flat, bare))
+        assert ("bare", "/") in [(each.archive, each.suite) for each in made.releases]
         assert (package(made, "elastic").archive, package(made, "elastic").suite) == ("tools", "stable")
         assert package(made, "flat").path == "pool/" + Deb("flat", "0.1").file
         assert parse(render(made)) == made
         store.remove(package(made, "flat").sha256)
-        store.ensure(made.packages, site.base(tools, flat), print)
+        store.ensure(made.packages, site.base(tools, flat, bare), print)
         with pytest.raises(Problems, match=r"tools is not signed by a key in(.|\n)*image.archives.tools.key"):
             lock(site, store, "elastic", more=(replace(tools, signed_by=str(site.key.keyring)),))
 
@@ -292,3 +315,27 @@ def test_sweeping_keeps_what_is_reachable(site: Archives, store: PackageStore) -
     kept = {package.sha256 for package in made.packages if package.name != "web"}
     assert store.sweep(kept) == package(made, "web").size
     assert [each.name for each in store.missing(made.packages)] == ["web"]
+
+
+@pytest.mark.parametrize("full", ["BLUESTONE_HOME", "TMPDIR"])
+def test_a_full_disk_is_said_and_nothing_half_made_stays(
+    full: str, site: Archives, store: PackageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k,mode=755", "none", str(small)], check=False)
+    if mounted.returncode:
+        pytest.skip("machine: no file system can be mounted here")
+    try:
+        if full == "TMPDIR":
+            monkeypatch.setenv("TMPDIR", str(small))
+        else:
+            store = PackageStore(small / "packages")
+        with pytest.raises((Problem, Problems), match="the disk is full") as raised:
+            lock(site, store, "web")
+        assert "free some space" in str(raised.value)
+        left = [path for path in small.rglob("*") if path.name.startswith((".new-", "bluestone-apt-"))]
+        assert left == []
+        assert store.check() == []
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

@@ -45,7 +45,7 @@ def test_what_is_written_is_read_again(lock: Lock) -> None:
 def test_the_order_of_what_is_in_it_makes_no_difference(lock: Lock, chance: random.Random) -> None:
     packages, releases, inputs = list(lock.packages), list(lock.releases), list(lock.inputs.items())
     for each in (packages, releases, inputs):
-        chance.shuffle(each)  # type: ignore[arg-type]
+        chance.shuffle(each)
     other = replace(lock, packages=tuple(packages), releases=tuple(releases), inputs=dict(inputs))
     assert render(other) == render(lock)
     assert digest(other) == digest(lock)
