@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+import tomllib
 from contextlib import suppress
 from pathlib import Path
 
@@ -201,14 +202,44 @@ def test_a_package_that_does_not_exist_is_named(machine: Machine) -> None:
     assert "mend:" in said
 
 
-def test_an_archive_out_of_reach_is_named(machine: Machine) -> None:
+def test_an_archive_out_of_reach_is_named_and_what_is_locked_needs_none(machine: Machine) -> None:
+    machine.run("build")
     machine.set(
         'base = "debian:trixie"',
         'base = { distribution = "debian", suite = "trixie", archive = "http://127.0.0.1:9/debian" }',
     )
-    said = machine.run("build", expect=1)
+    machine.page("built without an archive")
+    machine.run("build", "--locked")
+    lock = machine.directory / "bluestone.lock"
+    before = lock.read_bytes()
+    said = machine.run("lock", "--upgrade", expect=1)
     assert "127.0.0.1:9" in said
     assert "mend:" in said
+    assert lock.read_bytes() == before
+
+
+def test_pins_follow_the_declaration_and_only_when_asked(machine: Machine) -> None:
+    lock = machine.directory / "bluestone.lock"
+    machine.run("lock", "--check")
+    machine.set('packages = ["nginx-light"]', 'packages = ["nginx-light", "zstd"]')
+    for verb in ("plan", "build", "up"):
+        said = machine.run(verb, expect=1)
+        assert "bluestone.lock and bluestone.toml disagree" in said
+        assert "lacks packages that are asked for: zstd" in said
+    before = lock.read_bytes()
+    assert "+ added      zstd" in machine.run("lock", "--check", expect=2)
+    assert lock.read_bytes() == before
+    assert "1 added\nwrote bluestone.lock" in machine.run("lock")
+    old, new = (tomllib.loads(text.decode())["package"] for text in (before, lock.read_bytes()))
+    assert [each for each in new if each["name"] != "zstd"] == old, "no other pin has moved"
+    lock.write_text(lock.read_text().replace('name = "zstd"', 'name = "zst"'))
+    said = machine.run("plan", expect=1)
+    assert "was edited by hand" in said
+    assert "--> bluestone.lock:" in said
+    lock.unlink()
+    assert "there is no bluestone.lock" in machine.run("build", "--locked", expect=1)
+    assert "* lock    the packages" in machine.run("plan", expect=2)
+    assert not lock.exists()
 
 
 def test_a_hook_that_fails_shows_its_last_words(machine: Machine) -> None:

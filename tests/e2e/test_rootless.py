@@ -32,21 +32,22 @@ def home(ordinary_user: tuple[str, Path], server_root: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "tests",
+    ("tests", "some"),
     [
-        "conformance/test_provider.py",
-        "e2e/test_podman_provider.py",
-        "e2e/test_fleet_life.py",
-        "e2e/test_image_sbom.py::test_a_person_asks",
+        ("conformance/test_provider.py", ""),
+        ("e2e/test_podman_provider.py", ""),
+        ("e2e/test_fleet_life.py", ""),
+        ("e2e/test_image_sbom.py::test_a_person_asks", ""),
+        ("e2e/test_image_lock.py", "base_and_what or local_packages or wrong_key"),
     ],
 )
-def test_an_ordinary_user_passes(tests: str, ordinary_user: tuple[str, Path], home: Path) -> None:
+def test_an_ordinary_user_passes(tests: str, some: str, ordinary_user: tuple[str, Path], home: Path) -> None:
     pytest_command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]
     done = run_in_session(
         ordinary_user[0],
         home,
         *("env", f"BLUESTONE_TEST_CACHE={home / 'cache'}", "PYTHONDONTWRITEBYTECODE=1", f"TMPDIR={home}"),
-        *(*pytest_command, f"tests/{tests}"),
+        *(*pytest_command, f"tests/{tests}", "-k", some),
         timeout=900,
     )
     print(done.stdout)
