@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import http.server
@@ -190,14 +191,28 @@ class Archives:
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
+    login = ""
+
+    def do_GET(self) -> None:
+        """Serve a file, to whoever has the login if there is one."""
+        wanted = f"Basic {base64.b64encode(self.login.encode()).decode()}"
+        if self.login and self.headers.get("Authorization") != wanted:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="archive"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        super().do_GET()
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
 @contextmanager
-def archives(directory: Path, key: Key) -> Iterator[Archives]:
-    """Archives with a base and an empty security suite, served while the context lasts."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=os.fspath(directory)))
+def archives(directory: Path, key: Key, login: str = "") -> Iterator[Archives]:
+    """Archives served while the context lasts, to whoever has the login (`user:password`) if one is given."""
+    handler = type("_Handler", (_Quiet,), {"login": login})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=os.fspath(directory)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

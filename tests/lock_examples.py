@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import string
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from bluestone.model.lock import LOCAL, Lock, LockedPackage, Release
+from bluestone.model.lock import Lock, LockedPackage, Release
 
 DAY = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
 
@@ -41,18 +40,17 @@ LOCK = Lock(
     tools={"puppet": (package("ruby", digit="4"),)},
 )
 
-_alphabet = string.ascii_lowercase + string.digits
-_hashes = st.text("0123456789abcdef", min_size=64, max_size=64)
-_names = st.text(_alphabet, min_size=2, max_size=12).filter(lambda text: text[0] in _alphabet)
-_versions = st.from_regex(r"([0-9]:)?[0-9][0-9A-Za-z.+~]{0,8}(-[0-9]{1,2})?", fullmatch=True).map(str.strip)
-_words = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,6}[a-z0-9])?", fullmatch=True)
-_suites = st.from_regex(r"[a-z]{1,8}(-updates|/|/updates)?", fullmatch=True)
+_hashes = st.integers(0, 2**256 - 1).map("{:064x}".format)
+_names = st.sampled_from(["a0", "dbus", "g++-14", "libz1", "libssl3t64", "python3.13", "web"])
+_versions = st.sampled_from(["0", "1.0-1", "1.0-1+b1", "1:1.2-3+deb13u1", "2.0~rc1-1", "2026b"])
+_words = st.sampled_from(["main", "security", "elastic", "a", "x-1"])
+_suites = st.sampled_from(["trixie", "trixie-updates", "stable/updates", "./", "/"])
 _dates = st.integers(0, 7_000_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 _releases = st.builds(
     Release,
     archive=_words,
     suite=_suites,
-    codename=st.text(string.printable[:95], max_size=12),
+    codename=st.sampled_from(["", "trixie", 'of "two" \\ words']),
     date=_dates,
     valid_until=st.none() | _dates,
     sha256=_hashes,
@@ -64,14 +62,14 @@ _remote = st.builds(
     architecture=st.sampled_from(["amd64", "all"]),
     sha256=_hashes,
     size=st.integers(1, 2**40),
-    path=st.from_regex(r"pool/[a-z0-9+~%._-]{1,20}\.deb", fullmatch=True),
-    archive=_words.filter(lambda word: word != LOCAL),
+    path=st.sampled_from(["a.deb", "pool/main/w/web/web_1%3a2~3+b1_amd64.deb"]),
+    archive=_words,
     suite=_suites,
     source=_names,
     source_version=_versions,
     required=st.booleans(),
 )
-_packages = st.lists(_remote, max_size=5, unique_by=lambda one: one.key).map(
+_packages = st.lists(_remote, min_size=1, max_size=4, unique_by=lambda one: one.key).map(
     lambda packages: tuple(sorted(packages, key=lambda one: one.key))
 )
 locks = st.builds(
@@ -83,7 +81,7 @@ locks = st.builds(
     releases=st.lists(_releases, max_size=3, unique_by=lambda one: (one.archive, one.suite)).map(
         lambda releases: tuple(sorted(releases, key=lambda one: (one.archive, one.suite)))
     ),
-    packages=_packages.filter(bool),
+    packages=_packages,
     inputs=st.dictionaries(st.text(max_size=20), _hashes, max_size=3),
-    tools=st.dictionaries(_words, _packages.filter(bool), max_size=2),
+    tools=st.dictionaries(_words, _packages, max_size=2),
 )

@@ -250,6 +250,18 @@ def test_an_archive_that_cannot_be_trusted_is_refused(fault: str, site: Archives
     assert list(store.directory.glob("*.deb")) == []
 
 
+def test_an_archive_that_wants_a_password_gets_it(signing: Key, store: PackageStore, tmp_path: Path) -> None:
+    with archives(tmp_path / "archives", signing, login="ann:secret") as site:
+        site.publish("debian", SUITE, BASE)
+        site.publish("debian-security", f"{SUITE}-security", [])
+        base = site.base()
+        with pytest.raises(Problems, match=r"refuses this machine: http://127.0.0.1:\d+/debian: 401 Unauthorized"):
+            resolve(Wanted(base, ()), store, print)
+        known = replace(base, logins={source.uri: "ann:secret" for source in base.sources})
+        made = resolve(Wanted(known, ()), store, print)
+        assert store.missing(made.packages) == []
+
+
 def test_packages_that_do_not_exist_or_clash_are_named(site: Archives, store: PackageStore) -> None:
     with pytest.raises(Problem, match="no package called gone or wbe"):
         lock(site, store, "wbe", "gone")

@@ -29,6 +29,9 @@ PASSED = ("PATH", "HOME", "http_proxy", "https_proxy", "ftp_proxy", "no_proxy", 
 
 HELPER = "/usr/lib/apt/apt-helper"
 
+HOST_NETRC = Path("/etc/apt/auth.conf")
+"""The host's credentials for its mirrors, besides those in auth.conf.d."""
+
 SANDBOX_USER = "_apt"
 """The user that apt becomes, when it is root, to speak with an archive (APT::Sandbox::User)."""
 
@@ -115,11 +118,11 @@ def isolated(base: ResolvedBase) -> Iterator[Apt]:
     with tempfile.TemporaryDirectory(prefix="bluestone-apt-", dir=parent, ignore_cleanup_errors=True) as made:
         apt = Apt(Path(made), base.architecture)
         # An archive of files on this machine may be where only root can read.
-        _furnish(apt, sandboxed=not any(source.uri.startswith("file:") for source in base.sources))
+        _furnish(apt, base.logins, sandboxed=not any(source.uri.startswith("file:") for source in base.sources))
         yield apt
 
 
-def _furnish(apt: Apt, *, sandboxed: bool) -> None:
+def _furnish(apt: Apt, logins: Mapping[str, str], *, sandboxed: bool) -> None:
     apt.directory.chmod(0o755)
     partial = (apt.lists / "partial", apt.directory / "var/cache/apt/archives/partial", apt.downloads)
     parts = ("apt.conf.d", "preferences.d", "trusted.gpg.d")
@@ -127,6 +130,9 @@ def _furnish(apt: Apt, *, sandboxed: bool) -> None:
     for directory in (*partial, *others):
         directory.mkdir(parents=True, exist_ok=True)
     apt.status.touch()
+    netrc = apt.directory / "auth.conf"
+    netrc.touch(mode=0o600)
+    netrc.write_text(credentials(logins, _read(HOST_NETRC)))
     user = SANDBOX_USER if sandboxed else "root"
     lines = [*host_proxies(), f'APT::Sandbox::User "{user}";']
     (apt.directory / "apt.conf").write_text(configuration(apt.directory, apt.architecture, lines))
@@ -144,8 +150,8 @@ def configuration(directory: Path, architecture: str, more: Iterable[str]) -> st
     lines = [
         f'Dir "{directory}/";',
         f'Dir::State::status "{directory}/var/lib/dpkg/status";',
-        # The host's credentials for its mirrors, apt_auth.conf(5).
-        'Dir::Etc::netrc "/etc/apt/auth.conf";',
+        # The host's credentials for its mirrors: apt reads them before it gives up root.
+        f'Dir::Etc::netrc "{directory}/auth.conf";',
         'Dir::Etc::netrcparts "/etc/apt/auth.conf.d";',
         f'APT::Architecture "{architecture}";',
         f'APT::Architectures {{ "{architecture}"; }};',
@@ -165,6 +171,18 @@ def configuration(directory: Path, architecture: str, more: Iterable[str]) -> st
         *more,
     ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def credentials(logins: Mapping[str, str], host: str) -> str:
+    """A file of credentials (apt_auth.conf(5)): the host's, and those that its sources have in URIs.
+
+    So they are neither in an argument list nor in what apt says.
+    """
+    pairs = ((uri, login.partition(":")) for uri, login in sorted(logins.items()))
+    lines = [
+        f"machine {uri} login {unquote(user)} password {unquote(password)}\n" for uri, (user, _, password) in pairs
+    ]
+    return "".join(lines) + host
 
 
 def environment(directory: Path, ours: Mapping[str, str]) -> dict[str, str]:
@@ -195,3 +213,10 @@ def failures(lines: Iterable[str]) -> dict[str, str]:
             # apt writes file:///x as file:/x.
             found[re.sub("^(file|copy):/+", r"\1:///", unquote(match[1]))] = match[2]
     return found
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""  # It is not there, or not ours to read.

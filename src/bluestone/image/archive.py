@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -53,13 +53,17 @@ DISTRIBUTIONS = {
 
 @dataclass(frozen=True)
 class ResolvedBase:
-    """A base with everything that installing from its archive takes. `keyring` has the keys that sign it."""
+    """A base with everything that installing from its archive takes. `keyring` has the keys that sign it.
+
+    `logins` has `user:password` of archives that want one, by their URIs, which have none in them themselves.
+    """
 
     distribution: str
     suite: str
     architecture: str
     keyring: Path
     sources: tuple[Source, ...]
+    logins: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def uris(self) -> dict[str, str]:
@@ -93,8 +97,17 @@ def resolve(base: Base, *, apt: Path = APT, os_release: Path = OS_RELEASE, keyri
     default = keyrings / distribution.keyring
     archive = _declared(base, default) if base.archive else _of_host(base, default, apt, os_release)
     _require_keyring(archive.keyring, distribution)
-    sources = tuple(_suites(base.suite, archive, distribution))
-    return ResolvedBase(base.distribution, base.suite, architecture(), archive.keyring, sources)
+    (main, login), (security, other) = without_login(archive.main), without_login(archive.security)
+    sources = tuple(_suites(base.suite, replace(archive, main=main, security=security), distribution))
+    logins = {uri: known for uri, known in ((main, login), (security, other)) if known}
+    return ResolvedBase(base.distribution, base.suite, architecture(), archive.keyring, sources, logins)
+
+
+def without_login(uri: str) -> tuple[str, str]:
+    """A URI without user and password, and these, as they were written (`user:password`; "" if there are none)."""
+    parts = urlsplit(uri)
+    login, _, host = parts.netloc.rpartition("@")
+    return (parts._replace(netloc=host).geturl() if login else uri), login
 
 
 def host_base(os_release: Path = OS_RELEASE) -> Base:

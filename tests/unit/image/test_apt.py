@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bluestone.image.apt import HELPER, configuration, environment, failures, fetch, isolated
-from bluestone.image.archive import ResolvedBase
+from bluestone.image.apt import HELPER, configuration, credentials, environment, failures, fetch, isolated
+from bluestone.image.archive import ResolvedBase, without_login
 from bluestone.image.sources import Source
 from lock_examples import package
 
@@ -74,3 +74,13 @@ def test_the_room_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert os.access(apt.downloads, os.W_OK)
         _ = 1 // 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_passwords_are_in_a_file_of_their_own() -> None:
+    assert without_login("https://ann:p%40ss@m.example.org:8/debian") == (
+        "https://m.example.org:8/debian",
+        "ann:p%40ss",
+    )
+    assert without_login("http://m.example.org/debian") == ("http://m.example.org/debian", "")
+    text = credentials({"http://m.example.org/debian": "ann:p%40ss"}, "machine x login y password z\n")
+    assert text == "machine http://m.example.org/debian login ann password p@ss\nmachine x login y password z\n"

@@ -173,3 +173,13 @@ def test_machines_have_debian_names() -> None:
     assert architecture("aarch64") == "arm64"
     with pytest.raises(Problem, match="vax"):
         architecture("vax")
+
+
+def test_a_password_in_a_source_of_the_host_goes_no_further(tmp_path: Path) -> None:
+    host = Host(tmp_path, "debian", "bookworm")
+    host.has("sources.list", DEBIAN.replace("//mirror.", "//ann:secret@mirror."))
+    (host.apt / "sources.list").rename(host.apt / "sources.list.d" / "debian.sources")
+    base = Base("debian", "bookworm")
+    found = resolve(base, apt=host.apt, os_release=host.os_release, keyrings=host.keyrings)
+    assert found.logins == {"http://mirror.example.org/debian": "ann:secret"}
+    assert "secret" not in repr(found)

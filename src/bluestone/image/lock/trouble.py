@@ -22,6 +22,7 @@ EXPIRED = re.compile(r"Release file for (\S+) is expired \(invalid since ([^)]+)
 TOO_NEW = re.compile(r"Release file for (\S+) is not valid yet \(invalid for another ([^)]+)\)")
 NO_RELEASE = re.compile(r"The repository '(\S+) (\S+) Release' does(?: not|n't) have a Release file")
 NO_COMPONENT = re.compile(r"Unable to find expected entry '(\S+?)/binary-\S+' in Release file")
+REFUSED = re.compile(r"^E: Failed to fetch \S+\s+(40[137]\s+[^\[]+)")
 COULD_NOT_CONNECT = re.compile(r"Could not connect to (\S+):\d+ ")
 DAMAGED = re.compile(r"(\S+)\s+(Hash Sum mismatch|File has unexpected size|Clearsigned file isn't valid)")
 
@@ -62,17 +63,40 @@ def _of_update(said: Sequence[str], base: ResolvedBase) -> Iterator[Problem]:
     for component in sorted(set(NO_COMPONENT.findall(text))):
         yield Problem(f"an archive has no component called {component}", mend="correct image.archives", left=LEFT)
     yield from _unreached(said, base)
+    yield from _refusing(said, base)
     yield from _untrusted(said, base)
     for uri, why in sorted(set(DAMAGED.findall(text))):
         mend = "run the same again in some minutes: it may be changing right now; or use another mirror"
         yield Problem(f"the archive is not consistent: {uri}: {why}", mend=mend, left=LEFT)
 
 
+def _refusing(said: Sequence[str], base: ResolvedBase) -> Iterator[Problem]:
+    for uri in sorted({source.uri for source in base.sources}):
+        if answer := _refusal(uri, said):
+            yield Problem(
+                f"the archive refuses this machine: {uri}: {answer}",
+                mend="write user and password for it to a file in /etc/apt/auth.conf.d (apt_auth.conf(5))",
+                left=LEFT,
+            )
+
+
+def _refusal(uri: str, said: Sequence[str]) -> str:
+    """What an archive answers that wants to know who asks, or "" of one that does not."""
+    answers = (match[1] for line in said if _about(uri, line) and (match := REFUSED.search(line)))
+    return " ".join(next(answers, "").split())
+
+
+def _about(uri: str, line: str) -> bool:
+    """Whether a line is about this archive: that of another may begin with the same letters."""
+    return re.search(rf"{re.escape(uri)}(?=[/ ]|$)", line) is not None
+
+
 def _untrusted(said: Sequence[str], base: ResolvedBase) -> Iterator[Problem]:
     complaints = [line for line in said if COMPLAINT.match(line) and UNTRUSTED.search(line)]
     for uri in sorted({source.uri for source in base.sources}):
-        ours = [line for line in complaints if uri in line]
-        if not ours:
+        ours = [line for line in complaints if _about(uri, line)]
+        # apt takes what it may not have for unsigned.
+        if not ours or _refusal(uri, said):
             continue
         source = next(source for source in base.sources if source.uri == uri)
         keyring = source.signed_by or str(base.keyring)
@@ -92,7 +116,7 @@ def _unreached(said: Sequence[str], base: ResolvedBase) -> Iterator[Problem]:
     refused = {f"Could not resolve '{host}'" for line in said for host in COULD_NOT_CONNECT.findall(line)}
     said = [line for line in said if not any(echo in line for echo in refused)]
     for uri in sorted({source.uri for source in base.sources}):
-        ours = [line for line in said if uri in line and COMPLAINT.match(line) and UNREACHABLE.search(line)]
+        ours = [line for line in said if _about(uri, line) and COMPLAINT.match(line) and UNREACHABLE.search(line)]
         if ours:
             yield Problem(
                 f"the archive cannot be reached: {uri}{_quoted(ours, 2)}",
@@ -102,7 +126,7 @@ def _unreached(said: Sequence[str], base: ResolvedBase) -> Iterator[Problem]:
 
 
 def _unreachable(uri: str, said: Sequence[str]) -> bool:
-    return any(uri in line and UNREACHABLE.search(line) for line in said)
+    return any(_about(uri, line) and UNREACHABLE.search(line) for line in said)
 
 
 def _declare(uri: str, base: ResolvedBase) -> str:

@@ -201,6 +201,11 @@ def test_files_decide_no_package_but_keys_and_local_packages_do() -> None:
             "http://m.example.org/debian is not signed by a key in /k.gpg",
             "debian-archive-keyring",
         ),
+        (
+            "E: Failed to fetch http://m.example.org/debian/dists/trixie/InRelease  401  Unauthorized [IP: 10.0.0.1]",
+            "the archive refuses this machine: http://m.example.org/debian: 401 Unauthorized",
+            "auth.conf.d",
+        ),
         ("E: Failed to fetch http://m.example.org/x  Hash Sum mismatch", "not consistent", "some minutes"),
         ("E: write: No space left on device", "the disk is full", "TMPDIR"),
         ("E: something else", "cannot be read:\n     E: something else", "mend that"),
@@ -211,6 +216,14 @@ def test_why_an_archive_cannot_be_used_is_explained(said: str, what: str, mend: 
     assert what in problem.what
     assert mend in problem.mend
     assert problem.left == "the lock is as it was"
+
+
+def test_an_archive_is_not_blamed_for_one_whose_address_begins_alike() -> None:
+    said = (
+        "W: GPG error: http://m.example.org/debian-security trixie-security InRelease: ... NO_PUBKEY 6ED0E7B82643E131"
+    )
+    (problem,) = trouble.of_update([said], BASE).problems
+    assert "the archive http://m.example.org/debian-security is not signed" in problem.what
 
 
 def test_an_archive_is_not_blamed_for_another_port_of_its_host() -> None:
