@@ -209,6 +209,8 @@ def test_an_archive_out_of_reach_is_named_and_what_is_locked_needs_none(machine:
         'base = { distribution = "debian", suite = "trixie", archive = "http://127.0.0.1:9/debian" }',
     )
     machine.page("built without an archive")
+    assert "other contents of: image.files" in machine.run("build", "--locked", expect=1)
+    machine.run("build")
     machine.run("build", "--locked")
     lock = machine.directory / "bluestone.lock"
     before = lock.read_bytes()
