@@ -25,6 +25,7 @@ import msgspec
 
 from bluestone.image.build import build
 from bluestone.image.builders.mmdebstrap import Mmdebstrap
+from bluestone.image.lock.stored import own_lock
 from bluestone.image.sbom import bills, cyclonedx
 from bluestone.image.store import ImageStore
 from bluestone.model.bom import Bom
@@ -125,7 +126,9 @@ def main() -> None:
         _note("building an image of some 200 packages")
         files = (OverlayFile("/opt/syft", source=Path(syft()), mode=0o755),)
         recipe = Recipe(Base("debian", "trixie"), packages=PACKAGES, files=files)
-        image = build(recipe, ImageStore(work / "images"), Mmdebstrap(), progress=_quiet)
+        store = ImageStore(work / "images")
+        lock = own_lock(recipe, work / "bench.lock", store.packages, _quiet)
+        image = build(recipe, lock, store, Mmdebstrap(), progress=_quiet)
         directory = image.root.parent
         manifest = (directory / "manifest").read_text()
         order = msgspec.json.encode(bills.Order(directory), enc_hook=str)

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from bench.images_sbom import by_bluestone, by_syft, missing, syft
-from bluestone.image.build import build
-from bluestone.image.builders.mmdebstrap import Mmdebstrap
 from bluestone.image.sbom import bills, cyclonedx
 from bluestone.image.store import ImageStore
 from bluestone.image.verify import verify
@@ -19,6 +17,7 @@ from bluestone.model.bom import Bom
 from bluestone.model.image import Image
 from bluestone.model.recipe import Base, OverlayFile, Recipe
 from jar_corpus import CASES
+from locked import build_locked
 from machine import Machine
 from sbom_tree import put
 
@@ -39,7 +38,7 @@ def image(shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     files = (OverlayFile("/srv", source=extra), OverlayFile("/opt/syft", source=Path(syft()), mode=0o755))
     recipe = Recipe(Base("debian", "trixie"), packages=("nginx-light", "python3-minimal"), files=files)
     store = ImageStore(shared_home / "images")
-    image = build(recipe, store, Mmdebstrap(), progress=print)
+    image = build_locked(recipe, store)
     yield image
     store.remove(image.digest)
 

@@ -40,6 +40,7 @@ def test_a_virtual_machine_serves_beside_a_container_and_its_lines_outlive_it(ma
     machine.set('packages = ["nginx-light"]', 'packages = ["linux-image-cloud-amd64", "nginx-light"]')
     machine.set("count = 3", "count = 1")
     machine.declaration.write_text(machine.declaration.read_text() + GROUP.replace("PORT", str(port)))
+    machine.run("lock")
     try:
         machine.run("up", timeout=PATIENCE)
         check_that_it_serves(machine, port)
