@@ -19,8 +19,9 @@ from bluestone.image import build as build_module
 from bluestone.image import lockdown
 from bluestone.image.build import build
 from bluestone.image.builders.mmdebstrap import Mmdebstrap
+from bluestone.image.lock.stored import read
 from bluestone.image.packagestore import PackageStore
-from bluestone.image.store import ImageStore
+from bluestone.image.store import LOCK, ImageStore
 from bluestone.image.tree import differences
 from bluestone.image.verify import verify
 from bluestone.model.image import Image
@@ -130,6 +131,10 @@ def processes_with(text: str) -> list[int]:
 
 def manifest(image: Image) -> str:
     return (image.root.parent / "manifest").read_text()
+
+
+def test_the_image_keeps_the_lock_that_it_was_built_by(image: Image, store: ImageStore) -> None:
+    assert read(image.root.parent / LOCK) == lock_of(RECIPE, store)
 
 
 def test_the_image_holds_what_was_asked_for(image: Image) -> None:
@@ -349,7 +354,9 @@ from pathlib import Path
 from bluestone.image.build import build
 from bluestone.image.builders.mmdebstrap import Mmdebstrap
 from bluestone.image.lock.stored import read
-from bluestone.image.store import ImageStore
+from bluestone.image.lock.stored import read
+from bluestone.image.packagestore import PackageStore
+from bluestone.image.store import LOCK, ImageStore
 from bluestone.image.verify import verify
 from bluestone.model.recipe import Recipe
 store, recipe = ImageStore(Path(sys.argv[1])), msgspec.json.decode(sys.argv[2], type=Recipe)

@@ -16,8 +16,9 @@ from bluestone.image import lockdown
 from bluestone.image.archive import of_recipe
 from bluestone.image.builders.port import Engine
 from bluestone.image.inputs import digest, file_inputs
+from bluestone.image.lock.file import render
 from bluestone.image.packagestore import PackageStore
-from bluestone.image.store import Facts, ImageStore
+from bluestone.image.store import LOCK, Facts, ImageStore
 from bluestone.model.ids import short
 from bluestone.model.image import Image
 from bluestone.model.lock import Lock
@@ -108,6 +109,7 @@ def _build(recipe: Recipe, lock: Lock, key: str, store: ImageStore, engine: Engi
                 "the files of the recipe were changed while the image was built",
                 mend="run the same again, and leave them alone meanwhile",
             )
+        (work / LOCK).write_text(render(lock))
         return store.add(work, _describe(recipe, key, work))
 
 

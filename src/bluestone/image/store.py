@@ -4,6 +4,7 @@ DIRECTORY/<64 hex>/root       the tree          (an image is complete once this 
 DIRECTORY/<64 hex>/manifest   its description
 DIRECTORY/<64 hex>/image.json everything else
 DIRECTORY/<64 hex>/sbom.*     the bills of what is in it
+DIRECTORY/<64 hex>/bluestone.lock   what it was first built by
 DIRECTORY/keys/<64 hex>       a key's digest
 DIRECTORY/bases/<64 hex>.tar  packages alone, to build on
 DIRECTORY/packages            the packages that images are built from (`packagestore`)
@@ -39,6 +40,9 @@ from bluestone.model.image import Image, Package
 from bluestone.model.problem import Problem
 
 HEX = 64
+
+LOCK = "bluestone.lock"
+"""The file beside a tree that says which packages it was first built from: what it takes to build it anew."""
 
 PATIENCE = 3600.0
 """Seconds to wait for another build of the same thing; a build's own limits are below it."""
