@@ -325,7 +325,9 @@ def test_tools_are_resolved_on_top_and_have_only_what_the_image_lacks(site: Arch
 def test_sweeping_keeps_what_is_reachable(site: Archives, store: PackageStore) -> None:
     made = lock(site, store, "web")
     kept = {package.sha256 for package in made.packages if package.name != "web"}
-    assert store.sweep(kept) == package(made, "web").size
+    now = datetime.now(UTC)
+    assert store.sweep(kept, now - timedelta(hours=1)) == [], "they have only just come"
+    assert store.sweep(kept, now + timedelta(hours=1)) == [package(made, "web").sha256]
     assert [each.name for each in store.missing(made.packages)] == ["web"]
 
 

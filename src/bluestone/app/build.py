@@ -42,4 +42,7 @@ def build_image(project: Project, lock: Lock, progress: Callable[[str], None]) -
     """The project's image by its lock, built if it is not in the store."""
     from bluestone.image.build import build
 
-    return build(full_recipe(project), lock, wiring.images(project), wiring.engine(), progress=progress)
+    store = wiring.images(project)
+    image = build(full_recipe(project), lock, store, wiring.engine(), progress=progress)
+    store.touch(image.digest)
+    return image

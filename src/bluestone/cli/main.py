@@ -23,6 +23,7 @@ VERBS = {
     "images": "images",
     "sbom": "sbom",
     "export": "export",
+    "gc": "gc",
     "plan": "fleet",
     "up": "fleet",
     "rollback": "fleet",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,24 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 locked_option = click.option(
     "--locked", is_flag=True, help="Refuse a lock that is missing, or is not exactly what the declaration asks for."
 )
+
+
+class DurationType(click.ParamType[timedelta]):
+    """A duration as the declaration has them: `90s`, `1h30m`, `2d`."""
+
+    name = "duration"
+
+    def convert(self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The duration, or click's own error."""
+        from bluestone.declaration.fault import Fault
+        from bluestone.declaration.quantities import duration
+
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return duration(value)
+        except Fault as fault:
+            self.fail(f"{fault.what}: {fault.mend}", param, ctx)
 
 
 def as_json(value: Any) -> str:

@@ -13,9 +13,10 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote
@@ -112,21 +113,27 @@ class PackageStore:
         for each in sha256:
             self.path(each).unlink(missing_ok=True)
 
-    def sweep(self, reachable: set[str]) -> int:
-        """Remove all packages but those of these digests; return how many bytes that freed.
+    def unreachable(self, reachable: Set[str], before: datetime) -> list[str]:
+        """The digests of packages other than these that were taken in before an instant, sorted."""
+        return sorted(
+            entry.stem
+            for entry in self.directory.glob("*.deb")
+            if entry.stem not in reachable and entry.stat().st_mtime < before.timestamp()
+        )
+
+    def sweep(self, reachable: Set[str], before: datetime) -> list[str]:
+        """Remove what is `unreachable`, and what killed processes left; return the digests of the packages removed.
 
         Waits until nobody uses the store (`in_use`).
         """
         if not self.directory.is_dir():
-            return 0
-        freed = 0
+            return []
         with self._locked(fcntl.LOCK_EX):
-            for entry in self.directory.iterdir():
-                doomed = entry.name.startswith(".new-") or (entry.suffix == ".deb" and entry.stem not in reachable)
-                if doomed:
-                    freed += entry.stat().st_size
-                    entry.unlink()
-        return freed
+            for draft in self.directory.glob(".new-*"):
+                draft.unlink()
+            doomed = self.unreachable(reachable, before)
+            self.remove(*doomed)
+        return doomed
 
     def check(self) -> list[str]:
         """The digests of packages whose file has other bytes now, sorted. Reads everything."""

@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -125,6 +125,20 @@ class ImageStore:
         doomed = Path(tempfile.mkdtemp(prefix=".work-", dir=self.directory))
         place.rename(doomed / "image")
         remove_tree(doomed)
+
+    def touch(self, digest: str) -> None:
+        """Note that somebody is about to use an image: it is not garbage. Raises `Problem` if it is not here."""
+        os.utime(self.get(digest).root.parent / "image.json")
+
+    def used_at(self, digest: str) -> datetime:
+        """When an image was last built or about to be used. Raises `Problem` if it is not here."""
+        return datetime.fromtimestamp((self.get(digest).root.parent / "image.json").stat().st_mtime, UTC)
+
+    def sweep_keys(self) -> None:
+        """Forget the inputs of images that are gone."""
+        for entry in self.directory.glob("keys/*"):
+            if len(entry.name) == HEX and self.find(entry.name) is None:
+                entry.unlink(missing_ok=True)
 
     def base(self, key: str) -> Path | None:
         """The base of a key, if it is here."""

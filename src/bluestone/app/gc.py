@@ -1,0 +1,139 @@
+"""`gc`: remove the images and packages on this machine that nobody needs any more, whichever project made them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from bluestone.app import wiring
+from bluestone.app.build import image_key
+from bluestone.app.goals import current
+from bluestone.app.lock import peek, read_lock
+from bluestone.app.project import Project
+from bluestone.fleet.controller.lock import hold
+from bluestone.fleet.controller.observe import Lookout
+from bluestone.image.garbage import Verdict, judge
+from bluestone.image.lock import stored
+from bluestone.image.store import LOCK, ImageStore
+from bluestone.model.lock import Lock
+from bluestone.model.problem import Problem
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What stays besides what is in use: `keep` generations before each group's current one, and what is newer than
+    `unused_for`."""
+
+    keep: int
+    unused_for: timedelta
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What `gc` did, or with `dry` would do. `freed` is what became free on the disk, `packages` how many packages
+    went; `free` is what is free there now; both sizes in bytes."""
+
+    dry: bool
+    verdicts: tuple[Verdict, ...]
+    packages: int
+    freed: int
+    free: int
+
+
+def collect(project: Project, policy: Policy, *, dry: bool) -> Cleaning:
+    """Remove what no server runs on, nobody can roll back to, and nobody asked for lately.
+
+    The store of images is shared by the projects of this machine, so the servers of all of them are looked at.
+    Raises `Problem`, having removed nothing, if not everything can be seen, or if somebody acts on one of them.
+    """
+    now, store = datetime.now(UTC), wiring.images(project)
+    with hold(project.lock_file):
+        images = store.list()
+        needed = _needed(project, store, policy.keep)
+        used = {str(image.digest): store.used_at(image.digest) for image in images}
+        verdicts = judge(images, needed, used, now, policy.unused_for)
+        doomed = [verdict.image for verdict in verdicts if not verdict.kept]
+        kept = [verdict.image.root.parent / LOCK for verdict in verdicts if verdict.kept]
+        locks = [stored.read(file) for file in (*kept, store.directory / _tools_lock())] + [read_lock(project)]
+        reachable = {package.sha256 for lock in locks if lock is not None for package in lock.every}
+        before, limit = _free(store), now - policy.unused_for
+        if dry:
+            packages = store.packages.unreachable(reachable, limit)
+        else:
+            for image in doomed:
+                store.remove(image.digest)
+            store.sweep_keys()
+            packages = store.packages.sweep(reachable, limit)
+        free = _free(store)
+    return Cleaning(dry, tuple(verdicts), len(packages), max(0, free - before), free)
+
+
+def _needed(project: Project, store: ImageStore, keep: int) -> dict[str, str]:
+    """Why images must stay, by digest; the strongest reason of each."""
+    needed: dict[str, str] = {}
+    lock = peek(project)
+    if lock is not None and (image := store.find(image_key(project, lock))):
+        needed[image.digest] = f"declared in {project.file.name}"
+    if tools := _tools(project, store):
+        needed[tools] = "packs images"
+    for each in _projects(project):
+        for digest, generation in _generations(each, keep):
+            needed[digest] = f"generation {generation} of {each.name}"
+    for each in _projects(project):
+        for digest, server in _running(each):
+            needed[digest] = f"server {server}"
+    return needed
+
+
+def _projects(project: Project) -> Iterator[Project]:
+    """All projects of this machine; of others than this one the name is all that is known."""
+    for directory in sorted((project.home.state / "projects").iterdir()):
+        if (directory / "journal.db").exists():
+            known = replace(project.declaration, project=directory.name, groups=())
+            yield project if directory.name == project.name else replace(project, declaration=known)
+
+
+def _generations(project: Project, keep: int) -> Iterator[tuple[str, str]]:
+    """The images of each group's current generation and of the `keep` that served before, and what they are."""
+    for group in project.journal.declared():
+        served = [event.data["generation"] for event in project.journal.select(("rollout.settled",), group=group.name)]
+        numbers = dict.fromkeys([current(project, group.name), *served])
+        for number in list(numbers)[: keep + 1]:
+            if generation := project.journal.generation_number(group.name, number):
+                yield generation.image, f"{number} of {group.name}"
+
+
+def _running(project: Project) -> Iterator[tuple[str, str]]:
+    """The images of all servers there are. Raises `Problem` if some cannot be seen."""
+    names = project.journal.providers() | {group.provider for group in project.groups}
+    listing = Lookout(wiring.providers(project, names)).list_servers(datetime.now(UTC))
+    if listing.gaps:
+        raise Problem(
+            f"not every server of {project.name} can be seen: {'; '.join(listing.gaps)}",
+            mend="mend that and run `bluestone gc` again",
+            left="nothing was removed",
+        )
+    for server in listing.servers:
+        yield server.image, server.name
+
+
+def _tools(project: Project, store: ImageStore) -> str | None:
+    """The image of the tools that pack images, if it is here."""
+    from bluestone.image.build import build_key
+    from bluestone.image.formats.tools import recipe
+
+    lock: Lock | None = stored.read(store.directory / _tools_lock())
+    image = store.find(build_key(recipe(project.declaration.recipe.base), lock)) if lock else None
+    return image.digest if image else None
+
+
+def _tools_lock() -> str:
+    from bluestone.image.formats import tools
+
+    return tools.LOCK
+
+
+def _free(store: ImageStore) -> int:
+    return shutil.disk_usage(store.directory).free if store.directory.is_dir() else 0
