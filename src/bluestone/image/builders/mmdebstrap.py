@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bluestone.host.commands import require, run
 from bluestone.image.child import follow
+from bluestone.image.lockdown import LEFT_OUT
 from bluestone.image.normalise import EPOCH
 from bluestone.image.packagestore import PackageStore
 from bluestone.image.repository import make_repository, source_line
-from bluestone.image.sandbox import enclosed, require_namespaces
 from bluestone.model.lock import Lock
 from bluestone.model.problem import Problem
 
@@ -39,20 +40,11 @@ class Mmdebstrap:
         """As `mmdebstrap --version` says it. Raises `MissingTool`."""
         return run(["mmdebstrap", "--version"], timeout=30).strip()
 
-    def bootstrap(
-        self,
-        lock: Lock,
-        packages: PackageStore,
-        names: Sequence[str],
-        destination: Path,
-        progress: Callable[[str], None],
-    ) -> None:
-        """Write a tar of the lock's packages of these names to `destination`. Raises `Problem`."""
+    def install(self, lock: Lock, packages: PackageStore, root: Path, progress: Callable[[str], None]) -> None:
+        """Fill the empty directory `root` with the lock's packages. Raises `Problem`."""
         require("mmdebstrap")
-        require_namespaces()
-        asked = set(names)
-        repository = destination.with_name("repository")
-        make_repository(repository, lock, (each for each in lock.packages if each.name in asked), packages)
+        repository, tar = root.with_name("repository"), root.with_name("packages.tar")
+        make_repository(repository, lock, lock.packages, packages)
 
         def hear(line: str) -> None:
             for said, told in STEPS.items():
@@ -60,12 +52,12 @@ class Mmdebstrap:
                     progress(told)
 
         ending = follow(
-            enclosed(command(lock, names, destination)),
+            command(lock, tar),
             hear,
             timeout=LIMIT,
             # By `copy`: dpkg, whose root is the tree, has no way to files outside of it.
             stdin=source_line(repository, "copy").encode(),
-            environment=environment(destination.parent, os.environ),
+            environment=environment(root.parent, os.environ),
         )
         if ending.status is None:
             raise Problem(
@@ -74,10 +66,16 @@ class Mmdebstrap:
             )
         if ending.status:
             raise explain(ending.tail)
+        unpacked = follow(unpack(tar, root), timeout=LIMIT)
+        if unpacked.status != 0:
+            raise explain(unpacked.tail)
+        tar.unlink()
+        shutil.rmtree(repository)
 
 
-def command(lock: Lock, names: Sequence[str], target: Path) -> list[str]:
-    """The argument list that writes the tar; the source comes by standard input."""
+def command(lock: Lock, target: Path) -> list[str]:
+    """The argument list that writes a tar of the lock's packages; the source comes by standard input."""
+    names = [package.name for package in lock.packages]
     return [
         "mmdebstrap",
         # For root (of a namespace or not) this mode adds namespaces for mounts and processes to mode "root".
@@ -93,6 +91,13 @@ def command(lock: Lock, names: Sequence[str], target: Path) -> list[str]:
     ]
 
 
+def unpack(tar: Path, root: Path) -> list[str]:
+    """The argument list that unpacks the tar, but for what no image holds."""
+    exclude = [f"--exclude={pattern}" for pattern in LEFT_OUT]
+    capabilities = ["--xattrs", "--xattrs-include=security.capability"]
+    return ["tar", "-x", "-f", str(tar), "-C", str(root), "--numeric-owner", *capabilities, *exclude]
+
+
 def environment(scratch: Path, ours: dict[str, str] | os._Environ[str]) -> dict[str, str]:
     """What mmdebstrap knows of the world. `scratch` is where it makes the tree."""
     known = {name: ours[name] for name in PASSED if name in ours}
@@ -106,7 +111,7 @@ def environment(scratch: Path, ours: dict[str, str] | os._Environ[str]) -> dict[
 def explain(said: Sequence[str]) -> Problem:
     """What mmdebstrap's failure means to the person who declared the image."""
     text = "\n".join(said)
-    if "No space left on device" in text:
+    if "No space left on device" in text or "quota exceeded" in text:
         return Problem(
             "the disk is full: the base could not be made",
             mend="free some space, or set BLUESTONE_HOME to a directory on a larger disk",

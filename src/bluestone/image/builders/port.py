@@ -1,10 +1,10 @@
-"""The engine port: what builds the base of an image, the tree of a distribution with its packages."""
+"""The engine port: what fills a tree with the packages of a lock, and what turns such a tree into another's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bluestone.image.packagestore import PackageStore
 from bluestone.model.lock import Lock
@@ -14,7 +14,9 @@ class Engine(Protocol):
     """Installs locked packages into an empty tree.
 
     Given the same arguments, the tree is the same once it is normalised: it comes from the package store alone,
-    without a network. Whatever the engine started ends with the calling process.
+    without a network. An engine works within `sandbox.enclosed`, in a process that owns the tree (root, or the root
+    of a user namespace): whatever it starts or mounts ends with that process. There it is made anew, without
+    arguments, by the name of its class: so the class is to be found at the top of its module.
     """
 
     name: str
@@ -22,17 +24,25 @@ class Engine(Protocol):
     def version(self) -> str:
         """The engine's version. Raises `MissingTool`."""
 
-    def bootstrap(
-        self,
-        lock: Lock,
-        packages: PackageStore,
-        names: Sequence[str],
-        destination: Path,
-        progress: Callable[[str], None],
-    ) -> None:
-        """Write a tree of the lock's packages of these names to `destination`, as a tar archive.
+    def install(self, lock: Lock, packages: PackageStore, root: Path, progress: Callable[[str], None]) -> None:
+        """Fill the empty directory `root` with the lock's packages. It is not normalised yet.
 
-        The packages are in the store (`PackageStore.ensure`), and the names include all that they depend on.
-        The directory of `destination` is the engine's to work in. `progress` gets short lines for people. Raises
-        `Problem`; what is left in the directory then is the caller's to remove.
+        The packages are in the store (`PackageStore.ensure`), and the lock has all that they depend on. What
+        `lockdown.LEFT_OUT` names is not there. The engine may put files of its own beside `root` (not below it), in
+        the directory that `root` is in. `progress` gets short lines for people. Raises `Problem`; what is left then
+        is the caller's to remove.
+        """
+
+
+@runtime_checkable
+class Changer(Engine, Protocol):
+    """An engine that can also turn a tree into that of another lock. Those that cannot do not have the method."""
+
+    def change(
+        self, before: Lock, after: Lock, packages: PackageStore, root: Path, progress: Callable[[str], None]
+    ) -> None:
+        """Turn the tree of `before`, which was normalised, into that of `after`: once normalised, as by `install`.
+
+        The tree may be an overlay of one that others use: what is not changed is not to be touched. Packages of
+        `after` are in the store. For the rest as `install`.
         """
