@@ -66,14 +66,7 @@ class NoEngine:
     name = Mmdebstrap.name
     version = Mmdebstrap.version
 
-    def bootstrap(
-        self,
-        lock: Lock,
-        packages: PackageStore,
-        names: Sequence[str],
-        destination: Path,
-        progress: Callable[[str], None],
-    ) -> None:
+    def install(self, lock: Lock, packages: PackageStore, root: Path, progress: Callable[[str], None]) -> None:
         pytest.fail("packages are installed again")
 
 

@@ -6,23 +6,27 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from bluestone.model.problem import MissingTool, Problem, Problems
 
 DEBIAN_PACKAGE = {
     "apt-get": "apt",
+    "cp": "coreutils",
     "dpkg": "dpkg",
     "dpkg-deb": "dpkg",
     "haproxy": "haproxy",
     "hostname": "hostname",
     "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",
+    "mount": "mount",
     "newuidmap": "uidmap",
     "podman": "podman",
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
     "sync": "coreutils",
     "tar": "tar",
+    "umount": "mount",
     "unshare": "util-linux",
 }
 """Which Debian package brings a program."""
@@ -63,17 +67,26 @@ def run(
     timeout: float,
     stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
+    directory: Path | None = None,
     mend: str = "",
 ) -> str:
     """Run a program to its end and return what it printed.
 
-    `timeout` in seconds; `environment` replaces this process's own if given. Raises `MissingTool` and
+    `timeout` in seconds; `environment` and `directory` replace this process's own if given. Raises `MissingTool` and
     `CommandFailed`, whose text quotes the last lines that the program printed to its standard error.
     """
     require(command[0])
     shown = shlex.join(command[:3]) + (" ..." if len(command) > 3 else "")
     try:
-        done = subprocess.run(command, input=stdin, capture_output=True, timeout=timeout, env=environment, check=False)
+        done = subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            timeout=timeout,
+            env=environment,
+            cwd=directory,
+            check=False,
+        )
     except subprocess.TimeoutExpired as late:
         said = (late.stderr or b"").decode(errors="replace").strip()
         raise CommandFailed(

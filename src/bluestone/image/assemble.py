@@ -1,28 +1,23 @@
-"""Base + recipe -> tree: the second half of a build, as a process of its own that owns the tree.
+"""Packages + recipe -> tree: the second half of a build, as a process of its own that owns the tree.
 
-`python -m bluestone.image.assemble` reads an `Order` (JSON) from its standard input and makes `root`, `manifest` and
-the bills of what is in it (see `sbom.bills`) in the directory that it names. It runs as root or as the root of a user
-namespace, within `sandbox.enclosed`. On its standard output it says, a line of JSON each, how far it is (`Said`) and
-what went wrong (`Trouble`).
+`python -m bluestone.image.assemble` carries out an `Order`: it makes `root`, `manifest` and the bills of what is in it
+(see `sbom.bills`) in the directory that it names.
 """
 
 from __future__ import annotations
 
-import errno
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from bluestone.image import lockdown
+from bluestone.image import lockdown, worker
 from bluestone.image.child import follow
-from bluestone.image.normalise import EPOCH, backdate, normalise
+from bluestone.image.derive import Derived, derive
+from bluestone.image.flush import flushing
+from bluestone.image.normalise import EPOCH, settle, tidy
 from bluestone.image.overlay import lay, make_directory, within
 from bluestone.image.sandbox import inside
 from bluestone.image.sbom.bills import scan
-from bluestone.image.tree import manifest
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import OverlayFile, Recipe
 
@@ -31,55 +26,50 @@ QUICK = 120.0
 
 UNIT_DIRECTORIES = ("etc/systemd/system", "usr/lib/systemd/system", "usr/local/lib/systemd/system")
 
-DISK_FULL = "free some space, or set BLUESTONE_HOME to a directory on a larger disk"
-
 
 @dataclass(frozen=True)
 class Order:
-    """What to assemble: `base` is a tar, `work` the directory to work in, `limit` the seconds for each command."""
+    """What to assemble: `stage` is the directory of the packages' stage, `work` the one to work in.
 
-    base: Path
+    `limit` is how many seconds each command of the recipe may take.
+    """
+
+    stage: Path
     work: Path
     recipe: Recipe
     limit: float
 
 
-class Said(msgspec.Struct, tag=True):
-    """How far the assembly is."""
+def assemble(order: Order) -> Derived:
+    """Make the tree, its manifest and its bills. Raises `Problem` and `OSError`."""
 
-    text: str
+    def shape(root: Path) -> None:
+        _shape(root, order.recipe, order.limit)
+
+    made = derive(order.stage, order.work, shape, settle)
+    with flushing(order.work / "root"):
+        (order.work / "manifest").write_text(made.manifest)
+        scan(order.work, made.manifest)
+    return made
 
 
-class Trouble(msgspec.Struct, tag=True):
-    """A `Problem`, on its way to the process that gave the order."""
-
-    what: str
-    mend: str
-
-
-def assemble(order: Order) -> None:
-    """Make the tree and its manifest. Raises `Problem` and `OSError`."""
-    recipe, root = order.recipe, order.work / "root"
-    _unpack(order.base, root)
-    backdate(root)
+def _shape(root: Path, recipe: Recipe, limit: float) -> None:
+    """Make the tree of a recipe's packages the recipe's."""
     for file in (*lockdown.FILES, *recipe.files, _writable_list(recipe)):
         lay(file, root)
     for directory in recipe.writable:
         make_directory(root, directory)
     _enable(root, recipe.units)
-    for command in recipe.run:
-        _say(f"running: {shown(command)}")
-        _run(root, command, order.limit)
+    _provision(root, recipe, limit)
     _refuse_logins(root)
     _lock(root)
-    normalise(root)
-    # The disk can be written to while the processor hashes.
-    flush = subprocess.Popen(["sync", "--file-system", str(root)])
-    text = manifest(root)
-    (order.work / "manifest").write_text(text)
-    scan(order.work, text)
-    if flush.wait():
-        raise OSError(errno.EIO, "the tree cannot be written to the disk")
+    tidy(root)
+
+
+def _provision(root: Path, recipe: Recipe, limit: float) -> None:
+    for command in recipe.run:
+        worker.say(f"running: {shown(command)}")
+        _run(root, command, limit)
 
 
 def shown(command: str) -> str:
@@ -87,22 +77,6 @@ def shown(command: str) -> str:
     lines = command.strip().splitlines()
     line = lines[0] if lines else ""
     return line if len(lines) <= 1 and len(line) <= 80 else f"{line[:77]}..."
-
-
-def _unpack(base: Path, root: Path) -> None:
-    root.mkdir(mode=0o755)
-    exclude = [f"--exclude={pattern}" for pattern in lockdown.LEFT_OUT]
-    capabilities = ["--xattrs", "--xattrs-include=security.capability"]
-    command = ["tar", "-x", "-f", str(base), "-C", str(root), "--numeric-owner", *capabilities, *exclude]
-    ending = follow(command, timeout=QUICK * 5)
-    if ending.status:
-        full = any("No space left" in line or "quota exceeded" in line for line in ending.tail)
-        raise Problem(
-            "the disk is full: the base could not be unpacked"
-            if full
-            else f"the base could not be unpacked:{ending.quoted()}",
-            mend=DISK_FULL if full else "look at the disk: dmesg",
-        )
 
 
 def _writable_list(recipe: Recipe) -> OverlayFile:
@@ -177,33 +151,10 @@ def _link(root: Path, place: str, target: str) -> None:
     link.symlink_to(target)
 
 
-def explain(error: OSError) -> Problem:
-    """What a refusal of the kernel's means to the person who builds."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Problem("the disk is full: the image could not be made", mend=DISK_FULL)
-    where = f" ({error.filename})" if error.filename else ""
-    return Problem(f"the image could not be made: {error.strerror}{where}", mend="mend what it says and try again")
-
-
-def _say(text: str) -> None:
-    _tell(Said(text))
-
-
-def _tell(message: Said | Trouble) -> None:
-    print(msgspec.json.encode(message).decode(), flush=True)
-
-
-def main() -> int:
-    """Carry out the order on the standard input."""
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order, dec_hook=lambda kind, text: kind(text))
-    try:
-        assemble(order)
-    except (Problem, OSError) as error:
-        problem = explain(error) if isinstance(error, OSError) else error
-        _tell(Trouble(problem.what, problem.mend))
-        return 1
-    return 0
+def _carry_out(order: Order) -> str:
+    assemble(order)
+    return "manifest"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(worker.serve(Order, _carry_out))

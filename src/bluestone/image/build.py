@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-
-import msgspec
 
 from bluestone.image import lockdown
 from bluestone.image.archive import of_recipe
@@ -18,7 +15,9 @@ from bluestone.image.builders.port import Engine
 from bluestone.image.inputs import digest, file_inputs
 from bluestone.image.lock.file import render
 from bluestone.image.packagestore import PackageStore
-from bluestone.image.store import LOCK, Facts, ImageStore
+from bluestone.image.route import engine_name, family, installed, module_digests, nearest, stage_key
+from bluestone.image.stages import Stage, StageStore
+from bluestone.image.store import LOCK, Facts, ImageStore, flush
 from bluestone.model.ids import short
 from bluestone.model.image import Image
 from bluestone.model.lock import Lock
@@ -27,10 +26,12 @@ from bluestone.model.recipe import Recipe
 
 Progress = Callable[[str], None]
 
-HERE = Path(__file__).parent
-SHAPERS = ("assemble", "lockdown", "normalise", "overlay", "packages", "sandbox", "tree")
+SHAPERS = ("assemble", "derive", "install", "lockdown", "normalise", "overlay", "packages", "sandbox", "tree")
 """Modules that decide what a tree is like: images are built anew when one changes, and named the same if it is
-without consequence. So there is no version that somebody has to remember to raise."""
+without consequence."""
+
+INSTALL_LIMIT = 3600.0
+"""Seconds that it may take to install a lock's packages."""
 
 COMMAND_LIMIT = 900.0
 """Seconds that one command of `image.run` may take."""
@@ -51,14 +52,9 @@ def build_key(recipe: Recipe, lock: Lock) -> str:
             "recipe": laid,
             "files": [file_inputs(file) for file in recipe.files],
             "lock": locked_inputs(lock),
-            "shapers": [hashlib.sha256((HERE / f"{name}.py").read_bytes()).hexdigest() for name in SHAPERS],
+            "shapers": module_digests(SHAPERS),
         }
     )
-
-
-def base_key(lock: Lock, engine: Engine) -> str:
-    """SHA-256 over the inputs of the base alone: what is installed, and by what."""
-    return digest({"lock": locked_inputs(lock), "engine": [engine.name, engine.version()]})
 
 
 def locked_inputs(lock: Lock) -> dict[str, object]:
@@ -66,7 +62,7 @@ def locked_inputs(lock: Lock) -> dict[str, object]:
     return {
         "base": lock.base,
         "architecture": lock.architecture,
-        "packages": [(package.key, package.version, package.sha256) for package in lock.packages],
+        "packages": installed(lock),
         "tools": {name: [each.sha256 for each in packages] for name, packages in sorted(lock.tools.items())},
     }
 
@@ -76,41 +72,110 @@ def packages_of(recipe: Recipe) -> list[str]:
     return sorted({*recipe.packages, *lockdown.PACKAGES})
 
 
-def build(recipe: Recipe, lock: Lock, store: ImageStore, engine: Engine, *, progress: Progress) -> Image:
+def build(
+    recipe: Recipe,
+    lock: Lock,
+    store: ImageStore,
+    engine: Engine,
+    *,
+    progress: Progress,
+    scratch: bool = False,
+) -> Image:
     """The image of a recipe and its lock: the stored one, or a new one. Of two builds of one the second waits.
 
-    Packages of the lock that are not in `store.packages` are fetched; where all are, no archive is asked. `progress`
-    gets short lines for people. Raises `Problem`; a build that fails or is killed leaves no image behind.
+    With `scratch` it is made from nothing, whatever is stored, and what is stored is compared with that. Packages of
+    the lock that are not in `store.packages` are fetched; where all are, no archive is asked. `progress` gets short
+    lines for people. Raises `Problem`, also for a stored image that a build from nothing has shown to be wrong; a
+    build that fails or is killed leaves no image behind.
     """
     key = build_key(recipe, lock)
-    if image := store.find(key):
+    if not scratch and (image := _stored(key, store)):
         return image
     began = time.monotonic()
     with store.building(key, progress):
-        if image := store.find(key):
+        if not scratch and (image := _stored(key, store)):
             return image
-        image = _build(recipe, lock, key, store, engine, progress)
+        image = _build(recipe, lock, key, store, engine, progress, scratch=scratch)
     progress(f"image {short(image.digest)} ready in {time.monotonic() - began:.1f} s")
     return image
 
 
-def _build(recipe: Recipe, lock: Lock, key: str, store: ImageStore, engine: Engine, progress: Progress) -> Image:
-    from bluestone.image.sandbox import require_namespaces
+def _stored(key: str, store: ImageStore) -> Image | None:
+    image = store.find(key)
+    if image is not None:
+        store.require_sound(image.digest)
+    return image
 
-    require_namespaces()
-    with store.packages.in_use():
-        _fetch(recipe, lock, store.packages, progress)
-        base = _base(lock, store, engine, progress)
-    with store.workplace() as work:
+
+def _build(
+    recipe: Recipe, lock: Lock, key: str, store: ImageStore, engine: Engine, progress: Progress, *, scratch: bool
+) -> Image:
+    with staged(recipe, lock, store, engine, progress, scratch=scratch) as stage, store.workplace() as work:
         progress("laying the recipe over its packages")
-        _assemble(recipe, base, work, progress)
+        _assemble(recipe, stage.directory, work, progress)
         if build_key(recipe, lock) != key:
             raise Problem(
                 "the files of the recipe were changed while the image was built",
                 mend="run the same again, and leave them alone meanwhile",
             )
         (work / LOCK).write_text(render(lock))
-        return store.add(work, _describe(recipe, key, work))
+        return store.add(work, _describe(recipe, key, work, stage))
+
+
+@contextmanager
+def staged(
+    recipe: Recipe, lock: Lock, store: ImageStore, engine: Engine, progress: Progress, *, scratch: bool = False
+) -> Iterator[Stage]:
+    """The stage of a lock's packages, which is not removed meanwhile: a stored one, or one that is made now."""
+    of_family = family(lock, engine)
+    key = stage_key(lock, of_family)
+    while True:
+        if not scratch:
+            with store.stages.in_use(key) as stage:
+                if stage is not None and _sound(stage, store.stages):
+                    yield stage
+                    return
+        with store.building(key, progress):
+            stage = store.stages.find(key)
+            if scratch or stage is None or not _sound(stage, store.stages):
+                with store.packages.in_use():
+                    _fetch(recipe, lock, store.packages, progress)
+                    from_nothing = scratch or stage is not None
+                    make_stage(lock, of_family, store, engine, progress, from_nothing=from_nothing)
+        scratch = False
+
+
+def make_stage(
+    lock: Lock, of_family: str, store: ImageStore, engine: Engine, progress: Progress, *, from_nothing: bool
+) -> Stage:
+    """Make the stage of a lock whose packages are in the store, from the nearest that is there or from nothing.
+
+    One from nothing is compared with what is stored, and takes its place if that is not the same. The caller holds
+    the right to build it. Raises `Problem`.
+    """
+    from bluestone.image.install import Order
+    from bluestone.image.worker import carry_out
+
+    key = stage_key(lock, of_family)
+    others = [] if from_nothing else [each for each in store.stages.list() if each.family == of_family]
+    near = nearest(lock, others, engine, lambda stage: _sound(stage, store.stages))
+    with ExitStack() as held, store.workplace() as work:
+        below = held.enter_context(store.stages.in_use(near.key)) if near else None
+        order = Order(engine_name(engine), lock, store.packages.directory, work)
+        if below is None:
+            progress(f"installing {len(lock.packages)} packages of {lock.base}")
+        else:
+            order = replace(order, below=below.directory, before=below.lock)
+            progress(f"changing packages of {lock.base} that were installed before")
+        carry_out("bluestone.image.install", order, str, progress=progress, timeout=INSTALL_LIMIT)
+        flush(work)
+        if below is not None:
+            return store.stages.add(work, key, of_family, lock, patched=True)
+        return store.stages.conclude(work, key, of_family, lock)
+
+
+def _sound(stage: Stage, stages: StageStore) -> bool:
+    return stages.state(stage.key, stage.tree) != "mismatch"
 
 
 def _fetch(recipe: Recipe, lock: Lock, packages: PackageStore, progress: Progress) -> None:
@@ -121,52 +186,16 @@ def _fetch(recipe: Recipe, lock: Lock, packages: PackageStore, progress: Progres
     packages.ensure(lock.every, of_recipe(recipe), progress)
 
 
-def _base(lock: Lock, store: ImageStore, engine: Engine, progress: Progress) -> Path:
-    """The tar of the lock's packages: a stored one, or one that the engine makes."""
-    key = base_key(lock, engine)
-    if tar := store.base(key):
-        return tar
-    with store.building(key, progress):
-        if tar := store.base(key):
-            return tar
-        with store.workplace() as work:
-            progress(f"installing {len(lock.packages)} packages of {lock.base}")
-            names = [package.name for package in lock.packages]
-            engine.bootstrap(lock, store.packages, names, work / "base.tar", progress)
-            return store.add_base(key, work / "base.tar")
+def _assemble(recipe: Recipe, stage: Path, work: Path, progress: Progress) -> None:
+    from bluestone.image.assemble import Order
+    from bluestone.image.worker import carry_out
+
+    order = Order(stage, work, recipe, COMMAND_LIMIT)
+    limit = ASSEMBLY_LIMIT + COMMAND_LIMIT * len(recipe.run)
+    carry_out("bluestone.image.assemble", order, str, progress=progress, timeout=limit)
 
 
-def _assemble(recipe: Recipe, base: Path, work: Path, progress: Progress) -> None:
-    from bluestone.image.assemble import Order, Said, Trouble
-    from bluestone.image.child import follow
-    from bluestone.image.sandbox import enclosed
-
-    troubles: list[Trouble] = []
-
-    def hear(line: str) -> None:
-        try:
-            message = msgspec.json.decode(line, type=Said | Trouble)
-        except msgspec.DecodeError:
-            return  # What else is said is quoted if it ends badly.
-        if isinstance(message, Said):
-            progress(message.text)
-        else:
-            troubles.append(message)
-
-    ending = follow(
-        enclosed([sys.executable, "-m", "bluestone.image.assemble"]),
-        hear,
-        timeout=ASSEMBLY_LIMIT + COMMAND_LIMIT * len(recipe.run),
-        stdin=msgspec.json.encode(Order(base, work, recipe, COMMAND_LIMIT), enc_hook=str),
-    )
-    if troubles:
-        raise Problem(troubles[0].what, mend=troubles[0].mend)
-    if ending.status != 0:
-        what = "did not end in time" if ending.status is None else "failed"
-        raise Problem(f"the assembly of the image {what}:{ending.quoted()}", mend="mend what it says")
-
-
-def _describe(recipe: Recipe, key: str, work: Path) -> Facts:
+def _describe(recipe: Recipe, key: str, work: Path, stage: Stage) -> Facts:
     from bluestone.image.packages import parse_status
     from bluestone.image.tree import content_size
     from bluestone.image.tree import digest as name_of
@@ -174,4 +203,5 @@ def _describe(recipe: Recipe, key: str, work: Path) -> Facts:
     text = (work / "manifest").read_text()
     size, files = content_size(text)
     status = (work / "root" / "var" / "lib" / "dpkg" / "status").read_text()
-    return Facts(name_of(text), key, size, files, parse_status(status), recipe.writable, datetime.now(UTC))
+    packages, now = parse_status(status), datetime.now(UTC)
+    return Facts(name_of(text), key, size, files, packages, recipe.writable, now, stage.key, stage.tree)

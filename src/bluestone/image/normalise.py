@@ -18,7 +18,12 @@ SPREAD = 2**28
 
 
 def normalise(root: Path) -> None:
-    """Make a tree the same for the same inputs. Times are those that `settle` gives."""
+    """Make a tree of packages, as an engine left it, the same for the same packages; times are not touched."""
+    tidy(root)
+
+
+def tidy(root: Path) -> None:
+    """Take out of a tree what is of the host or the day, whoever put it there; times are not touched."""
     for name in lockdown.EMPTIED:
         _empty(root / name, keep_directories=False)
     for name in lockdown.EMPTIED_OF_FILES:
@@ -31,7 +36,6 @@ def normalise(root: Path) -> None:
         _remove(path)
         path.touch()
         path.chmod(mode)
-    settle(root)
 
 
 def backdate(root: Path) -> None:

@@ -6,7 +6,7 @@ DIRECTORY/<64 hex>/image.json everything else
 DIRECTORY/<64 hex>/sbom.*     the bills of what is in it
 DIRECTORY/<64 hex>/bluestone.lock   what it was first built by
 DIRECTORY/keys/<64 hex>       a key's digest
-DIRECTORY/bases/<64 hex>.tar  packages alone, to build on
+DIRECTORY/stages              packages alone, to build on (`stages`)
 DIRECTORY/packages            the packages that images are built from (`packagestore`)
 DIRECTORY/tools.lock          what the tools that pack images are made of (`formats.tools`)
 DIRECTORY/locks/<64 hex>      held by whoever builds a key
@@ -16,10 +16,8 @@ DIRECTORY/.work-*             builds under way; whoever builds next removes thos
 from __future__ import annotations
 
 import builtins
-import contextlib
 import fcntl
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -35,6 +33,8 @@ import msgspec
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory
 from bluestone.image.packagestore import PackageStore
+from bluestone.image.remove import remove_tree
+from bluestone.image.stages import StageStore, State, flush_directory
 from bluestone.model.ids import Digest, short
 from bluestone.model.image import Image, Package
 from bluestone.model.problem import Problem
@@ -44,13 +44,20 @@ HEX = 64
 LOCK = "bluestone.lock"
 """The file beside a tree that says which packages it was first built from: what it takes to build it anew."""
 
+SHOWN = 20
+"""Paths that an error names one by one."""
+
 PATIENCE = 3600.0
 """Seconds to wait for another build of the same thing; a build's own limits are below it."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What `image.json` holds; `built_at` is when this machine built it."""
+    """What `image.json` holds; `built_at` is when this machine built it.
+
+    `stage` is the key of the packages' stage that it was first built on, and `tree` the digest of that stage's
+    manifest. Images of before there were stages have none.
+    """
 
     digest: str
     key: str
@@ -59,6 +66,8 @@ class Facts:
     packages: tuple[Package, ...]
     writable: tuple[str, ...]
     built_at: datetime
+    stage: str = ""
+    tree: str = ""
 
 
 class ImageStore:
@@ -74,6 +83,11 @@ class ImageStore:
     def packages(self) -> PackageStore:
         """The packages that images are built from."""
         return PackageStore(self.directory / "packages")
+
+    @property
+    def stages(self) -> StageStore:
+        """The stages that images are built on."""
+        return StageStore(self.directory / "stages")
 
     def find(self, key: str) -> Image | None:
         """The image that was built from the inputs of this key, if it is here."""
@@ -104,6 +118,27 @@ class ImageStore:
         names = sorted(entry.name for entry in self.directory.iterdir() if len(entry.name) == HEX)
         return [self._load(name) for name in names]
 
+    def state(self, digest: str) -> State:
+        """Whether a build from nothing gives the packages of this image. Raises `Problem` if it is not here."""
+        self.get(digest)
+        facts = self._facts(digest)
+        return self.stages.state(facts.stage, facts.tree) if facts.stage else "proved"
+
+    def require_sound(self, digest: str) -> None:
+        """Raise `Problem` if a build from nothing gives other packages than those of this image."""
+        if self.state(digest) != "mismatch":
+            return
+        facts = self._facts(digest)
+        proof = self.stages.proof(facts.stage)
+        paths = proof.mismatches.get(facts.tree, ()) if proof else ()
+        shown = "".join(f"\n     {path}" for path in paths[:SHOWN])
+        more = f"\n     and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+        raise Problem(
+            f"the image {short(digest)} is not what its lock gives from nothing; its packages were patched, and differ "
+            f"in:{shown}{more}",
+            mend="build it from nothing, and use that: bluestone build --scratch",
+        )
+
     def add(self, work: Path, facts: Facts) -> Image:
         """Make a finished build an image: all of it, or nothing. The same tree built twice is one image.
 
@@ -112,11 +147,11 @@ class ImageStore:
         place = self.directory / _hex(facts.digest)
         write_atomically(work / "image.json", msgspec.json.format(msgspec.json.encode(facts)))
         if not place.exists():
-            _flush(work)
+            flush(work)
             work.rename(place)
         keys = private_directory(self.directory / "keys")
         write_atomically(keys / _hex(facts.key), f"{facts.digest}\n".encode())
-        _flush_directory(self.directory)
+        flush_directory(self.directory)
         return self._load(facts.digest)
 
     def remove(self, digest: str) -> None:
@@ -139,19 +174,6 @@ class ImageStore:
         for entry in self.directory.glob("keys/*"):
             if len(entry.name) == HEX and self.find(entry.name) is None:
                 entry.unlink(missing_ok=True)
-
-    def base(self, key: str) -> Path | None:
-        """The base of a key, if it is here."""
-        tar = self._base_path(key)
-        return tar if tar.exists() else None
-
-    def add_base(self, key: str, draft: Path) -> Path:
-        """Keep a base, in place of an older one of the same key; return its path."""
-        private_directory(self._base_path(key).parent)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(self._base_path(key))
-        return self._base_path(key)
 
     @contextmanager
     def building(self, key: str, progress: Callable[[str], None]) -> Iterator[None]:
@@ -196,12 +218,12 @@ class ImageStore:
             if free:
                 remove_tree(work)
 
-    def _base_path(self, key: str) -> Path:
-        return self.directory / "bases" / f"{_hex(key)}.tar"
+    def _facts(self, digest: str) -> Facts:
+        return msgspec.json.decode((self.directory / _hex(digest) / "image.json").read_bytes(), type=Facts)
 
     def _load(self, digest: str) -> Image:
         place = self.directory / _hex(digest)
-        facts = msgspec.json.decode((place / "image.json").read_bytes(), type=Facts)
+        facts = self._facts(digest)
         return Image(
             digest=Digest(facts.digest),
             key=facts.key,
@@ -214,21 +236,6 @@ class ImageStore:
         )
 
 
-def remove_tree(path: Path) -> None:
-    """Remove a directory with a tree in it, also where the tree's owners are those of a user namespace.
-
-    Raises `Problem`.
-    """
-    if os.geteuid() == 0:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(path)
-        return
-    from bluestone.host.commands import run
-    from bluestone.image.sandbox import enclosed
-
-    run(enclosed(["rm", "-rf", "--one-file-system", "--", str(path)]), timeout=600, mend="remove it by hand")
-
-
 def _try_lock(file: IO[str]) -> bool:
     """Take flock(2) on a file. The kernel gives it back when this process ends, however it ends."""
     try:
@@ -238,19 +245,14 @@ def _try_lock(file: IO[str]) -> bool:
     return True
 
 
-def _flush(work: Path) -> None:
-    """Have everything on the disk before it becomes visible; a single file may be its owner's alone to open."""
+def flush(work: Path) -> None:
+    """Have everything on the disk before it becomes visible; a single file may be its owner's alone to open.
+
+    Raises `Problem`.
+    """
     done = subprocess.run(["sync", "--file-system", str(work)], check=False, timeout=600)
     if done.returncode:
         raise Problem(f"{work} cannot be written to the disk", mend="look at the disk: dmesg")
-
-
-def _flush_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _hex(name: str) -> str:

@@ -40,22 +40,22 @@ class Entry:
         """The entry as a manifest has it."""
         content = (self.content, self.capability.hex().encode(), self.path)
         fields = f"{self.kind} {self.mode:04o} {self.uid} {self.gid} {self.time} {self.size}"
-        return " ".join([fields, *map(_encode, content)])
+        return " ".join([fields, *map(encode, content)])
 
     @classmethod
     def parse(cls, line: str) -> Entry:
         """The entry of a manifest's line. Raises `ValueError`."""
         kind, mode, uid, gid, time, size, content, capability, path = line.split(" ")
         return cls(
-            path=_decode(path),
+            path=decode(path),
             kind=kind,
             mode=int(mode, 8),
             uid=int(uid),
             gid=int(gid),
             time=int(time),
             size=int(size),
-            content=_decode(content),
-            capability=bytes.fromhex(_decode(capability).decode()),
+            content=decode(content),
+            capability=bytes.fromhex(decode(capability).decode()),
         )
 
 
@@ -63,7 +63,7 @@ def scan(root: Path) -> Iterator[Entry]:
     """All that is below `root`, sorted, as this process sees its owners. Raises `Problem` for a socket or device."""
     base = os.fsencode(root)
     for path in sorted(_walk(base)):
-        yield _entry(base, path)
+        yield entry(base, path)
 
 
 def manifest(root: Path) -> str:
@@ -106,7 +106,8 @@ def _walk(root: bytes) -> Iterator[bytes]:
                     waiting.append(path)
 
 
-def _entry(root: bytes, path: bytes) -> Entry:
+def entry(root: bytes, path: bytes) -> Entry:
+    """The entry of one path below `root`. Raises `Problem` for a socket or device."""
     full = root + b"/" + path
     status = os.lstat(full)
     mode, time = stat.S_IMODE(status.st_mode), int(status.st_mtime)
@@ -133,13 +134,15 @@ def _capability(path: bytes) -> bytes:
         return b""
 
 
-def _encode(value: bytes) -> str:
+def encode(value: bytes) -> str:
+    """A path or another value of bytes as a manifest has it."""
     if value in (b"", b"-"):
         return "-" if not value else "%2D"
     return "".join(chr(byte) if 0x21 <= byte <= 0x7E and byte != 0x25 else f"%{byte:02X}" for byte in value)
 
 
-def _decode(text: str) -> bytes:
+def decode(text: str) -> bytes:
+    """What a manifest's path or other value stands for."""
     return b"" if text == "-" else unquote_to_bytes(text)
 
 

@@ -100,6 +100,9 @@ def _decode(kind: type, value: str) -> object:
 
 def _explain(error: OSError) -> Problem:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Problem("the disk is full", mend="free some space, or choose a place on a larger disk")
+        return Problem(
+            "the disk is full",
+            mend="free some space, choose a place on a larger disk, or set BLUESTONE_HOME to a directory on one",
+        )
     where = f" ({error.filename})" if error.filename else ""
     return Problem(f"{error.strerror}{where}", mend="mend what it says and try again")

@@ -1,13 +1,13 @@
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bluestone.image import build as build_module
-from bluestone.image.build import base_key, build_key, packages_of
+from bluestone.image.build import build_key, packages_of
 from bluestone.image.packagestore import PackageStore
+from bluestone.image.route import family, stage_key
 from bluestone.model.lock import Lock
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import Base, OverlayFile, Recipe
@@ -25,9 +25,7 @@ class Version:
     def version(self) -> str:
         return self._version
 
-    def bootstrap(
-        self, lock: Lock, packages: PackageStore, names: Sequence[str], destination: Path, progress: object
-    ) -> None:
+    def install(self, lock: Lock, packages: PackageStore, root: Path, progress: object) -> None:
         pytest.fail("nothing is to be built")
 
 
@@ -91,12 +89,16 @@ def test_the_key_does_not_change_with_what_is_no_input(recipe: Recipe, site: Pat
     assert build_key(recipe, replace(LOCK, packages=elsewhere, asked=(), releases=(), inputs={}, date=1)) == before
 
 
-def test_the_base_depends_on_packages_and_engine_alone() -> None:
-    before = base_key(LOCK, Version())
-    assert base_key(replace(LOCK, date=1, inputs={}), Version()) == before
-    assert base_key(replace(LOCK, packages=LOCK.packages[:2]), Version()) != before
-    assert base_key(replace(LOCK, base="debian:sid"), Version()) != before
-    assert base_key(LOCK, Version("2")) != before
+def test_a_stage_depends_on_packages_and_engine_alone() -> None:
+    def key(lock: Lock, engine: Version) -> str:
+        return stage_key(lock, family(lock, engine))
+
+    before = key(LOCK, Version())
+    assert key(replace(LOCK, date=1, inputs={}, tools={}), Version()) == before
+    assert key(replace(LOCK, packages=LOCK.packages[:2]), Version()) != before
+    assert key(replace(LOCK, base="debian:sid"), Version()) != before
+    assert key(replace(LOCK, architecture="arm64"), Version()) != before
+    assert key(LOCK, Version("2")) != before
 
 
 def test_an_init_is_always_among_the_packages(recipe: Recipe) -> None:

@@ -73,7 +73,8 @@ def test_others_must_not_enter_the_store(store: ImageStore) -> None:
 def test_what_is_not_there_is_none_or_a_problem(store: ImageStore) -> None:
     assert store.find(KEY) is None
     assert store.list() == []
-    assert store.base(KEY) is None
+    assert store.stages.find(KEY) is None
+    assert store.stages.list() == []
     for digest in (DIGEST, "../../etc", ""):
         with pytest.raises(Problem, match="is not on this machine"):
             store.get(digest)
@@ -88,16 +89,6 @@ def test_a_removed_image_is_found_no_more(store: ImageStore) -> None:
     assert drafts(store) == []
     with pytest.raises(Problem):
         store.remove(DIGEST)
-
-
-def test_a_base_is_replaced_by_a_newer_one(store: ImageStore) -> None:
-    for content in ("old", "new"):
-        with store.workplace() as work:
-            (work / "draft").write_text(content)
-            assert store.add_base(KEY, work / "draft") == store.base(KEY)
-    base = store.base(KEY)
-    assert base is not None
-    assert base.read_text() == "new"
 
 
 def test_a_build_that_fails_leaves_nothing(store: ImageStore) -> None:

@@ -24,7 +24,7 @@ from bluestone.image.formats.gpt import READ_ONLY, Partition, Table, table
 from bluestone.image.formats.kernel import find_kernel, initrd
 from bluestone.image.formats.layer import entries, read, stream
 from bluestone.image.normalise import EPOCH
-from bluestone.image.store import remove_tree
+from bluestone.image.remove import remove_tree
 from bluestone.image.tree import CAPABILITY, Entry
 from bluestone.model.problem import Problem
 

@@ -22,7 +22,7 @@ from bluestone.image.formats import tools
 from bluestone.image.formats.layer import BLOCK, CHUNK, END, entries, header, read, stream
 from bluestone.image.normalise import EPOCH
 from bluestone.image.packages import parse_status
-from bluestone.image.store import remove_tree
+from bluestone.image.remove import remove_tree
 from bluestone.image.tree import Entry, hash_file
 from bluestone.model.problem import Problem
 

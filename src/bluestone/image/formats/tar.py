@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bluestone.image import worker
 from bluestone.image.formats.layer import entries, stream
-from bluestone.image.store import remove_tree
+from bluestone.image.remove import remove_tree
 
 LIMIT = 3600.0
 """Seconds that packing a tree may take."""

@@ -1,0 +1,202 @@
+"""A tree made from another that stays as it is: worked on through an overlay where the kernel has one, else on a copy.
+
+Of what was not changed, the new tree has hard links. So making it costs as much as what was changed, and removing the
+one leaves the other whole. It runs in a worker: what is mounted ends with the worker's mount namespace.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluestone.host.commands import CommandFailed, run
+from bluestone.image.normalise import EPOCH
+from bluestone.image.tree import decode, encode, entry, manifest
+
+LIMIT = 600.0
+"""Seconds that linking, copying or mounting a tree may take."""
+
+SPACES = ("trusted.overlay.", "user.overlay.")
+"""Beginnings of the names of the attributes in which overlayfs keeps its own, as root and as another."""
+
+OPAQUE = "opaque"
+"""The attribute of a directory that hides all that is below it in the lower tree."""
+
+COPIED_UP = "index=off,metacopy=off,redirect_dir=nofollow"
+"""Mount options by which the upper directory holds all of each path that was changed."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A new tree's manifest, and the paths in which it differs from the one that it was made from, sorted."""
+
+    manifest: str
+    changed: tuple[bytes, ...]
+
+
+def derive(
+    below: Path, work: Path, shape: Callable[[Path], None], times: Callable[[Path], None], *, overlay: bool = True
+) -> Derived:
+    """Make `work/root`: the tree `below/root`, of the manifest `below/manifest`, after `shape` has worked on it.
+
+    `times` then gives what it finds below a directory its times (the directory may hold no more than what was
+    changed). Without `overlay` it works on a copy. Raises `OSError`, and what `shape` raises.
+    """
+    before = (below / "manifest").read_text()
+    upper = work / "upper"
+    if overlay and (merged := _mounted(below / "root", upper, work)):
+        try:
+            shape(merged)
+        finally:
+            run(["umount", str(merged)], timeout=LIMIT)
+        times(upper)
+        _copy(below / "root", work / "root", "--link")
+        text = _lay_over(upper, work / "root", before)
+    else:
+        # Links are not kept: in an overlay, what is written by one name is not seen by another.
+        _copy(below / "root", work / "root", "--no-preserve=links")
+        shape(work / "root")
+        times(work / "root")
+        text = manifest(work / "root")
+    return Derived(text, _changed(before, text))
+
+
+def _mounted(lower: Path, upper: Path, work: Path) -> Path | None:
+    """Where an overlay of `lower` is mounted; None if the kernel refuses."""
+    merged = work / "merged"
+    for directory in (upper, work / "scratch", merged):
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o755)
+    option = _attributes(upper)
+    if option is None:
+        return None
+    # By names without a colon or comma, as those have a meaning in the options.
+    (work / "lower").symlink_to(lower)
+    options = f"lowerdir=lower,upperdir={upper.name},workdir=scratch,{COPIED_UP}{option}"
+    try:
+        run(["mount", "-t", "overlay", "-o", options, "overlay", str(merged)], timeout=LIMIT, directory=work)
+    except CommandFailed:
+        return None
+    finally:
+        (work / "lower").unlink()
+    return merged
+
+
+def _attributes(upper: Path) -> str | None:
+    """The option for the kind of attributes that may be set here; None for none, without which nothing is opaque."""
+    for space, option in zip(SPACES, ("", ",userxattr"), strict=True):
+        try:
+            os.setxattr(upper, f"{space}probe", b"y")
+            os.removexattr(upper, f"{space}probe")
+        except OSError:
+            continue
+        return option
+    return None
+
+
+def _copy(source: Path, target: Path, how: str) -> None:
+    """Copy or link a tree. Where there can be no further link to a file, all are copied."""
+    command = ["cp", "--archive", how, "--", str(source), str(target)]
+    try:
+        run(command, timeout=LIMIT)
+    except CommandFailed as failed:
+        if "No space left" in failed.stderr or "quota exceeded" in failed.stderr:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from failed
+        if how != "--link":
+            raise
+        shutil.rmtree(target, ignore_errors=True)
+        _copy(source, target, "--no-preserve=links")
+
+
+def _lay_over(upper: Path, root: Path, before: str) -> str:
+    """Move what is in the upper directory of an overlay over the tree that was the lower; return the manifest."""
+    lines = {line.rpartition(" ")[2]: line for line in before.splitlines()}
+    base, target = os.fsencode(upper), os.fsencode(root)
+    directories = [target]
+    for path, status in _walk(base):
+        name, source, place = encode(path), base + b"/" + path, target + b"/" + path
+        if _is_whiteout(status):
+            _clear(place)
+            _forget(lines, name)
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            if _is_opaque(source) or not _is_directory(place):
+                _clear(place)
+                _forget(lines, name)
+                os.mkdir(place)
+            os.chown(place, status.st_uid, status.st_gid)
+            os.chmod(place, stat.S_IMODE(status.st_mode))
+            directories.append(place)
+            lines[name] = entry(base, path).line()
+        else:
+            if _is_directory(place):
+                _forget(lines, name)
+            _clear(place)
+            _strip(source)
+            os.rename(source, place)
+            lines[name] = entry(target, path).line()
+    for place in directories:
+        os.utime(place, (EPOCH, EPOCH))
+    return "".join(f"{lines[name]}\n" for name in sorted(lines, key=_rank))
+
+
+def _walk(base: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+    """All that is below a directory, each directory before what is in it."""
+    waiting = [b""]
+    while waiting:
+        directory = waiting.pop()
+        with os.scandir(base + b"/" + directory) as entries:
+            for each in entries:
+                path = directory + b"/" + each.name if directory else each.name
+                if each.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+                yield path, each.stat(follow_symlinks=False)
+
+
+def _is_whiteout(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
+def _is_opaque(directory: bytes) -> bool:
+    names = {f"{space}{OPAQUE}" for space in SPACES} & set(os.listxattr(directory))
+    return any(os.getxattr(directory, name) == b"y" for name in names)
+
+
+def _is_directory(place: bytes) -> bool:
+    return os.path.isdir(place) and not os.path.islink(place)
+
+
+def _clear(place: bytes) -> None:
+    if _is_directory(place):
+        shutil.rmtree(place)
+    elif os.path.lexists(place):
+        os.unlink(place)
+
+
+def _strip(path: bytes) -> None:
+    """Remove what overlayfs noted of a file: where it was copied from, among others."""
+    for name in os.listxattr(path, follow_symlinks=False):
+        if name.startswith(SPACES):
+            os.removexattr(path, name, follow_symlinks=False)
+
+
+def _forget(lines: dict[str, str], name: str) -> None:
+    """Drop a path and all below it."""
+    if lines.pop(name, "").startswith("dir "):
+        below = f"{name}/"
+        for each in [each for each in lines if each.startswith(below)]:
+            del lines[each]
+
+
+def _rank(name: str) -> bytes:
+    return decode(name) if "%" in name else name.encode()
+
+
+def _changed(before: str, after: str) -> tuple[bytes, ...]:
+    lines = set(before.splitlines()) ^ set(after.splitlines())
+    return tuple(sorted({decode(line.rpartition(" ")[2]) for line in lines}))

@@ -1,0 +1,72 @@
+"""A lock's packages -> the tree of a stage: by an engine from nothing, or by changing the tree of another lock.
+
+`python -m bluestone.image.install` carries out an `Order`, as a worker that owns the tree.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from bluestone.image import worker
+from bluestone.image.builders.port import Changer, Engine
+from bluestone.image.derive import derive
+from bluestone.image.flush import flushing
+from bluestone.image.normalise import backdate, normalise
+from bluestone.image.packagestore import PackageStore
+from bluestone.image.tree import manifest
+from bluestone.model.lock import Lock
+
+
+@dataclass(frozen=True)
+class Order:
+    """Make `root` and `manifest` in the directory `work`, of a lock's packages, which are in the store `packages`.
+
+    `engine` is `module:class`. With `below`, the directory of the stage of the lock `before`, its tree is changed.
+    """
+
+    engine: str
+    lock: Lock
+    packages: Path
+    work: Path
+    below: Path | None = None
+    before: Lock | None = None
+
+
+def install(order: Order) -> str:
+    """Make the tree; return its manifest. Raises `Problem` and `OSError`."""
+    engine, packages = _engine(order.engine), PackageStore(order.packages)
+    if order.below is None or order.before is None:
+        root = order.work / "root"
+        root.mkdir(mode=0o755)
+        engine.install(order.lock, packages, root, worker.say)
+        normalise(root)
+        backdate(root)
+        with flushing(root):
+            return manifest(root)
+    if not isinstance(engine, Changer):
+        raise TypeError(f"{order.engine} cannot change a tree")
+    changer, before = engine, order.before
+
+    def shape(root: Path) -> None:
+        changer.change(before, order.lock, packages, root, worker.say)
+        normalise(root)
+
+    return derive(order.below, order.work, shape, backdate).manifest
+
+
+def _engine(name: str) -> Engine:
+    module, _, kind = name.partition(":")
+    engine: Engine = getattr(import_module(module), kind)()
+    return engine
+
+
+def _carry_out(order: Order) -> str:
+    (order.work / "manifest").write_text(install(order))
+    return "manifest"
+
+
+if __name__ == "__main__":
+    sys.exit(worker.serve(Order, _carry_out))
