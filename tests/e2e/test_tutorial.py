@@ -62,7 +62,7 @@ def test_the_tutorial_word_by_word(tmp_path: Path, shared_home: Path) -> None:
     home = shared_home / "tutorial"
     # The tutorial begins without an image; that its packages need not be fetched again changes nothing it shows.
     (home / "images").mkdir(parents=True)
-    for shared in ("bases", "packages"):
+    for shared in ("stages", "packages"):
         (shared_home / "images" / shared).mkdir(parents=True, exist_ok=True)
         (home / "images" / shared).symlink_to(shared_home / "images" / shared)
     programs = tmp_path / "bin"

@@ -51,4 +51,4 @@ def down(project: Project, *, notify: Notify, watch: Watch) -> Arrival:
 
 def _check_image(project: Project, goal: Goal) -> None:
     """Raises `Problem` if the image to go back to is gone."""
-    wiring.images(project).get(goal.generation.image)
+    wiring.images(project).require_sound(goal.generation.image)

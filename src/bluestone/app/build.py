@@ -38,11 +38,23 @@ def unlocked_key(project: Project) -> str:
     return digest({"recipe": replace(recipe, files=()), "files": [file_inputs(file) for file in recipe.files]})
 
 
-def build_image(project: Project, lock: Lock, progress: Callable[[str], None]) -> Image:
-    """The project's image by its lock, built if it is not in the store."""
+def build_image(project: Project, lock: Lock, progress: Callable[[str], None], *, scratch: bool = False) -> Image:
+    """The project's image by its lock, built if it is not in the store; with `scratch` from nothing in any case.
+
+    What was made by patching is then proved in the background. Raises `Problem`.
+    """
     from bluestone.image.build import build
 
-    store = wiring.images(project)
-    image = build(full_recipe(project), lock, store, wiring.engine(), progress=progress)
+    store, engine = wiring.images(project), wiring.engine()
+    image = build(full_recipe(project), lock, store, engine, progress=progress, scratch=scratch)
     store.touch(image.digest)
+    if prove_patches(project):
+        progress("what was patched is now built from nothing as well, in the background, and compared")
     return image
+
+
+def prove_patches(project: Project) -> bool:
+    """Begin, in the background, the proofs of patched images that are not proved yet; return whether there are any."""
+    from bluestone.image.prove import begin
+
+    return begin(wiring.images(project), wiring.engine())

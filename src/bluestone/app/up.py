@@ -74,7 +74,7 @@ def up(
         lock = settled(project, progress, exact=exact)
         built = wiring.images(project).find(image_key(project, lock))
         wiring.require_tools(project, building=built is None)
-        image = built or build_image(project, lock, progress)
+        image = build_image(project, lock, progress)
         ensure_disk(project, image, progress)
         site = Site(project, declared_goals(project, image.digest, keep=True), notify)
         site.prepare()

@@ -33,7 +33,7 @@ from bluestone.model.lock import Lock
 HEX = 64
 LOCK = "bluestone.lock"
 
-State = Literal["proved", "being proved", "mismatch"]
+State = Literal["proved", "being proved", "mismatch", "unproved"]
 
 
 @dataclass(frozen=True)
@@ -169,10 +169,10 @@ class StageStore:
         return [each for each in self.list() if self.state(each.key, each.tree) == "being proved"]
 
     def state(self, key: str, tree: str) -> State:
-        """Whether this is the tree that a build from nothing gives for a key."""
-        proof = self.proof(key)
+        """Whether this is the tree that a build from nothing gives for a key; `unproved` if nobody will find out."""
+        proof, stage = self.proof(key), self.find(key)
         if proof is None:
-            return "being proved"
+            return "being proved" if stage is not None and stage.tree == tree else "unproved"
         return "proved" if proof.tree == tree else "mismatch"
 
     def proof(self, key: str) -> Proof | None:
