@@ -132,7 +132,7 @@ def derived(
     work.mkdir()
     made = derive(stage, work, follow_history(history), settle, overlay=overlay)
     assert manifest(work / "root") == made.manifest, "the manifest is that of the tree"
-    return made, (work / "merged").exists() and not (work / "lower").exists() and overlay
+    return made, (work / "merged").exists()
 
 
 @FEW

@@ -69,18 +69,19 @@ def derive(
 def _mounted(lower: Path, upper: Path, work: Path) -> Path | None:
     """Where an overlay of `lower` is mounted; None if the kernel refuses."""
     merged = work / "merged"
-    for directory in (upper, work / "scratch", merged):
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(mode=0o755)
+    upper.mkdir(mode=0o755)
     option = _attributes(upper)
     if option is None:
         return None
+    for directory in (work / "scratch", merged):
+        directory.mkdir(mode=0o755)
     # By names without a colon or comma, as those have a meaning in the options.
     (work / "lower").symlink_to(lower)
     options = f"lowerdir=lower,upperdir={upper.name},workdir=scratch,{COPIED_UP}{option}"
     try:
         run(["mount", "-t", "overlay", "-o", options, "overlay", str(merged)], timeout=LIMIT, directory=work)
     except CommandFailed:
+        merged.rmdir()
         return None
     finally:
         (work / "lower").unlink()
