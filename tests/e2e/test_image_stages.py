@@ -127,7 +127,7 @@ def test_a_mismatch_blocks_the_image_and_says_what_differs(store: ImageStore) ->
     wrong = make(store, NEW, Wrong())
     prove.prove(store, Wrong())
     assert store.state(wrong.digest) == "mismatch"
-    with pytest.raises(Problem, match=r"differ in:\n     /etc/left-over$") as refused:
+    with pytest.raises(Problem, match=r"differ in:\n     /etc/left-over\n") as refused:
         make(store, NEW, Wrong())
     assert "bluestone build --scratch" in refused.value.mend
     right = make(store, NEW, Wrong(), scratch=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +25,6 @@ def home(ordinary_user: tuple[str, Path], server_root: Path) -> Path:
     store = ImageStore(server_root.parents[1])
     images = directory / "cache" / "images"
     hand_over(RECIPE, store, ImageStore(images))
-    shutil.copytree(store.directory / "bases", images / "bases")
     subprocess.run(["chown", "-R", user, str(directory)], check=True)
     return directory
 
