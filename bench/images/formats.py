@@ -1,4 +1,4 @@
-"""`./dev bench images_formats`: from an image's tree to a bootable verified disk, and to a container that answers.
+"""From an image's tree to a bootable verified disk, and to a container that answers.
 
 What is built once (the image, the tools) is built before the clock starts. Figures are medians of `RUNS` runs, the two
 in turn, so that a drift of the machine meets both.
@@ -6,9 +6,7 @@ in turn, so that a drift of the machine meets both.
 
 from __future__ import annotations
 
-import json
 import shutil
-import sys
 import tempfile
 import time
 import urllib.error
@@ -17,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
+from bench.images.figures import Figures, note, quiet
 from bluestone.fleet.providers.podman import Podman
 from bluestone.image.build import build
 from bluestone.image.builders.mmdebstrap import Mmdebstrap
@@ -44,7 +43,7 @@ RECIPE = Recipe(
 def disk_s(image: Image, tools_root: Path, work: Path) -> float:
     """Wall seconds from the tree of an image to its bootable disk, safe on this machine's disk."""
     began = time.monotonic()
-    make_disk(image.root, tools_root, work / "disk", _quiet)
+    make_disk(image.root, tools_root, work / "disk", quiet)
     took = time.monotonic() - began
     (work / "disk").unlink()
     return took
@@ -72,29 +71,28 @@ def container_s(image: Image, work: Path, run: int) -> float:
         provider.clear()
 
 
-def main() -> None:
-    """Measure and print; the last line is JSON."""
+def measure() -> Figures:
+    """Both, in seconds by the clock."""
     work = Path(tempfile.mkdtemp(prefix="bs-bench-", dir="/var/tmp"))
     disks: list[float] = []
     containers: list[float] = []
     try:
         store = ImageStore(work / "images")
-        _note("building an image with a kernel, and the tools")
+        note("building an image with a kernel, and the tools")
         image = _built(RECIPE, store, "bench.lock")
         tools_root = _built(tools.RECIPE, store, tools.LOCK).root
         for run in range(1, RUNS + 1):
             disks.append(disk_s(image, tools_root, work))
             containers.append(container_s(image, work, run))
-            _note(f"run {run}: disk {disks[-1]:.2f} s, container {containers[-1]:.2f} s")
+            note(f"run {run}: disk {disks[-1]:.2f} s, container {containers[-1]:.2f} s")
     finally:
         shutil.rmtree(work)
-    values = {"disk_s": round(median(disks), 2), "container_s": round(median(containers), 2)}
-    print(json.dumps({"bench": "images_formats", "ratios": {}, "values": values}))
+    return Figures({}, {"disk_s": round(median(disks), 2), "container_s": round(median(containers), 2)})
 
 
 def _built(recipe: Recipe, store: ImageStore, lock: str) -> Image:
-    locked = own_lock(recipe, store.directory / lock, store.packages, _quiet)
-    return build(recipe, locked, store, Mmdebstrap(), progress=_quiet)
+    locked = own_lock(recipe, store.directory / lock, store.packages, quiet)
+    return build(recipe, locked, store, Mmdebstrap(), progress=quiet)
 
 
 def _answers(url: str) -> bool:
@@ -103,15 +101,3 @@ def _answers(url: str) -> bool:
             return int(answer.status) == 200
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _quiet(text: str) -> None:
-    """Say nothing."""
-
-
-def _note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    main()
