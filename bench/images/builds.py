@@ -1,8 +1,8 @@
 """Builds from nothing, by a patch, and of one changed file, against mmdebstrap; and whether all routes give one digest.
 
 mmdebstrap makes a tar on a file system in memory, from a repository of the same packages on this machine: no network,
-no disk. Ours are processes of their own, so that Python's start counts. Both run in turn. Where the engine cannot change
-a tree, there is no patch to measure, and `patch_vs_mmdebstrap` is null.
+no disk. Ours are processes of their own, so that Python's start counts. Both run in turn. Where the engine cannot
+change a tree, there is no patch to measure, and `patch_vs_mmdebstrap` is null.
 """
 
 from __future__ import annotations

@@ -57,6 +57,8 @@ def collect(project: Project, policy: Policy, *, dry: bool) -> Cleaning:
         doomed = [verdict.image for verdict in verdicts if not verdict.kept]
         kept = [verdict.image.root.parent / LOCK for verdict in verdicts if verdict.kept]
         locks = [stored.read(file) for file in (*kept, store.directory / _tools_lock())] + [read_lock(project)]
+        # What it takes to prove a patched stage.
+        locks += [stage.lock for stage in store.stages.unproved()]
         reachable = {package.sha256 for lock in locks if lock is not None for package in lock.every}
         before, limit = _free(store), now - policy.unused_for
         if dry:
@@ -64,6 +66,9 @@ def collect(project: Project, policy: Policy, *, dry: bool) -> Cleaning:
         else:
             for image in doomed:
                 store.remove(image.digest)
+            for stage in store.stages.list():
+                if stage.last_use < limit:
+                    store.stages.remove(stage.key)
             store.sweep_keys()
             packages = store.packages.sweep(reachable, limit)
         free = _free(store)

@@ -171,3 +171,20 @@ def test_nothing_goes_while_somebody_acts_on_the_project(world: World) -> None:
     with hold(world.web.lock_file), pytest.raises(Problem, match="another bluestone acts"):
         collect(world.web, WEEK, dry=False)
     assert len(world.images) == 1
+
+
+def test_stages_that_nobody_built_on_lately_go_and_what_a_proof_needs_stays(world: World) -> None:
+    pinned = package(b"of a stage", world.directory, world.store)
+    lock = Lock("debian:trixie", "amd64", 0, (), (RELEASE,), (pinned,))
+    for key, patched in (("a" * 64, False), ("b" * 64, False), ("c" * 64, True)):
+        with world.store.workplace() as work:
+            (work / "root").mkdir()
+            (work / "manifest").write_text("")
+            world.store.stages.add(work, key, "family", lock, patched=patched)
+    for key in ("a" * 64, "c" * 64):
+        os.utime(world.store.stages.directory / key / "use", (OLD.timestamp(), OLD.timestamp()))
+    collect(world.web, WEEK, dry=True)
+    assert len(world.store.stages.list()) == 3
+    collect(world.web, WEEK, dry=False)
+    assert [stage.key[0] for stage in world.store.stages.list()] == ["b", "c"]
+    assert world.store.packages.path(pinned.sha256).exists(), "the patched one is still to be proved"
