@@ -26,9 +26,10 @@ def rollback(project: Project, groups: Sequence[str], *, notify: Notify, watch: 
             _check_image(project, goal)
         site = Site(project, goals, notify)
         site.prepare()
-        if not site.forecast().steps:
+        forecast = site.forecast()
+        if not forecast.steps:
             return Arrival(changed=False)
-        return Arrival(changed=True, failures=tuple(site.lead(watch)))
+        return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))
 
 
 def down(project: Project, *, notify: Notify, watch: Watch) -> Arrival:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from bluestone.fleet.controller.act import Tools
 from bluestone.fleet.controller.controller import Controller
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.recall import START_OR_END
+from bluestone.fleet.controller.resolve import resolve, unanswered
 from bluestone.fleet.forecast import Forecast, forecast
 from bluestone.fleet.provider import Provider
 from bluestone.logs.credentials import Credentials
@@ -91,13 +92,16 @@ class Site:
         if self.controller.services:
             self.balancer.ensure(self.controller.services)
 
-    def lead(self, watch: Watch) -> list[Failure]:
-        """Begin rollouts, run them to their end, and record how they ended."""
-        self._begin()
+    def lead(self, watch: Watch, plan: str = "") -> list[Failure]:
+        """Begin rollouts, run them to their end, and record how they ended. `plan` is the id of the plan, if known."""
+        self._resolve()
+        self._begin(plan)
         last = self.controller.run(watch)
-        for group in last.progress:
-            if group.state == "done":
-                self._record(Entry("rollout.finished", group.group, message=f"{group.serving} servers serve"))
+        self._record(
+            Entry("rollout.finished", group.group, message=f"{group.serving} servers serve")
+            for group in last.progress
+            if group.state == "done"
+        )
         self._forget_retired(last)
         return [self._failure(group) for group in last.halted]
 
@@ -117,14 +121,14 @@ class Site:
                 groups.add(goal.group.name)
         return groups
 
-    def _begin(self) -> None:
+    def _resolve(self) -> None:
+        """Record what became of actions that somebody began and was killed over."""
+        if unanswered(self.project.journal):
+            self._record(resolve(self.project.journal, self.controller.look()))
+
+    def _begin(self, plan: str) -> None:
         beginning = self._beginning()
-        for goal in self.goals:
-            if goal.group.name in beginning:
-                why = f"to generation {goal.generation.number}, {goal.group.rollout.strategy}"
-                why = why if goal.group.count else "to no servers"
-                data = {**_goal_data(goal), "by": getpass.getuser()}
-                self._record(Entry("rollout.started", goal.group.name, message=why, data=data))
+        self._record(_started(goal, plan) for goal in self.goals if goal.group.name in beginning)
         self.project.journal.declare([goal.group for goal in self.goals if goal.group.count])
 
     def _forget_retired(self, last: Plan) -> None:
@@ -161,10 +165,19 @@ class Site:
             found = archive.last_lines(server, count)
         return tuple(f"{record.at:%H:%M:%S} {record.unit}: {record.message}" for record in found)
 
-    def _record(self, entry: Entry) -> None:
-        now = utc_now()
-        self.project.journal.record(now, [entry])
-        self._notify(now, entry)
+    def _record(self, entries: Iterable[Entry]) -> None:
+        now, entries = utc_now(), tuple(entries)
+        self.project.journal.record(now, entries)
+        for entry in entries:
+            self._notify(now, entry)
+
+
+def _started(goal: Goal, plan: str) -> Entry:
+    """The beginning of a rollout: where to, by whom, and by which plan."""
+    why = f"to generation {goal.generation.number}, {goal.group.rollout.strategy}"
+    why = why if goal.group.count else "to no servers"
+    data: dict[str, object] = {**_goal_data(goal), "by": getpass.getuser()}
+    return Entry("rollout.started", goal.group.name, message=why, data=data | ({"plan": plan} if plan else {}))
 
 
 def _goal_data(goal: Goal) -> dict[str, int]:

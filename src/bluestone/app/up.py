@@ -78,9 +78,10 @@ def up(
         ensure_disk(project, image, progress)
         site = Site(project, declared_goals(project, image.digest, keep=True), notify)
         site.prepare()
-        if not site.forecast().steps:
+        forecast = site.forecast()
+        if not forecast.steps:
             return Arrival(changed=False)
-        return Arrival(changed=True, failures=tuple(site.lead(watch)))
+        return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))
 
 
 def _check_plan(project: Project, plan_id: str) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from bluestone.app.project import Project
 from bluestone.cli import options
 from bluestone.cli.options import file_option, json_option, table
+from bluestone.fleet.controller.journal import Journal
 from bluestone.model.ids import short
 from bluestone.model.record import Record
 
@@ -77,17 +78,40 @@ def servers(file: Path, as_json: bool) -> None:
 
 @click.command()
 @click.option("-n", "--number", type=click.IntRange(1, 1_000_000), default=50, show_default=True)
+@click.option("--verify", is_flag=True, help="Say whether every entry is as it was written, or which is the first not.")
+@click.option("--head", "known", help="With --verify: a head that it printed earlier, which must still be in there.")
 @file_option
 @json_option
-def events(number: int, file: Path, as_json: bool) -> None:
-    """Show the newest entries of bluestone's own journal."""
-    for event in Project.open(file).journal.events(limit=number):
+def events(number: int, verify: bool, known: str | None, file: Path, as_json: bool) -> int:
+    """Show the newest entries of bluestone's own journal, or check that it is whole."""
+    journal = Project.open(file).journal
+    if known and not verify:
+        raise click.UsageError("--head goes with --verify")
+    if verify:
+        return _verify(journal, known, as_json=as_json)
+    for event in journal.events(limit=number):
         if as_json:
             click.echo(options.as_json_line(event))
         else:
             name = event.server or event.group
             when = f"{event.at:%Y-%m-%d %H:%M:%S}"
             click.echo(f"{event.sequence:>6}  {when}  {event.kind:<17} {name:<24} {event.message}")
+    return 0
+
+
+def _verify(journal: Journal, known: str | None, *, as_json: bool) -> int:
+    from bluestone.fleet.controller.chain import Head
+
+    broken = journal.verify(Head.parse(known) if known else None)
+    head = journal.head()
+    if as_json:
+        first = {"sequence": broken.sequence, "why": broken.why} if broken else None
+        click.echo(options.as_json({"whole": broken is None, "first_broken": first, "head": str(head)}))
+    elif broken is None:
+        click.echo(f"whole: {head.sequence} entries\nhead: {head}")
+    else:
+        click.echo(f"not whole: entry {broken.sequence}: {broken.why}")
+    return 0 if broken is None else 1
 
 
 @click.command()

@@ -2,14 +2,17 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bluestone.cli.main import VERBS
 from bluestone.cli.reference import PAGE, reference
+from bluestone.fleet.controller.journal import Entry, Journal
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "web"
 
@@ -86,6 +89,27 @@ def test_a_checked_declaration_is_read_again_when_anything_changed(tmp_path: Pat
         remembered.write_text("{spoilt")
     (tmp_path / "site").mkdir()
     assert "project b" in bluestone(tmp_path, "check").stdout
+
+
+def test_the_journal_is_verified_up_to_the_first_entry_that_is_not_whole(tmp_path: Path) -> None:
+    (tmp_path / "bluestone.toml").write_text('project = "a"\n[image]\nbase = "debian:trixie"\n')
+    path = tmp_path / "home" / "projects" / "a" / "journal.db"
+    path.parent.mkdir(parents=True)
+    journal = Journal(path)
+    journal.record(datetime.now(UTC), [Entry("a.b", message="one"), Entry("c.d", message="two")])
+    journal.close()
+    whole = json.loads(bluestone(tmp_path, "events", "--verify", "--json").stdout)
+    assert whole["whole"]
+    assert "whole: 2 entries" in bluestone(tmp_path, "events", "--verify", "--head", whole["head"]).stdout
+    assert bluestone(tmp_path, "events", "--head", whole["head"]).returncode == 1
+    db = sqlite3.connect(path)
+    with db:
+        db.execute("UPDATE event SET message = 'another' WHERE sequence = 2")
+    db.close()
+    broken = bluestone(tmp_path, "events", "--verify")
+    assert broken.returncode == 1
+    assert "not whole: entry 2" in broken.stdout
+    assert "another" in bluestone(tmp_path, "events").stdout, "it can still be read"
 
 
 def test_whoever_closes_our_output_gets_no_traceback(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The loop, with providers and balancer in memory and every fault that they offer."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from bluestone.fleet.balancer import Service
 from bluestone.fleet.controller.act import Actor, Tools
 from bluestone.fleet.controller.controller import Controller
 from bluestone.fleet.controller.journal import Entry, Journal
+from bluestone.fleet.controller.resolve import unanswered
 from bluestone.model.action import Create
 from bluestone.model.generation import ServerConfig
 from bluestone.model.group import Amount, Group, Port, RolloutPolicy
@@ -220,6 +222,52 @@ def test_a_create_whose_end_nobody_knows_is_waited_for(bench: Bench) -> None:
     bench.provider.create(bench.outfit(create))
     assert later.run().done
     assert bench.names() == {create.server}
+
+
+def test_when_it_is_interrupted_every_intent_still_gets_its_outcome(bench: Bench) -> None:
+    bench.lead("a", count=6)
+
+    def interrupt(now: Plan) -> None:
+        if now.actions:
+            raise KeyboardInterrupt
+
+    bench.journal.record(bench.clock(), [Entry("rollout.started", "web")])
+    with pytest.raises(KeyboardInterrupt):
+        bench.controller("b", count=6, policy=RolloutPolicy("blue-green")).run(interrupt)
+    assert unanswered(bench.journal) == []
+    assert "action.failed" not in bench.kinds(), "what was not begun has not failed"
+    assert bench.controller("b", count=6, policy=RolloutPolicy("blue-green")).run().done
+
+
+def test_an_upgrade_of_bluestone_in_the_middle_of_a_rollout_continues_it(bench: Bench, tmp_path: Path) -> None:
+    """A controller of the first journal's time is killed between two ticks; today's finishes its work."""
+    bench.lead("a", count=3)
+    before = bench.names()
+    bench.journal.record(bench.clock(), [Entry("rollout.started", "web")])
+    killed = bench.controller("b", count=3)
+    for _ in range(6):
+        killed.tick()
+    bench.journal.close()
+    _as_of_schema_1(tmp_path / "journal.db", tmp_path / "first.db")
+    bench.journal = Journal(tmp_path / "first.db")
+    assert bench.controller("b", count=3).run().done
+    created = [event.server for event in bench.journal.events() if event.kind == "server.create"]
+    assert len(created) == len(set(created)), "no name was used twice"
+    assert not bench.names() & before
+    assert len(bench.names()) == 3
+    assert bench.journal.verify() is None
+
+
+def _as_of_schema_1(today: Path, first: Path) -> None:
+    db = sqlite3.connect(first)
+    schema = (Path(__file__).parents[2] / "data" / "journal-1.sql").read_text()
+    db.executescript(f"{schema} PRAGMA user_version = 1; ATTACH '{today}' AS today; DELETE FROM counter;")
+    columns = "sequence, at, kind, grp, server, message, data"
+    db.execute(f"INSERT INTO event ({columns}) SELECT {columns} FROM today.event")
+    for table in ("generation", "declared", "counter"):
+        db.execute(f"INSERT INTO {table} SELECT * FROM today.{table}")
+    db.commit()
+    db.close()
 
 
 def test_without_its_journal_no_name_of_a_server_that_lives_is_used_again(bench: Bench, tmp_path: Path) -> None:

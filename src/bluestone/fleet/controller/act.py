@@ -13,7 +13,7 @@ from bluestone.fleet.balancer import Balancer
 from bluestone.fleet.provider import Provider
 from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss, Enrol
 from bluestone.model.inventory import Inventory
-from bluestone.model.problem import Problem
+from bluestone.model.problem import Problem, Refused
 from bluestone.model.server import Endpoint, ServerSpec
 
 WORKERS = 4
@@ -118,7 +118,7 @@ class Actor:
 
 def _problem(future: Future[None]) -> Problem | None:
     if future.cancelled():
-        return Problem("it was not begun: bluestone is ending")
+        return Refused("it was not begun, as bluestone was ending")
     error = future.exception()
     if error is None or isinstance(error, Problem):
         return error

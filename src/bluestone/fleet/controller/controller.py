@@ -71,17 +71,23 @@ class Controller:
         """Tick until every group is done or halted; return the last plan.
 
         Raises `Problem` when the view stays incomplete for `BLIND_LIMIT`. On any way out, actions that have
-        begun are waited for; what is left to do is done by whoever runs next.
+        begun are waited for, and their outcomes recorded; what is left to do is done by whoever runs next.
         """
+        try:
+            with self._actor.open():
+                return self._tick_to_the_end(watch)
+        finally:
+            self._record_outcomes(self._actor.collect())
+
+    def _tick_to_the_end(self, watch: Callable[[Plan], None]) -> Plan:
         blind_since: datetime | None = None
-        with self._actor.open():
-            while True:
-                now = self.tick()
-                watch(now)
-                if not self._actor.under_way and all(group.state != "working" for group in now.progress):
-                    return now
-                blind_since = self._check_sight(now, blind_since)
-                self._actor.wait(INTERVAL)
+        while True:
+            now = self.tick()
+            watch(now)
+            if not self._actor.under_way and all(group.state != "working" for group in now.progress):
+                return now
+            blind_since = self._check_sight(now, blind_since)
+            self._actor.wait(INTERVAL)
 
     def look(self) -> Inventory:
         """The world now, without starting anything: a balancer that does not run knows no servers."""

@@ -1,6 +1,7 @@
 """The journal: what bluestone did and saw, durable before it is acted on.
 
-SQLite in WAL mode with `synchronous = FULL`: what `record` returned from survives a crash of the machine.
+SQLite in WAL mode with `synchronous = FULL`: what `record` returned from survives a crash of the machine. Entries are
+chained by their digests (chain.py): `verify` finds the first that is not as it was written.
 """
 
 from __future__ import annotations
@@ -15,14 +16,13 @@ from typing import Any
 
 import msgspec
 
+from bluestone.fleet.controller.chain import Break, Head, Link, check, follow
+from bluestone.fleet.controller.migrations import AS_BYTES, FIELDS, migrate
 from bluestone.model.event import Event
 from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.group import Group
 from bluestone.model.ids import Digest
 from bluestone.model.problem import Problem
-
-VERSION = 1
-"""Of the schema, kept in SQLite's `user_version`."""
 
 _COLUMNS = "sequence, at, kind, grp, server, message, data"
 
@@ -47,7 +47,7 @@ class Journal:
             self._db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
-            self._migrate(path)
+            migrate(self._db, path)
         except sqlite3.Error as error:
             raise Problem(
                 f"the journal {path} cannot be used: {error}",
@@ -71,9 +71,33 @@ class Journal:
             return
         with self._transaction():
             self._db.execute("UPDATE counter SET next = max(next, ?) WHERE name = 'incarnation'", (incarnations + 1,))
+            head, chained = self.head(), []
+            for row in rows:
+                head = follow(head, tuple(field.encode() for field in row))
+                chained.append((head.sequence, *row, head.digest))
             self._db.executemany(
-                "INSERT INTO event (at, kind, grp, server, message, data) VALUES (?, ?, ?, ?, ?, ?)", rows
+                f"INSERT INTO event (sequence, {', '.join(FIELDS)}, digest)"  # noqa: S608 - our own words only
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                chained,
             )
+            self._db.execute("UPDATE head SET sequence = ?, digest = ?", (head.sequence, head.digest))
+
+    def head(self) -> Head:
+        """The last entry, by which the journal up to now is known again."""
+        return Head(*self._db.execute("SELECT sequence, digest FROM head").fetchone())
+
+    def verify(self, known: Head | None = None) -> Break | None:
+        """The first entry that is not as it was written, None if all are. `known` is a head written down earlier.
+
+        Raises `Problem` if the file cannot be read.
+        """
+        query = f"SELECT sequence, {AS_BYTES}, digest FROM event ORDER BY sequence"  # noqa: S608 - our own words only
+        try:
+            with self._snapshot():
+                rows = self._db.execute(query)
+                return check((Link(row[0], tuple(row[1:-1]), row[-1]) for row in rows), self.head(), known)
+        except sqlite3.Error as error:
+            raise Problem(f"the journal cannot be read: {error}", mend="restore the file from a copy") from error
 
     def events(self, *, after: int = 0, limit: int = 1_000_000) -> list[Event]:
         """The newest `limit` events with a sequence above `after`, oldest first."""
@@ -167,6 +191,15 @@ class Journal:
             self._db.execute("DELETE FROM declared WHERE grp = ?", (name,))
 
     @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """Read as of one instant, whoever writes meanwhile."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK")
+
+    @contextmanager
     def _transaction(self) -> Iterator[None]:
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -182,17 +215,6 @@ class Journal:
                 mend="free some space on the disk and run the command again",
                 left="nothing that was not recorded has been done",
             ) from error
-
-    def _migrate(self, path: Path) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise Problem(
-                f"the journal {path} was written by a newer bluestone (schema {version})",
-                mend="use that version of bluestone, or a newer one",
-            )
-        if version < VERSION:
-            schema = (Path(__file__).parent / "schema.sql").read_text()
-            self._db.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 def _event(row: tuple[int, str, str, str, str, str, str]) -> Event:

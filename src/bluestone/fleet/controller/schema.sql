@@ -7,10 +7,19 @@ CREATE TABLE event (
     grp      TEXT NOT NULL DEFAULT '',
     server   TEXT NOT NULL DEFAULT '',
     message  TEXT NOT NULL DEFAULT '',
-    data     TEXT NOT NULL DEFAULT '{}'    -- JSON
+    data     TEXT NOT NULL DEFAULT '{}',   -- JSON
+    digest   BLOB NOT NULL                 -- of this entry and the one before it: chain.py
 ) STRICT;
 CREATE INDEX event_server ON event (server, kind) WHERE server <> '';
 CREATE INDEX event_group ON event (grp, kind) WHERE grp <> '';
+
+-- The last entry, kept apart from the entries: some that are missing at the end are found by it.
+CREATE TABLE head (
+    only     INTEGER PRIMARY KEY CHECK (only = 1),
+    sequence INTEGER NOT NULL,
+    digest   BLOB NOT NULL
+) STRICT;
+INSERT INTO head VALUES (1, 0, zeroblob(32));
 
 CREATE TABLE generation (
     grp        TEXT NOT NULL,
