@@ -83,6 +83,7 @@ def test_kill_9_in_the_middle_and_up_again_finishes_the_work(running: Machine) -
     assert listed.count(running.project) == 3, "nothing half-made is left"
     used = re.findall(r"server\.create +(\S+)", running.run("events", "-n", "100000"))
     assert len(used) == len(set(used)), "no name was used twice"
+    assert "whole: " in running.run("events", "--verify")
 
 
 def test_ctrl_c_says_how_to_go_on(running: Machine) -> None:

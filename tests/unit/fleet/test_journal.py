@@ -121,6 +121,12 @@ def test_creates_without_an_outcome_are_known_for_a_while(journal: Journal) -> N
     assert unresolved_creates(journal, NOW + timedelta(seconds=11)) == []
 
 
+def test_a_create_that_was_never_begun_is_not_waited_for(journal: Journal) -> None:
+    data = {"slot": 1, "incarnation": 4, "generation": 1}
+    journal.record(NOW, [Entry("server.create", "web", "web-1", data=data), Entry("action.refused", "web", "web-1")])
+    assert unresolved_creates(journal, NOW + timedelta(seconds=1)) == []
+
+
 def test_a_newer_schema_is_refused(journal: Journal, tmp_path: Path) -> None:
     journal.close()
     with sqlite3.connect(tmp_path / "journal.db") as db:

@@ -62,7 +62,7 @@ class UnbornServer:
 
 def unresolved_creates(journal: Journal, now: datetime) -> list[UnbornServer]:
     """Creates begun within `CREATE_WINDOW` without a recorded outcome: whoever began them was killed."""
-    outcomes = ("server.created", "action.failed")
+    outcomes = ("server.created", "action.failed", "action.refused", "action.lost")
     recent = [e for e in journal.select(("server.create",), newest=64) if e.at > now - CREATE_WINDOW]
     return [
         UnbornServer(e.server, e.group, e.data["slot"], e.data["incarnation"], e.data["generation"], e.at)
