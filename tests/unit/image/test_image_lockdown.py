@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from bluestone.image import lockdown
 from bluestone.image.assemble import lock_passwords
-from bluestone.image.provision.shell import shown
 from bluestone.image.packages import parse_status
+from bluestone.image.provision.shell import shown
 from bluestone.model.image import Package
 
 STATUS = """\

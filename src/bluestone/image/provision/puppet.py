@@ -43,7 +43,7 @@ def hook(puppet: Puppet) -> Hook:
 
 def command(puppet: Puppet) -> list[str]:
     """The argument list; everything that Puppet would write about itself goes into its room."""
-    places = ("confdir", "vardir", "rundir", "logdir", "publicdir", "codedir")
+    places = ("confdir", "vardir", "rundir", "logdir", "publicdir", "codedir", "ssldir")
     return [
         *("ruby", f"{ROOM}/apply.rb", "apply"),
         *(f"--{place}={SCRATCH}/{place}" for place in places),
