@@ -192,9 +192,7 @@ def _fetch(recipe: Recipe, lock: Lock, packages: PackageStore, progress: Progres
     packages.ensure(lock.every, of_recipe(recipe), progress)
 
 
-def _assemble(
-    recipe: Recipe, lock: Lock, stage: Path, work: Path, packages: PackageStore, progress: Progress
-) -> None:
+def _assemble(recipe: Recipe, lock: Lock, stage: Path, work: Path, packages: PackageStore, progress: Progress) -> None:
     from bluestone.image.assemble import Order
     from bluestone.image.worker import carry_out
 
@@ -208,9 +206,7 @@ def _assemble(
 
 def tool_files(lock: Lock, packages: PackageStore) -> dict[str, tuple[Path, ...]]:
     """Where the packages of each tool of a lock are."""
-    return {
-        tool: tuple(packages.path(each.sha256).absolute() for each in those) for tool, those in lock.tools.items()
-    }
+    return {tool: tuple(packages.path(each.sha256).absolute() for each in those) for tool, those in lock.tools.items()}
 
 
 def _describe(recipe: Recipe, key: str, work: Path, stage: Stage) -> Facts:

@@ -217,7 +217,10 @@ def _move(path: Path, target: Path) -> None:
         elif stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
             shutil.copyfile(path, target, follow_symlinks=False)
         else:
-            return  # A socket or device, which nobody would find on a server.
+            raise Problem(
+                f"{target.name} was made in the image, and is a socket or a device, which an image cannot hold",
+                mend="have what makes it remove it, or make it below /run, which is not kept",
+            ) from error
         # The owner first: a change of it takes set-user-id bits and capabilities away.
         os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
         shutil.copystat(path, target, follow_symlinks=False)

@@ -37,4 +37,15 @@ service = Puppet::Type.type(:service)
 service.attrclass(:ensure).prepend(LeftAlone)
 service.prepend(NeverRestarted)
 
+# An error says where the resource is declared.
+module Placed
+  def to_s
+    text = super
+    return text if level != :err || !file || text.include?('(file: ')
+
+    text + Puppet::Util::Errors.error_location_with_space(file, line)
+  end
+end
+Puppet::Util::Log.prepend(Placed)
+
 Puppet::Util::CommandLine.new('puppet', ARGV).execute

@@ -67,7 +67,7 @@ class page (
   }
 
   exec { 'count the flags':
-    command => 'ls /srv | grep -c flag > /srv/flags',
+    command => 'ls -d /srv/flag-* | wc -l > /srv/flags',
     path    => ['/usr/bin', '/bin'],
     creates => '/srv/flags',
     require => Flag[$flags],
