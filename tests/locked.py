@@ -11,6 +11,7 @@ from bluestone.image.build import build, packages_of
 from bluestone.image.builders.mmdebstrap import Mmdebstrap
 from bluestone.image.builders.port import Engine
 from bluestone.image.lock.stored import own_lock
+from bluestone.image.provision.hooks import tools
 from bluestone.image.store import ImageStore
 from bluestone.model.image import Image
 from bluestone.model.lock import Lock
@@ -19,7 +20,8 @@ from bluestone.model.recipe import Recipe
 
 def lock_file(recipe: Recipe, store: ImageStore) -> Path:
     """Where the lock of a recipe's packages is."""
-    name = hashlib.sha256(repr((recipe.base, packages_of(recipe))).encode()).hexdigest()[:16]
+    made_of = (recipe.base, packages_of(recipe), *([tools(recipe)] if tools(recipe) else []))
+    name = hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
     return store.directory / f"test-{name}.lock"
 
 

@@ -9,6 +9,7 @@ from bluestone.app import wiring
 from bluestone.app.project import Project
 from bluestone.image.build import build_key
 from bluestone.image.inputs import digest, file_inputs
+from bluestone.image.provision import hooks
 from bluestone.logs.ship.agent import agent
 from bluestone.model.image import Image
 from bluestone.model.lock import Lock
@@ -35,7 +36,13 @@ def image_key(project: Project, lock: Lock) -> str:
 def unlocked_key(project: Project) -> str:
     """What names the inputs of an image that is not locked yet. Raises `Problem`."""
     recipe = full_recipe(project)
-    return digest({"recipe": replace(recipe, files=()), "files": [file_inputs(file) for file in recipe.files]})
+    return digest(
+        {
+            "recipe": replace(recipe, files=(), puppet=None, ansible=None),
+            "files": [file_inputs(file) for file in recipe.files],
+            "hooks": hooks.inputs(recipe),
+        }
+    )
 
 
 def build_image(project: Project, lock: Lock, progress: Callable[[str], None], *, scratch: bool = False) -> Image:

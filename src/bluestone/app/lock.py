@@ -17,6 +17,7 @@ from bluestone.image.lock.agree import disagreements, stale_inputs
 from bluestone.image.lock.diff import LockDiff, diff
 from bluestone.image.lock.pins import KEEP, Upgrade
 from bluestone.image.lock.wanted import Wanted
+from bluestone.image.provision.hooks import tools
 from bluestone.model.lock import Lock
 from bluestone.model.problem import Problem
 
@@ -100,6 +101,7 @@ def _wanted(project: Project) -> Wanted:
         base=of_recipe(recipe),
         asked=tuple(packages_of(recipe)),
         debs={deb.name: deb.path for deb in recipe.debs},
+        tools=tools(recipe),
         inputs=inputs(project.declaration.recipe),
     )
 

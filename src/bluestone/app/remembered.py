@@ -55,6 +55,8 @@ def _recall(place: Path, origin: str) -> Declaration | None:
     # Whether what it names exists is part of the check, and may have changed without the file.
     recipe = known.declaration.recipe
     named = [file.source for file in recipe.files if file.source is not None]
+    named += [recipe.puppet.directory / recipe.puppet.manifest] if recipe.puppet else []
+    named += [recipe.ansible.directory / recipe.ansible.playbook] if recipe.ansible else []
     named += [*(archive.key for archive in recipe.archives), *(deb.path for deb in recipe.debs)]
     return known.declaration if known.origin == origin and all(path.exists() for path in named) else None
 

@@ -43,10 +43,26 @@ def _image(image: ImageTable, directory: Path) -> Iterator[Finding]:
         if not place_of(deb, directory).is_file():
             fault = Fault(f"there is no file {place_of(deb, directory)}", "make it, or correct the path")
             yield Finding(("image", "debs", index), fault)
+    if image.puppet:
+        yield from _hook(image.puppet.directory, "manifest", image.puppet.manifest, directory, ("image", "puppet"))
+    if image.ansible:
+        yield from _hook(image.ansible.directory, "playbook", image.ansible.playbook, directory, ("image", "ansible"))
     for target, file in image.files.items():
         at: KeyPath = ("image", "files", target)
         yield from _file(file, target, directory, at)
     yield from _overlapping(image.files, directory)
+
+
+def _hook(named: str, key: str, begin: str, directory: Path, at: KeyPath) -> Iterator[Finding]:
+    """The directory that a tool works from, and what in it the tool begins with."""
+    place = place_of(named, directory)
+    if not place.is_dir():
+        yield Finding((*at, "directory"), Fault(f"there is no directory {place}", "make it, or correct the path"))
+        return
+    first = place / begin
+    if not (first.is_file() or (key == "manifest" and first.is_dir())):
+        fault = Fault(f"there is no {key} {first}", f"make it, or name another in {at[-1]}.{key}")
+        yield Finding((*at, key), fault, ((*at, "directory"),))
 
 
 def _archive(archive: ArchiveTable, name: str, directory: Path, at: KeyPath) -> Iterator[Finding]:

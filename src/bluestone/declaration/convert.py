@@ -6,17 +6,19 @@ from pathlib import Path
 
 from bluestone.declaration import texts
 from bluestone.declaration.keys import (
+    AnsibleTable,
     ArchiveTable,
     DeclarationTable,
     FileTable,
     GroupTable,
     HealthTable,
     ImageTable,
+    PuppetTable,
     RolloutTable,
 )
 from bluestone.model.declaration import Declaration
 from bluestone.model.group import Amount, Group, Health, Port, Resources, RolloutPolicy, SecretRef
-from bluestone.model.recipe import Archive, Base, LocalPackage, OverlayFile, Recipe
+from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe
 
 SURGE = {"blue-green": Amount(100, percent=True), "rolling": Amount(1), "destroy-first": Amount(0)}
 UNAVAILABLE = {"blue-green": Amount(0), "rolling": Amount(0), "destroy-first": Amount(1)}
@@ -45,6 +47,8 @@ def _recipe(table: ImageTable, directory: Path) -> Recipe:
         debs=tuple(LocalPackage(path, place_of(path, directory)) for path in table.debs),
         files=tuple(_file(target, file, directory) for target, file in table.files.items()),
         units=tuple(table.units),
+        puppet=_puppet(table.puppet, directory) if table.puppet else None,
+        ansible=_ansible(table.ansible, directory) if table.ansible else None,
         run=tuple(table.run),
         writable=tuple(table.writable),
         login=table.login,
@@ -56,6 +60,14 @@ def _archive(name: str, table: ArchiveTable, directory: Path) -> Archive:
     if components is None:
         components = [] if table.suite.endswith("/") else ["main"]
     return Archive(name, table.uri.rstrip("/"), table.suite, tuple(components), place_of(table.key, directory))
+
+
+def _puppet(table: PuppetTable, directory: Path) -> Puppet:
+    return Puppet(place_of(table.directory, directory), table.manifest, dict(table.facts))
+
+
+def _ansible(table: AnsibleTable, directory: Path) -> Ansible:
+    return Ansible(place_of(table.directory, directory), table.playbook, dict(table.variables))
 
 
 def _file(target: str, table: FileTable, directory: Path) -> OverlayFile:

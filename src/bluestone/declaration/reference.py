@@ -68,7 +68,7 @@ def _kind(node: JsonSchema) -> str:
 def _form(form: JsonSchema) -> str:
     if "enum" in form:
         return ", ".join(f'`"{choice}"`' for choice in form["enum"])
-    if form["type"] == "array":
+    if form["type"] == "array" and "items" in form:
         return f"array of: {_kind(form['items'])}"
     if form["type"] == "object":
         named = form.get("patternProperties")

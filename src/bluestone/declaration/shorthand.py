@@ -33,6 +33,11 @@ def file(text: str) -> Expanded:
     return {"source": text}
 
 
+def hook(text: str) -> Expanded:
+    """The directory that a tool works from."""
+    return {"directory": text}
+
+
 def port(text: str) -> Expanded:
     """`8080:80`, `0.0.0.0:8080:80`, `[::1]:8080:80/tcp`."""
     if not re.fullmatch(PORT, text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from math import isfinite
 from posixpath import normpath
 from urllib.parse import urlsplit
 
@@ -25,6 +26,8 @@ OWNER = r"^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})(:([a-z_][a-z0-9_-]{0,31}|[0-9]{1,
 MODE = r"^(0o)?[0-7]{3,4}$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SECRET = rf"^(env:{VARIABLE[1:-1]}|file:.+)$"
+MAX_NUMBER = 2**53
+"""Largest whole number that is the same in every reader of JSON (RFC 8259, section 6)."""
 MAX_PATH = 1024
 """Longest path, in characters; the kernel takes 4096 bytes (PATH_MAX in limits.h)."""
 HEALTH_PATH = r"^/[A-Za-z0-9._~!&()*+,;=:@/?%-]*$"
@@ -187,6 +190,26 @@ def source(text: str) -> str:
     if not text.strip() or not _printable(text):
         raise Fault(f"{quoted(text)} is not a path", "name a file or directory beside the declaration")
     return text
+
+
+def within(text: str) -> str:
+    """A path below a directory that is named beside it."""
+    if text.startswith("/") or ".." in text.split("/") or not text.strip() or not _printable(text):
+        raise Fault(f"{quoted(text)} is not a path below the directory", "write it relative to the directory")
+    return normpath(text)
+
+
+def plain(value: object) -> object:
+    """A value that a tool is handed as it is: text, a number, a boolean, an array or a table."""
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if isinstance(value, bool | str) or (isinstance(value, int) and abs(value) <= MAX_NUMBER):
+        return value
+    if isinstance(value, float) and isfinite(value):
+        return value
+    raise Fault(f"{quoted(value)} is no value that can be handed on", "write it as a string in quotes")
 
 
 def owner(text: str) -> str:

@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bluestone.image import lockdown, worker
 from bluestone.image.child import follow
 from bluestone.image.derive import Derived, derive
 from bluestone.image.flush import flushing
-from bluestone.image.normalise import EPOCH, settle, tidy
+from bluestone.image.normalise import settle, tidy
 from bluestone.image.overlay import lay, make_directory, within
+from bluestone.image.provision.hooks import provision
+from bluestone.image.provision.shell import run_all
 from bluestone.image.sandbox import inside
 from bluestone.image.sbom.bills import scan
 from bluestone.model.problem import Problem
@@ -31,20 +33,22 @@ UNIT_DIRECTORIES = ("etc/systemd/system", "usr/lib/systemd/system", "usr/local/l
 class Order:
     """What to assemble: `stage` is the directory of the packages' stage, `work` the one to work in.
 
-    `limit` is how many seconds each command of the recipe may take.
+    `limit` is how many seconds each command and tool of the recipe may take; `tools` are the packages, in the store,
+    that each tool is made of.
     """
 
     stage: Path
     work: Path
     recipe: Recipe
     limit: float
+    tools: dict[str, tuple[Path, ...]] = field(default_factory=dict)
 
 
 def assemble(order: Order) -> Derived:
     """Make the tree, its manifest and its bills. Raises `Problem` and `OSError`."""
 
     def shape(root: Path) -> None:
-        _shape(root, order.recipe, order.limit)
+        _shape(root, order)
 
     made = derive(order.stage, order.work, shape, settle)
     with flushing(order.work / "root"):
@@ -53,30 +57,19 @@ def assemble(order: Order) -> Derived:
     return made
 
 
-def _shape(root: Path, recipe: Recipe, limit: float) -> None:
+def _shape(root: Path, order: Order) -> None:
     """Make the tree of a recipe's packages the recipe's."""
+    recipe = order.recipe
     for file in (*lockdown.FILES, *recipe.files, _writable_list(recipe)):
         lay(file, root)
     for directory in recipe.writable:
         make_directory(root, directory)
+    provision(recipe, root, order.work, order.tools, order.limit, worker.say)
     _enable(root, recipe.units)
-    _provision(root, recipe, limit)
+    run_all(recipe.run, root, order.limit, worker.say)
     _refuse_logins(root)
     _lock(root)
     tidy(root)
-
-
-def _provision(root: Path, recipe: Recipe, limit: float) -> None:
-    for command in recipe.run:
-        worker.say(f"running: {shown(command)}")
-        _run(root, command, limit)
-
-
-def shown(command: str) -> str:
-    """A command as one short line."""
-    lines = command.strip().splitlines()
-    line = lines[0] if lines else ""
-    return line if len(lines) <= 1 and len(line) <= 80 else f"{line[:77]}..."
 
 
 def _writable_list(recipe: Recipe) -> OverlayFile:
@@ -103,21 +96,6 @@ def _require_unit(root: Path, unit: str) -> None:
         raise Problem(
             f"the unit {unit} is not in the image",
             mend="correct image.units, or add the package or file that brings the unit",
-        )
-
-
-def _run(root: Path, command: str, limit: float) -> None:
-    variables = {"SOURCE_DATE_EPOCH": str(EPOCH)}
-    ending = follow(inside(root, ["sh", "-eu", "-c", command], variables), timeout=limit)
-    if ending.status is None:
-        raise Problem(
-            f"`{shown(command)}` of image.run did not end within {limit:g} s{ending.quoted()}",
-            mend="have it end by itself; nothing of it goes on in the image",
-        )
-    if ending.status:
-        raise Problem(
-            f"`{shown(command)}` of image.run failed with status {ending.status}{ending.quoted()}",
-            mend="correct the command; it runs in the image as root, without a network",
         )
 
 

@@ -15,6 +15,7 @@ from bluestone.image.builders.port import Engine
 from bluestone.image.inputs import digest, file_inputs
 from bluestone.image.lock.file import render
 from bluestone.image.packagestore import PackageStore
+from bluestone.image.provision import hooks
 from bluestone.image.route import engine_name, family, installed, module_digests, nearest, stage_key
 from bluestone.image.stages import Stage, StageStore
 from bluestone.image.store import LOCK, Facts, ImageStore, flush
@@ -26,7 +27,10 @@ from bluestone.model.recipe import Recipe
 
 Progress = Callable[[str], None]
 
-SHAPERS = ("assemble", "derive", "install", "lockdown", "normalise", "overlay", "packages", "sandbox", "tree")
+SHAPERS = (
+    *("assemble", "derive", "install", "lockdown", "normalise", "overlay", "packages"),
+    *("provision/shell", "sandbox", "tree"),
+)
 """Modules that decide what a tree is like: images are built anew when one changes, and named the same if it is
 without consequence."""
 
@@ -34,10 +38,10 @@ INSTALL_LIMIT = 3600.0
 """Seconds that it may take to install a lock's packages."""
 
 COMMAND_LIMIT = 900.0
-"""Seconds that one command of `image.run` may take."""
+"""Seconds that one command of `image.run`, or one tool, may take."""
 
 ASSEMBLY_LIMIT = 1800.0
-"""Seconds that an assembly may take besides the commands of its recipe."""
+"""Seconds that an assembly may take besides the commands and tools of its recipe."""
 
 
 def build_key(recipe: Recipe, lock: Lock) -> str:
@@ -47,10 +51,12 @@ def build_key(recipe: Recipe, lock: Lock) -> str:
     """
     # Which packages there are is in the lock.
     laid = replace(recipe, base=replace(recipe.base, archive=None), packages=(), archives=(), debs=(), files=())
+    laid = replace(laid, puppet=None, ansible=None)
     return digest(
         {
             "recipe": laid,
             "files": [file_inputs(file) for file in recipe.files],
+            "hooks": [hooks.inputs(recipe), hooks.own_part(recipe)],
             "lock": locked_inputs(lock),
             "shapers": module_digests(SHAPERS),
         }
@@ -112,7 +118,7 @@ def _build(
 ) -> Image:
     with staged(recipe, lock, store, engine, progress, scratch=scratch) as stage, store.workplace() as work:
         progress("laying the recipe over its packages")
-        _assemble(recipe, stage.directory, work, progress)
+        _assemble(recipe, lock, stage.directory, work, store.packages, progress)
         if build_key(recipe, lock) != key:
             raise Problem(
                 "the files of the recipe were changed while the image was built",
@@ -186,13 +192,21 @@ def _fetch(recipe: Recipe, lock: Lock, packages: PackageStore, progress: Progres
     packages.ensure(lock.every, of_recipe(recipe), progress)
 
 
-def _assemble(recipe: Recipe, stage: Path, work: Path, progress: Progress) -> None:
+def _assemble(recipe: Recipe, lock: Lock, stage: Path, work: Path, packages: PackageStore, progress: Progress) -> None:
     from bluestone.image.assemble import Order
     from bluestone.image.worker import carry_out
 
-    order = Order(stage, work, recipe, COMMAND_LIMIT)
-    limit = ASSEMBLY_LIMIT + COMMAND_LIMIT * len(recipe.run)
-    carry_out("bluestone.image.assemble", order, str, progress=progress, timeout=limit)
+    with packages.in_use():
+        if lock.tools:
+            packages.ensure(lock.every, of_recipe(recipe), progress)
+        order = Order(stage, work, recipe, COMMAND_LIMIT, tool_files(lock, packages))
+        limit = ASSEMBLY_LIMIT + COMMAND_LIMIT * (len(recipe.run) + len(lock.tools))
+        carry_out("bluestone.image.assemble", order, str, progress=progress, timeout=limit)
+
+
+def tool_files(lock: Lock, packages: PackageStore) -> dict[str, tuple[Path, ...]]:
+    """Where the packages of each tool of a lock are."""
+    return {tool: tuple(packages.path(each.sha256).absolute() for each in those) for tool, those in lock.tools.items()}
 
 
 def _describe(recipe: Recipe, key: str, work: Path, stage: Stage) -> Facts:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from bluestone.image.provision import hooks
 from bluestone.image.tree import hash_file
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import OverlayFile, Recipe
@@ -24,6 +25,7 @@ def inputs(recipe: Recipe) -> dict[str, str]:
     found = {f'image.files."{file.target}"': digest(file_inputs(file)) for file in recipe.files}
     if recipe.run:
         found["image.run"] = digest(recipe.run)
+    found |= {key: digest(value) for key, value in hooks.inputs(recipe).items()}
     for archive in recipe.archives:
         found[f"{ARCHIVE_KEY}{archive.name}.key"] = _hash(archive.key, ARCHIVE_KEY)
     for deb in recipe.debs:

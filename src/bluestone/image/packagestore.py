@@ -87,7 +87,8 @@ class PackageStore:
 
         Raises one `Problem` that names every package that is lost, corrupt, or cannot be fetched.
         """
-        wanted = self.missing(packages)
+        # Two tools may need the same package.
+        wanted = list({package.sha256: package for package in self.missing(packages)}.values())
         if not wanted:
             return
         unknown = sorted({package.archive for package in wanted} - base.uris.keys() - {LOCAL})

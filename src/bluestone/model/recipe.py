@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,38 @@ class LocalPackage:
 
 
 @dataclass(frozen=True)
+class Puppet:
+    """What Puppet applies to an image.
+
+    `directory` is a Puppet environment on this machine: manifests, modules, Hiera's data. `manifest` is a file or
+    directory in it. `facts` come beside those that every image has, and before them.
+    """
+
+    directory: Path
+    manifest: str = "manifests"
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ansible:
+    """What Ansible plays in an image.
+
+    `directory` on this machine has `playbook`, and all that it uses: roles, collections, files. `variables` are
+    extra ones, which come before all others.
+    """
+
+    directory: Path
+    playbook: str = "site.yml"
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides an image's content.
 
-    `run` are shell commands, run in the root in namespaces of their own, without a network. `writable` are
-    directories that are in memory on the otherwise read-only server, beginning with what the image has there.
+    `puppet` and `ansible` work on what the packages and files make, in this order; then come `run`, which are shell
+    commands. All are run in the root in namespaces of their own, without a network. `writable` are directories that
+    are in memory on the otherwise read-only server, beginning with what the image has there.
     """
 
     base: Base
@@ -72,6 +100,8 @@ class Recipe:
     debs: tuple[LocalPackage, ...] = ()
     files: tuple[OverlayFile, ...] = ()
     units: tuple[str, ...] = ()
+    puppet: Puppet | None = None
+    ansible: Ansible | None = None
     run: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     login: Literal["none"] = "none"

@@ -124,7 +124,7 @@ def test_the_template_has_every_key() -> None:
         last[header, line.partition(" = ")[0]] = line
     toml = tomllib.loads("\n".join(last.values()))
     assert every_key() == set(keys_in(toml)) - {"image.files.TARGET", "servers.NAME", "image.archives.NAME"} - {
-        path for path in keys_in(toml) if re.search(r"\.(environment|secrets)\.", path)
+        path for path in keys_in(toml) if re.search(r"\.(environment|secrets|facts|variables)\.", path)
     }
     DeclarationTable.model_validate(toml)
 
@@ -132,14 +132,14 @@ def test_the_template_has_every_key() -> None:
 def test_each_line_of_the_template_that_is_commented_out_is_right(tmp_path: Path) -> None:
     for directory in ("site", "app", "secrets"):
         (tmp_path / directory).mkdir()
-    for file in ("packages/app.deb", "keys/tools.asc"):
-        (tmp_path / file).parent.mkdir()
+    for file in ("packages/app.deb", "keys/tools.asc", "puppet/manifests/site.pp", "ansible/site.yml"):
+        (tmp_path / file).parent.mkdir(parents=True)
         (tmp_path / file).touch()
     text = template("shop", "debian:trixie")
     for line in (line for line in text.splitlines() if re.match("#[^ ]", line)):
         tried = text.replace(line, line[1:])
         key = line[1:].partition(" = ")[0]
-        if key in ("base", "ports", "health"):
+        if key in ("base", "ports", "health", "puppet", "ansible"):
             tried = re.sub(rf"(?m)^{key} = [^{{\n]*\n(?=(.*\n)*?{key} = )", "", tried, count=1)
         if key in ("max_surge", "max_unavailable"):
             tried = tried.replace('"blue-green"\n', '"rolling"\n')

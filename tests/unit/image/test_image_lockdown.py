@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bluestone.image import lockdown
-from bluestone.image.assemble import lock_passwords, shown
+from bluestone.image.assemble import lock_passwords
 from bluestone.image.packages import parse_status
+from bluestone.image.provision.shell import shown
 from bluestone.model.image import Package
 
 STATUS = """\

@@ -6,11 +6,12 @@ values that the rest of bluestone works with are made in `convert`.
 
 from __future__ import annotations
 
-from bluestone.declaration.keys.image import ArchiveTable, BaseTable, FileTable, ImageTable
+from bluestone.declaration.keys.image import AnsibleTable, ArchiveTable, BaseTable, FileTable, ImageTable, PuppetTable
 from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable
 from bluestone.declaration.keys.table import Name, Table, key
 
 __all__ = [
+    "AnsibleTable",
     "ArchiveTable",
     "BaseTable",
     "DeclarationTable",
@@ -18,6 +19,7 @@ __all__ = [
     "GroupTable",
     "HealthTable",
     "ImageTable",
+    "PuppetTable",
     "RolloutTable",
 ]
 

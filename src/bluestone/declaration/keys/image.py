@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from bluestone.declaration import shorthand, texts
-from bluestone.declaration.forms import OrShort, Written
+from bluestone.declaration.forms import OrShort, Written, WrittenAs
 from bluestone.declaration.keys.table import Name, Table, key
 
 Target = Annotated[str, Written(texts.target, "absolute path", texts.ABSOLUTE)]
@@ -60,6 +60,46 @@ class FileTable(Table):
     )
 
 
+_KINDS = ("string", "number", "boolean", "array", "object")
+Value = Annotated[object, WrittenAs(texts.plain, {"anyOf": [{"type": kind} for kind in _KINDS]})]
+Handed = Annotated[str, Written(texts.variable, "name", texts.VARIABLE)]
+
+
+class PuppetTable(Table):
+    """What Puppet applies to the image, after the files are laid and before Ansible and `run`."""
+
+    directory: Annotated[str, Written(texts.source, "path")] = key(
+        "A Puppet environment on this machine: `manifests`, `modules`, `hiera.yaml` and the data that it names.",
+        example="puppet",
+    )
+    manifest: Annotated[str, Written(texts.within, "path")] = key(
+        "The manifest in it: a file, or a directory whose `.pp` files are applied together.",
+        example="manifests/web.pp",
+        default="manifests",
+    )
+    facts: dict[Handed, Value] = key(
+        "Facts besides those that every image has, or in their place. Nothing secret: it shows.",
+        example={"processors": {"count": 2}},
+        default={},
+    )
+
+
+class AnsibleTable(Table):
+    """What Ansible plays in the image, after Puppet and before `run`."""
+
+    directory: Annotated[str, Written(texts.source, "path")] = key(
+        "A directory on this machine with the playbook, and `roles` and `collections` beside it.", example="ansible"
+    )
+    playbook: Annotated[str, Written(texts.within, "path")] = key(
+        "The playbook in it.", example="web.yml", default="site.yml"
+    )
+    variables: dict[Handed, Value] = key(
+        "Extra variables, which come before all others. Nothing secret: it shows.",
+        example={"worker_processes": 2},
+        default={},
+    )
+
+
 class ImageTable(Table):
     """What goes into the image that all servers are started from."""
 
@@ -86,6 +126,12 @@ class ImageTable(Table):
     )
     units: list[Annotated[str, Written(texts.unit, "unit", texts.UNIT)]] = key(
         "systemd units that are started on every server.", example=["nginx.service"], default=[]
+    )
+    puppet: Annotated[PuppetTable, OrShort(shorthand.hook, "directory's path")] | None = key(
+        "What Puppet applies to the image.", example="puppet", default=None
+    )
+    ansible: Annotated[AnsibleTable, OrShort(shorthand.hook, "directory's path")] | None = key(
+        "What Ansible plays in the image.", example="ansible", default=None
     )
     run: list[Annotated[str, Written(texts.command, "shell command")]] = key(
         "Shell commands run inside the image at the end of its build, without a network.",

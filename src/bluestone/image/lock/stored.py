@@ -13,6 +13,7 @@ from bluestone.image.lock import file as lockfile
 from bluestone.image.lock.agree import disagreements
 from bluestone.image.lock.wanted import Wanted
 from bluestone.image.packagestore import PackageStore
+from bluestone.image.provision.hooks import tools
 from bluestone.model.lock import Lock
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import Recipe
@@ -49,7 +50,7 @@ def own_lock(recipe: Recipe, file: Path, store: PackageStore, progress: Callable
     """
     from bluestone.image.lock.resolve import resolve
 
-    wanted = Wanted(of_recipe(recipe), tuple(packages_of(recipe)))
+    wanted = Wanted(of_recipe(recipe), tuple(packages_of(recipe)), tools=tools(recipe))
     old = read(file)
     if old is not None and not disagreements(old, wanted):
         return old

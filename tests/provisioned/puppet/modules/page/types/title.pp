@@ -1,0 +1,1 @@
+type Page::Title = String[1, 80]
