@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bluestone.app import wiring
 from bluestone.app.outfit import read_secrets, secrets_digest
 from bluestone.app.project import Project
 from bluestone.model.event import Event
@@ -26,7 +27,8 @@ def declared_goals(project: Project, image: str, *, keep: bool) -> list[Goal]:
     for group in project.groups:
         digest = secrets_digest(read_secrets(group.secrets), project.key)
         config = ServerConfig.of(group, digest)
-        goals.append(Goal(group, project.journal.generation(group.name, image, config, keep=keep)))
+        generation = project.journal.generation(group.name, image, config, keep=keep)
+        goals.append(Goal(group, generation, _fallback(project, generation)))
     return goals + retired_goals(project)
 
 
@@ -82,6 +84,26 @@ def _previous(project: Project, group: str) -> int:
     now = current(project, group)
     served = project.journal.select(("rollout.settled",), group=group)
     return next((number for event in served if (number := _number(event)) and number != now), 0)
+
+
+def _fallback(project: Project, generation: Generation) -> Generation | None:
+    """The generation that served last before this one, if the group can go back to it by itself.
+
+    Its image must be here, and its servers must listen where those of this one do: the balancer's ports are declared.
+    """
+    served = project.journal.select(("rollout.settled",), group=generation.group)
+    number = next((n for event in served if (n := _number(event)) and n != generation.number), 0)
+    found = project.journal.generation_number(generation.group, number) if number else None
+    if found is None or (found.config.ports, found.config.provider) != (
+        generation.config.ports,
+        generation.config.provider,
+    ):
+        return None
+    try:
+        wiring.images(project).get(found.image)
+    except Problem:
+        return None
+    return found
 
 
 def _number(event: Event | None) -> int:

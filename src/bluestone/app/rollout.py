@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from bluestone.app import wiring
 from bluestone.app.outfit import bootfiles, read_secrets
@@ -18,8 +17,10 @@ from bluestone.fleet.controller.controller import Controller
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.recall import START_OR_END
 from bluestone.fleet.controller.resolve import resolve, unanswered
+from bluestone.fleet.findings import way_back
 from bluestone.fleet.forecast import Forecast, forecast
 from bluestone.fleet.provider import Provider
+from bluestone.fleet.remember import begun
 from bluestone.logs.credentials import Credentials
 from bluestone.model.action import Create
 from bluestone.model.inventory import Inventory
@@ -28,8 +29,6 @@ from bluestone.model.plan import Goal, Plan, Progress
 from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
 from bluestone.model.server import ServerSpec
-
-T = TypeVar("T")
 
 Notify = Callable[[datetime, Entry], None]
 Watch = Callable[[Plan], None]
@@ -72,7 +71,8 @@ class Site:
     def look(self) -> tuple[Inventory, Memory]:
         """The world, and what is remembered as if rollouts that have to begin had just begun."""
         inventory = self.controller.look()
-        return inventory, _afresh(self.controller.recall(inventory), self._beginning())
+        memory = self.controller.recall(inventory)
+        return inventory, begun(memory, self._beginning(memory))
 
     def forecast(self) -> Forecast:
         """What leading the groups to their goals takes. Raises `Problem` when the view is incomplete."""
@@ -100,7 +100,7 @@ class Site:
         self._record(
             Entry("rollout.finished", group.group, message=f"{group.serving} servers serve")
             for group in last.progress
-            if group.state == "done"
+            if group.state in ("done", "returned")
         )
         self._forget_retired(last)
         return [self._failure(group) for group in last.halted]
@@ -112,10 +112,11 @@ class Site:
         for provider in self.providers.values():
             provider.clear()
 
-    def _beginning(self) -> set[str]:
+    def _beginning(self, memory: Memory) -> set[str]:
         """The groups for which a rollout has to begin: another goal than last time, or the last one ended."""
         groups = set()
-        for goal in self.goals:
+        for declared in self.goals:
+            goal = way_back(declared, memory)
             last = self.project.journal.last(START_OR_END, group=goal.group.name)
             if last is None or last.kind != "rollout.started" or not _goal_data(goal).items() <= last.data.items():
                 groups.add(goal.group.name)
@@ -127,8 +128,10 @@ class Site:
             self._record(resolve(self.project.journal, self.controller.look()))
 
     def _begin(self, plan: str) -> None:
-        beginning = self._beginning()
-        self._record(_started(goal, plan) for goal in self.goals if goal.group.name in beginning)
+        memory = self.controller.recall(self.controller.look())
+        beginning = self._beginning(memory)
+        goals = (way_back(declared, memory) for declared in self.goals)
+        self._record(_started(goal, plan) for goal in goals if goal.group.name in beginning)
         self.project.journal.declare([goal.group for goal in self.goals if goal.group.count])
 
     def _forget_retired(self, last: Plan) -> None:
@@ -153,7 +156,7 @@ class Site:
             credentials.revoke(server)
 
     def _failure(self, progress: Progress) -> Failure:
-        halt = self.project.journal.last(("rollout.halted",), group=progress.group)
+        halt = self.project.journal.last(("rollout.halted", "rollout.paused"), group=progress.group)
         server = halt.server if halt else ""
         lines = self._last_lines(server) if server else ()
         return Failure(progress.group, progress.waiting[0], server, lines)
@@ -182,19 +185,3 @@ def _started(goal: Goal, plan: str) -> Entry:
 
 def _goal_data(goal: Goal) -> dict[str, int]:
     return {"generation": goal.generation.number, "count": goal.group.count}
-
-
-def _afresh(memory: Memory, groups: Collection[str]) -> Memory:
-    """The memory as it is once rollouts of these groups have begun."""
-
-    def others(facts: Mapping[str, T]) -> dict[str, T]:
-        return {name: fact for name, fact in facts.items() if name not in groups}
-
-    return replace(
-        memory,
-        deaths=others(memory.deaths),
-        started_at=others(memory.started_at),
-        settled_at=others(memory.settled_at),
-        halted=others(memory.halted),
-        failures=others(memory.failures),
-    )

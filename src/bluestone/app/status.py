@@ -69,7 +69,9 @@ def status(project: Project) -> Status:
     running = balancer.is_running()
     services = services_of(goals) if running else ()
     inventory = observe(Lookout(providers), balancer, services, datetime.now(UTC))
-    memory = recall(project.journal, [goal.group.name for goal in goals], [s.name for s in inventory.servers])
+    memory = recall(
+        project.journal, [goal.group.name for goal in goals], [s.name for s in inventory.servers], inventory.at
+    )
     views = [view(goal, inventory, memory) for goal in goals]
     return Status(
         project=project.name,

@@ -79,7 +79,7 @@ def up(
         site = Site(project, declared_goals(project, image.digest, keep=True), notify)
         site.prepare()
         forecast = site.forecast()
-        if not forecast.steps:
+        if not forecast.steps and not forecast.halted:
             return Arrival(changed=False)
         return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))
 

@@ -10,9 +10,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bluestone.fleet.plan import plan, remember
+from bluestone.fleet.plan import plan
+from bluestone.fleet.remember import remember
 from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss, Enrol
-from bluestone.model.inventory import Backend, Inventory
+from bluestone.model.inventory import Backend, Counters, Inventory
 from bluestone.model.memory import Memory
 from bluestone.model.plan import Goal
 from bluestone.model.server import Endpoint
@@ -65,24 +66,33 @@ def forecast(goals: Sequence[Goal], inventory: Inventory, memory: Memory) -> For
     low: dict[str, int] = {}
     high: dict[str, int] = {}
     waited = 0
+    policies = [goal.group.rollout for goal in goals]
+    waits = {STEP} | {wait for p in policies for wait in (p.keep, p.bake, p.min_ready) if wait > STEP}
+    spans_of_time = sorted(waits)
     for turn in range(1, MAX_ROUNDS + 1):
         now = plan(goals, inventory, memory)
         for group in now.progress:
             low[group.group] = min(low.get(group.group, group.serving), group.serving)
             high[group.group] = max(high.get(group.group, group.total), group.total)
         steps += [Step(turn, action) for action in now.actions]
-        memory = remember(memory, now.facts, inventory)
+        memory = remember(memory, now.facts, inventory.at)
         for action in now.actions:
             inventory, memory = _apply(action, inventory, memory)
-        waited = 0 if now.actions else waited + 1
-        if now.halted or now.done or waited > 2:
+        waited = 0 if now.actions or now.facts else waited + 1
+        if now.halted or now.done or waited > len(spans_of_time):
             break
-        # Nothing to do but wait (for a bake, a drain deadline): let that time pass.
-        leap = max((goal.group.rollout.keep for goal in goals), default=STEP) if waited else STEP
-        inventory = replace(inventory, at=inventory.at + max(leap, STEP))
+        # Nothing to do but wait (for a bake, or the end of what is kept): let that time pass, the shortest first.
+        leap = spans_of_time[waited - 1] if waited else STEP
+        inventory = _busy(replace(inventory, at=inventory.at + leap))
     spans = tuple(Span(name, low[name], high[name]) for name in sorted(low))
     halted = tuple(reason for group in now.halted for reason in group.waiting)
     return Forecast(tuple(steps), spans, halted)
+
+
+def _busy(inventory: Inventory) -> Inventory:
+    """All servers answer alike, and enough of it: canaries pass."""
+    counted = Counters(int(inventory.at.timestamp()) * 1_000, 0, 1.0)
+    return replace(inventory, backends=tuple(replace(backend, counters=counted) for backend in inventory.backends))
 
 
 def _apply(action: Action, inventory: Inventory, memory: Memory) -> tuple[Inventory, Memory]:
@@ -99,6 +109,7 @@ def _apply(action: Action, inventory: Inventory, memory: Memory) -> tuple[Invent
             backends[action.server] = Backend(action.server, action.group, "detached", "up", 0)
         case Attach():
             backends[action.server] = replace(backends[action.server], admission="attached")
+            memory = replace(memory, attached_at={**memory.attached_at, action.server: inventory.at})
         case Detach():
             backends[action.server] = replace(backends[action.server], admission="detached", sessions=0)
             memory = replace(memory, detached_at={**memory.detached_at, action.server: inventory.at})

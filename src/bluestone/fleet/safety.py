@@ -1,4 +1,4 @@
-"""May this server go, and if not, why: the last look at every action before it is taken.
+"""May this action be taken, and if not, why: the last look at every action before it is taken.
 
 Strategies already keep to these rules. They are checked again here, apart from any strategy, so that a
 mistake in one of them delays a rollout instead of ending service. Pure.
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bluestone.fleet.budget import Budget
 from bluestone.fleet.standing import Member, View
-from bluestone.model.action import Action, Destroy, Detach, Dismiss
+from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss
 
 
 @dataclass(frozen=True)
@@ -21,25 +22,30 @@ class Refusal:
     why: str
 
 
-def permit(actions: Iterable[Action], view: View, floor: int) -> tuple[tuple[Action, ...], tuple[Refusal, ...]]:
-    """Sort a group's actions into those that may be taken, in their order, and those that may not.
-
-    `floor` is how many servers must serve throughout.
-    """
+def permit(actions: Iterable[Action], view: View, budget: Budget) -> tuple[tuple[Action, ...], tuple[Refusal, ...]]:
+    """Sort a group's actions into those that may be taken, in their order, and those that may not."""
     members = {member.name: member for member in view.members}
-    spare = len(view.serving) - floor
+    spare = len(view.serving) - budget.floor
+    room = budget.cap - sum(m.stance != "dead" for m in view.members)
     allowed: list[Action] = []
     refused: list[Refusal] = []
     for action in actions:
         member = members.get(action.server)
-        why = None if member is None else _objection(action, member, view, spare)
+        why = _crowded(action, room, budget) if member is None else _objection(action, member, view, spare)
         if why is not None:
             refused.append(Refusal(action, why))
             continue
         if member is not None and _takes_capacity(action, member):
             spare -= 1
+        room -= isinstance(action, Create)
         allowed.append(action)
     return tuple(allowed), tuple(refused)
+
+
+def _crowded(action: Action, room: int, budget: Budget) -> str | None:
+    if isinstance(action, Create) and room <= 0:
+        return f"no more than {budget.cap} may exist"
+    return None
 
 
 def _objection(action: Action, member: Member, view: View, spare: int) -> str | None:
@@ -47,11 +53,13 @@ def _objection(action: Action, member: Member, view: View, spare: int) -> str | 
         return "another action on it is under way"
     if _takes_capacity(action, member) and spare <= 0:
         return f"it serves, and only {len(view.serving)} do"
+    if isinstance(action, Attach) and (member.backend is None or member.backend.health != "up"):
+        return "it is not healthy"
     if isinstance(action, Dismiss) and member.attached:
         return "the balancer still sends it requests"
     if isinstance(action, Dismiss) and not action.sever and member.backend and member.backend.sessions:
         return f"it still holds {member.backend.sessions} sessions"
-    if isinstance(action, Dismiss) and action.sever and not _may_sever(member, view):
+    if isinstance(action, Dismiss) and action.sever and not may_sever(member, view):
         return "its drain deadline has not passed"
     if isinstance(action, Destroy) and member.backend is not None:
         return "the balancer still knows it"
@@ -65,8 +73,10 @@ def _takes_capacity(action: Action, member: Member) -> bool:
     return isinstance(action, Detach) or (isinstance(action, Destroy) and member.backend is None)
 
 
-def _may_sever(member: Member, view: View) -> bool:
+def may_sever(member: Member, view: View) -> bool:
+    """Whether the sessions that a server still holds may be cut."""
     if member.stance == "dead":
         return True
+    policy = view.goal.group.rollout
     since = view.memory.detached_at.get(member.name)
-    return since is not None and view.at >= since + view.goal.group.rollout.drain
+    return policy.long_sessions == "cut" and since is not None and view.at >= since + policy.drain

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from bluestone.model.inventory import Backend, Inventory
@@ -14,21 +15,32 @@ from bluestone.model.memory import Memory
 from bluestone.model.plan import Goal
 from bluestone.model.server import Server
 
-Stance = Literal["booting", "ready", "serving", "down", "draining", "drained", "leaving", "dead"]
+Stance = Literal["booting", "ready", "proving", "serving", "down", "draining", "drained", "leaving", "dead"]
 """booting: not healthy yet. ready: healthy, gets no requests. serving: gets requests and is healthy.
-down: attached, but unhealthy. draining: detached, still holds sessions. drained: detached, holds none, or its
-time is over. leaving: is being stopped. dead: ended, never started, or down for too long."""
+proving: the same, but for less than `rollout.min_ready`, so it does not count yet. down: attached, but unhealthy.
+draining: detached, still holds sessions. drained: detached, holds none, or its time is over. leaving: is being
+stopped. dead: ended, never started, or down for too long."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A server with its place in the rollout. `new` is whether it is of the goal's generation."""
+    """A server with its place in the rollout.
+
+    `new` is whether it shall stay: it is of the goal's generation, and not tainted. `taint` says why it must be
+    replaced though its generation is right (if so).
+    """
 
     server: Server
     backend: Backend | None
     stance: Stance
     new: bool
     pending: bool
+    taint: str = ""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is of another generation than the goal's."""
+        return not self.new and not self.taint
 
     @property
     def name(self) -> str:
@@ -51,25 +63,36 @@ class View:
     at: datetime
     taken_slots: frozenset[int]
 
-    @property
+    @cached_property
     def new(self) -> tuple[Member, ...]:
-        """Members of the goal's generation that live."""
+        """Members that shall stay, and live."""
         return tuple(m for m in self.members if m.new and m.stance not in ("dead", "leaving"))
 
-    @property
+    @cached_property
     def old(self) -> tuple[Member, ...]:
-        """Members of other generations that live."""
+        """Members that have to go (of other generations, or tainted), and live."""
         return tuple(m for m in self.members if not m.new and m.stance not in ("dead", "leaving"))
 
-    @property
+    @cached_property
     def serving(self) -> tuple[Member, ...]:
         """Members that get requests and answer them."""
         return tuple(m for m in self.members if m.stance == "serving")
 
     @property
-    def halted(self) -> bool:
-        """Whether the rollout was stopped."""
-        return self.goal.group.name in self.memory.halted
+    def halted(self) -> str:
+        """Why the rollout was stopped, or may not begin: its generation failed. Empty if neither."""
+        return self.memory.halted.get(self.goal.group.name, "") or quarantine(self.goal, self.memory)
+
+    @property
+    def paused(self) -> str:
+        """Who wants nothing done, and why. Empty if nobody does."""
+        return self.memory.paused.get("") or self.memory.paused.get(self.goal.group.name, "")
+
+
+def quarantine(goal: Goal, memory: Memory) -> str:
+    """Why the goal's generation may not be tried again: it failed as the group is declared now. Empty if it may."""
+    failed = memory.quarantined.get(goal.group.name, {}).get(goal.generation.number)
+    return failed.reason if failed and failed.declared == goal.group.digest() else ""
 
 
 def view(goal: Goal, inventory: Inventory, memory: Memory) -> View:
@@ -79,10 +102,12 @@ def view(goal: Goal, inventory: Inventory, memory: Memory) -> View:
     members = []
     for server in servers:
         backend = inventory.backend(server.name)
-        new = server.image == goal.generation.image and server.config == config
+        right = server.image == goal.generation.image and server.config == config
+        taint = memory.taints[server.name].reason if right and server.name in memory.taints else ""
+        new = right and not taint
         pending = server.name in inventory.pending
         stance = _stance(goal, server, backend, memory, inventory.at, new=new, pending=pending)
-        members.append(Member(server, backend, stance, new, pending))
+        members.append(Member(server, backend, stance, new, pending, taint))
     return View(goal, tuple(members), memory, inventory.at, frozenset(server.slot for server in servers))
 
 
@@ -105,19 +130,26 @@ def _stance(
         return "booting" if pending else "dead"
     if backend is None:
         if not goal.group.ports:
-            return "serving"
+            return _answering(goal, server.created_at, now, new=new)
         # The balancer does not know it, so it holds no sessions; a new one still has to be enrolled.
         return "booting" if new else "drained"
     if backend.admission == "attached":
-        return "serving" if backend.health == "up" else "down"
+        since = memory.attached_at.get(server.name, server.created_at)
+        return _answering(goal, since, now, new=new) if backend.health == "up" else "down"
     if new:
         return "ready" if backend.health == "up" else "booting"
     return "drained" if drained(goal, backend, memory, now) else "draining"
+
+
+def _answering(goal: Goal, since: datetime, now: datetime, *, new: bool) -> Stance:
+    return "proving" if new and now < since + goal.group.rollout.min_ready else "serving"
 
 
 def drained(goal: Goal, backend: Backend, memory: Memory, now: datetime) -> bool:
     """Whether a detached server holds no sessions any more, or has had its time (`rollout.drain`)."""
     if backend.sessions == 0:
         return True
+    if goal.group.rollout.long_sessions == "wait":
+        return False
     since = memory.detached_at.get(backend.server)
     return since is not None and now >= since + goal.group.rollout.drain

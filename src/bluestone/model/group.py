@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import ceil
 from typing import Literal
+
+import msgspec
 
 StrategyName = Literal["blue-green", "rolling", "destroy-first"]
 
@@ -71,15 +74,26 @@ class SecretRef:
 class RolloutPolicy:
     """How a group goes from one generation to the next.
 
-    `drain` is the longest wait for a detached server's sessions, `progress` the longest that a new server may
-    take until it is healthy, `keep` how long a blue-green's old servers stay, drained, for a rollback.
+    `drain` is the longest wait for a detached server's sessions, `long_sessions` what then becomes of those that are
+    left: they are cut, or waited for as long as they last. `progress` is the longest that a new server may take until
+    it is healthy, `min_ready` how long it must answer requests in health before it counts. `keep` is how long a
+    blue-green's old servers stay, drained, for a rollback.
+
+    `canary` new servers come first and serve for `bake` beside the old, which are compared with them; `inconclusive`
+    is what follows where that shows nothing. `on_failure` is what follows a generation that fails.
     """
 
     strategy: StrategyName = "blue-green"
     max_surge: Amount = Amount(1)
     max_unavailable: Amount = Amount(0)
     drain: timedelta = timedelta(seconds=30)
+    long_sessions: Literal["cut", "wait"] = "cut"
     progress: timedelta = timedelta(minutes=2)
+    min_ready: timedelta = timedelta(0)
+    canary: Amount = Amount(0)
+    bake: timedelta = timedelta(minutes=5)
+    inconclusive: Literal["pause", "go-on"] = "pause"
+    on_failure: Literal["rollback", "halt"] = "rollback"
     keep: timedelta = timedelta(0)
 
 
@@ -96,3 +110,7 @@ class Group:
     environment: dict[str, str] = field(default_factory=dict)
     secrets: tuple[SecretRef, ...] = ()
     rollout: RolloutPolicy = RolloutPolicy()
+
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON of this declaration: it tells whether a group is declared as it was."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()

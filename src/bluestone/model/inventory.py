@@ -14,6 +14,20 @@ Admission = Literal["detached", "attached"]
 
 
 @dataclass(frozen=True)
+class Counters:
+    """What a server did since the balancer began to count.
+
+    `requests` are those answered or failed (connections, where it shares out those), `errors` the failed ones among
+    them: 5xx answers, broken answers, and connections that could not be made. `response_ms` is the mean time to an
+    answer over the latest of them, in milliseconds; None where no answer was timed.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    response_ms: float | None = None
+
+
+@dataclass(frozen=True)
 class Backend:
     """A server as the balancer reports it. `sessions` are the requests or connections it holds now."""
 
@@ -22,6 +36,7 @@ class Backend:
     admission: Admission
     health: Literal["up", "down", "unknown"]
     sessions: int
+    counters: Counters = Counters()
 
 
 @dataclass(frozen=True)

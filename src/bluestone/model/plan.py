@@ -8,24 +8,30 @@ from typing import ClassVar, Literal
 from bluestone.model.action import Action
 from bluestone.model.generation import Generation
 from bluestone.model.group import Group
+from bluestone.model.inventory import Counters
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A group as it shall be: its declaration, and the generation that its servers shall be of."""
+    """A group as it shall be: its declaration, and the generation that its servers shall be of.
+
+    `fallback` is the generation to go back to by itself should this one fail; None where there is none.
+    """
 
     group: Group
     generation: Generation
+    fallback: Generation | None = None
 
 
 @dataclass(frozen=True)
 class Died:
-    """A server was found dead (or has been down for too long)."""
+    """A server was found dead (or has been down for too long). `counts`: that speaks against its generation."""
 
     kind: ClassVar[str] = "server.died"
     group: str
     server: str
     reason: str
+    counts: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,29 +61,89 @@ class Settled:
     kind: ClassVar[str] = "rollout.settled"
     group: str
     reason: str
+    generation: int = 0
     server: str = ""
 
 
 @dataclass(frozen=True)
 class Halted:
-    """The rollout is stopped; `server` is the one that failed, if one did."""
+    """The generation failed; its rollout is stopped. `server` is the one that failed, if one did.
+
+    With `declared`, the digest of the group's declaration, the generation is quarantined for as long as that stays.
+    """
 
     kind: ClassVar[str] = "rollout.halted"
     group: str
     reason: str
     server: str = ""
+    generation: int = 0
+    declared: str = ""
 
 
-Fact = Died | WentDown | CameUp | Settled | Halted
+@dataclass(frozen=True)
+class Returned:
+    """The group goes back by itself, to `generation`, after one that failed: this begins a rollout there."""
+
+    kind: ClassVar[str] = "rollout.started"
+    group: str
+    reason: str
+    generation: int
+    count: int
+    failed: int
+    server: str = ""
+
+
+@dataclass(frozen=True)
+class Held:
+    """bluestone holds the rollout, for a reason that is not the generation's: something fails around it, or it cannot
+    be told whether the canaries are good.
+    """
+
+    kind: ClassVar[str] = "rollout.paused"
+    group: str
+    reason: str
+    generation: int = 0
+    server: str = ""
+
+
+@dataclass(frozen=True)
+class CanaryBegan:
+    """All canaries serve: from here on they are compared with the old. `baseline` is what was counted before."""
+
+    kind: ClassVar[str] = "canary.began"
+    group: str
+    reason: str
+    generation: int
+    baseline: dict[str, Counters]
+    server: str = ""
+
+
+@dataclass(frozen=True)
+class CanaryPassed:
+    """The canaries are as good as the old: the others may follow."""
+
+    kind: ClassVar[str] = "canary.passed"
+    group: str
+    reason: str
+    generation: int
+    server: str = ""
+
+
+Fact = Died | WentDown | CameUp | Settled | Halted | Returned | Held | CanaryBegan | CanaryPassed
 """Something that planning found out and that the next planning must remember."""
+
+
+State = Literal["done", "working", "paused", "halted", "returned"]
+"""done: nothing is left to do. working: not there yet. paused: held, by a person or by a fault around it. halted: its
+generation failed. returned: it did, and the group is back at the generation before."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a group is: `done` (nothing to do), `working`, or `halted`; and what it waits for."""
+    """How far a group is, and what it waits for (why it was stopped, if it was)."""
 
     group: str
-    state: Literal["done", "working", "halted"]
+    state: State
     serving: int
     total: int
     waiting: tuple[str, ...] = ()
@@ -98,5 +164,5 @@ class Plan:
 
     @property
     def halted(self) -> tuple[Progress, ...]:
-        """The groups whose rollout was stopped."""
-        return tuple(group for group in self.progress if group.state == "halted")
+        """The groups whose rollout was stopped before its goal."""
+        return tuple(group for group in self.progress if group.state in ("halted", "paused", "returned"))

@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from bluestone.fleet.plan import STRATEGIES, plan
-from bluestone.fleet.standing import view
+from bluestone.fleet.lint import lint
+from bluestone.fleet.plan import plan
+from bluestone.fleet.remember import begun, remember
 from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss, Enrol
 from bluestone.model.inventory import Backend, Inventory
 from bluestone.model.memory import Failures, Memory
-from bluestone.model.plan import CameUp, Died, Fact, Goal, Halted, Plan, Settled, WentDown
+from bluestone.model.plan import Goal, Plan
 from bluestone.model.server import Endpoint, Server
 
 ROUND = timedelta(milliseconds=500)
@@ -104,37 +105,11 @@ class World:
         for name, backend in self.backends.items():
             self.backends[name] = self._check(backend)
 
-    def remember(self, facts: Sequence[Fact]) -> None:
-        """Keep what the planner found, as the journal does."""
-        memory = self.memory
-        for fact in facts:
-            match fact:
-                case Died():
-                    deaths = {**memory.deaths, fact.group: memory.deaths.get(fact.group, 0) + 1}
-                    memory = replace(memory, died=memory.died | {fact.server}, deaths=deaths)
-                case WentDown():
-                    memory = replace(memory, down_since={**memory.down_since, fact.server: self.now})
-                case CameUp():
-                    rest = {name: at for name, at in memory.down_since.items() if name != fact.server}
-                    memory = replace(memory, down_since=rest)
-                case Settled():
-                    memory = replace(memory, settled_at={**memory.settled_at, fact.group: self.now})
-                case Halted():
-                    memory = replace(memory, halted={**memory.halted, fact.group: fact.reason})
-        self.memory = memory
-
     def start_rollout(self, group: str) -> None:
         """Forget what belonged to the group's last rollout."""
-        memory = self.memory
         self.rows = {row: count for row, count in self.rows.items() if row[0] != group}
-        self.memory = replace(
-            memory,
-            deaths={**memory.deaths, group: 0},
-            started_at={**memory.started_at, group: self.now},
-            settled_at={name: at for name, at in memory.settled_at.items() if name != group},
-            halted={name: why for name, why in memory.halted.items() if name != group},
-            failures={name: failed for name, failed in memory.failures.items() if name != group},
-        )
+        memory = begun(self.memory, {group})
+        self.memory = replace(memory, started_at={**memory.started_at, group: self.now})
 
     def _end(self, action: Action, works: bool) -> None:
         took_effect = works or self.chance.random() < 0.5
@@ -150,7 +125,7 @@ class World:
         longest = max(count for (group, _), count in self.rows.items() if group == action.group)
         failures = {name: failed for name, failed in self.memory.failures.items() if name != action.group}
         if longest:
-            failures[action.group] = Failures(longest, self.now, "the call failed")
+            failures[action.group] = Failures(longest, self.now, "the call failed", action.verb)
         self.memory = replace(self.memory, failures=failures)
 
     def _balance(self, action: Action) -> None:
@@ -188,7 +163,7 @@ def play(world: World, goal: Goal, rounds: int) -> Plan:
         inventory = world.observe()
         last = plan([goal], inventory, world.memory)
         check(last, goal, inventory, world)
-        world.remember(last.facts)
+        world.memory = remember(world.memory, last.facts, world.now)
         world.begin(last.actions)
         if not world.under_way and all(group.state != "working" for group in last.progress):
             return last
@@ -198,44 +173,5 @@ def play(world: World, goal: Goal, rounds: int) -> Plan:
 
 def check(decided: Plan, goal: Goal, inventory: Inventory, world: World) -> None:
     """Raise `Violation` unless the plan keeps to what must always hold."""
-    if not inventory.complete and decided.actions:
-        raise Violation("acted on an incomplete view")
-    seen = view(goal, inventory, world.memory)
-    serving = {member.name for member in seen.serving}
-    floor = STRATEGIES[goal.group.rollout.strategy].floor(seen)
-    for action in decided.actions:
-        backend = inventory.backend(action.server)
-        if action.server in inventory.pending:
-            raise Violation(f"{action.verb} of {action.server} while another action on it is under way")
-        match action:
-            case Detach() if action.server in serving:
-                serving.discard(action.server)
-                if len(serving) < floor:
-                    raise Violation(f"detaching {action.server} leaves {len(serving)} of {floor} serving")
-            case Attach() if backend is None or backend.health != "up":
-                raise Violation(f"{action.server} gets requests before it is healthy")
-            case Dismiss() if backend is None or backend.admission == "attached":
-                raise Violation(f"{action.server} is dismissed while it is attached or unknown")
-            case Dismiss() if backend and backend.sessions and not _may_sever(backend, goal, inventory, world):
-                raise Violation(f"sessions of {action.server} are cut before its deadline")
-            case Destroy() if backend is not None:
-                raise Violation(f"{action.server} is destroyed while the balancer knows it")
-    creates = sum(isinstance(action, Create) for action in decided.actions)
-    alive = sum(server.phase != "dead" for server in inventory.servers)
-    if creates and alive + creates > _cap(goal):
-        raise Violation(f"{alive} servers exist and {creates} are created: more than {_cap(goal)}")
-
-
-def _may_sever(backend: Backend, goal: Goal, inventory: Inventory, world: World) -> bool:
-    server = world.servers.get(backend.server)
-    if server is None or server.phase == "dead" or backend.server in world.memory.died:
-        return True
-    since = world.memory.detached_at.get(backend.server)
-    return since is not None and inventory.at >= since + goal.group.rollout.drain
-
-
-def _cap(goal: Goal) -> int:
-    policy, count = goal.group.rollout, goal.group.count
-    if policy.strategy == "rolling":
-        return count + policy.max_surge.of(count, up=True)
-    return count if policy.strategy == "destroy-first" else 2 * count
+    if wrong := lint(decided, [goal], inventory, remember(world.memory, decided.facts, inventory.at)):
+        raise Violation("; ".join(wrong))

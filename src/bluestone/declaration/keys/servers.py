@@ -114,6 +114,39 @@ class RolloutTable(Table):
         example="60s",
         default="2m",
     )
+    long_sessions: Literal["cut", "wait"] = key(
+        "What becomes of requests and connections that an old server still holds after `drain`: they are cut, or waited "
+        "for as long as they last.",
+        example="wait",
+        default="cut",
+    )
+    min_ready: Annotated[timedelta, lasting("0s", "24h")] = key(
+        "How long a new server must get requests and be healthy until it counts, and an old one may go for it.",
+        example="10s",
+        default="0s",
+    )
+    canary: Servers | None = key(
+        "How many new servers come first, get requests beside the old ones and are compared with them, before the rest "
+        "follows. Left out: none.",
+        example=1,
+        default=None,
+    )
+    bake: Annotated[timedelta, lasting("1s", "30d")] = key(
+        "How long the canaries are compared with the old servers. If they plainly fail more, it ends at once.",
+        example="10m",
+        default="5m",
+    )
+    inconclusive: Literal["pause", "go-on"] = key(
+        "What follows when the canaries had too few requests to be judged by: wait for `bluestone resume`, or go on.",
+        example="go-on",
+        default="pause",
+    )
+    on_failure: Literal["rollback", "halt"] = key(
+        "What follows when the new servers fail: the group goes back by itself to what served before, or is left as "
+        "it is, without those that never served.",
+        example="halt",
+        default="rollback",
+    )
     keep: Annotated[timedelta, lasting("0s", "30d")] | None = key(
         "blue-green: how long the old servers stay for a quick rollback. Left out: not at all.",
         example="10m",

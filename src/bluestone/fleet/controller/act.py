@@ -101,8 +101,9 @@ class Actor:
                 provider = self._tools.providers[action.generation.config.provider]
                 provider.create(self._tools.outfit(action))
             case Enrol():
-                if endpoint is not None:
-                    balancer.enrol(action.group, action.server, endpoint)
+                if endpoint is None:
+                    raise Refused(f"{action.server} cannot be reached anywhere")
+                balancer.enrol(action.group, action.server, endpoint)
             case Attach():
                 balancer.attach(action.server)
             case Detach():

@@ -11,11 +11,13 @@ from bluestone.fleet.controller.act import Actor, Outcome, Tools
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.observe import Lookout, observe, services_of, with_pending
 from bluestone.fleet.controller.recall import recall, unresolved_creates
+from bluestone.fleet.lint import lint
 from bluestone.fleet.plan import plan
+from bluestone.fleet.remember import remember
 from bluestone.model.action import PAST, Action, Create, Destroy
 from bluestone.model.inventory import Inventory
 from bluestone.model.memory import Memory
-from bluestone.model.plan import Fact, Goal, Plan
+from bluestone.model.plan import CanaryBegan, Died, Fact, Goal, Halted, Plan, Returned
 from bluestone.model.problem import Problem, Refused
 from bluestone.model.server import Server
 
@@ -63,6 +65,7 @@ class Controller:
         inventory = self.observe()
         memory = self.recall(inventory)
         now = plan(self.goals, inventory, memory)
+        self._check(now, inventory, memory)
         self._record_plan(now)
         self._actor.start(now.actions, inventory)
         return now
@@ -105,7 +108,7 @@ class Controller:
     def recall(self, inventory: Inventory) -> Memory:
         """What the journal knows of the observed servers."""
         groups = {goal.group.name for goal in self.goals} | {server.group for server in inventory.servers}
-        memory = recall(self._journal, sorted(groups), [server.name for server in inventory.servers])
+        memory = recall(self._journal, sorted(groups), [server.name for server in inventory.servers], inventory.at)
         # A journal that was lost begins anew, and a server's name must not be used again.
         unseen = 1 + max((server.incarnation for server in inventory.servers), default=0)
         return replace(memory, next_incarnation=max(memory.next_incarnation, unseen))
@@ -150,8 +153,27 @@ class Controller:
 
     def _of_fact(self, fact: Fact) -> Entry:
         numbers = {goal.group.name: goal.generation.number for goal in self.goals}
-        data = {"generation": numbers.get(fact.group, 0)}
+        data: dict[str, object] = {"generation": getattr(fact, "generation", 0) or numbers.get(fact.group, 0)}
+        match fact:
+            case Died():
+                data["counts"] = fact.counts
+            case Halted():
+                data["declared"] = fact.declared
+            case Returned():
+                data |= {"count": fact.count, "failed": fact.failed, "by": "bluestone"}
+            case CanaryBegan():
+                counted = fact.baseline.items()
+                data["baseline"] = {name: [c.requests, c.errors, c.response_ms] for name, c in counted}
         return Entry(fact.kind, fact.group, fact.server, fact.reason, data)
+
+    def _check(self, now: Plan, inventory: Inventory, memory: Memory) -> None:
+        """Refuse a plan that breaks what must always hold. Raises `Problem`."""
+        if wrong := lint(now, self.goals, inventory, remember(memory, now.facts, inventory.at)):
+            raise Problem(
+                f"bluestone made a plan that it must not carry out: {'; '.join(wrong)}",
+                mend="this is a mistake of bluestone's own: report it, with `bluestone events` and `bluestone plan`",
+                left="nothing of that plan was done",
+            )
 
     def _check_sight(self, now: Plan, blind_since: datetime | None) -> datetime | None:
         blind = [w for group in now.progress for w in group.waiting if w.startswith("cannot see: ")]

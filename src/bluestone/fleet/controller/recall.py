@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from bluestone.fleet.controller.journal import Journal
 from bluestone.model.action import PAST
 from bluestone.model.event import Event
-from bluestone.model.memory import Failures, Memory
+from bluestone.model.inventory import Counters
+from bluestone.model.memory import Canary, Failures, Memory, Quarantine, Taint
 
-START_OR_END = ("rollout.started", "rollout.finished", "rollout.halted")
+START_OR_END = ("rollout.started", "rollout.finished", "rollout.halted", "rollout.paused")
 """Events between which a rollout is under way."""
 
 _OUTCOMES = ("action.failed", *(f"server.{past}" for past in PAST.values()))
@@ -20,12 +21,24 @@ CREATE_WINDOW = timedelta(seconds=10)
 """How long a create without a known outcome may still take effect: a call can outlive its caller."""
 
 
-def recall(journal: Journal, groups: Iterable[str], servers: Sequence[str]) -> Memory:
+DEATH_WINDOW = timedelta(minutes=10)
+"""How long a death counts."""
+
+
+def recall(journal: Journal, groups: Iterable[str], servers: Sequence[str], now: datetime) -> Memory:
     """What the journal knows of these groups' current rollouts and of these servers."""
-    rollouts = {group: _rollout(journal, group) for group in groups}
-    detached, down, condemned, died = {}, {}, set(), set()
+    groups = tuple(groups)
+    rollouts = {group: _rollout(journal, group, now) for group in groups}
+    pauses = {group: _pause(journal, group) for group in ("", *groups)}
+    enrolled, attached, detached, down, condemned, died, taints = {}, {}, {}, {}, set(), set(), {}
     for server in servers:
         kinds = {event.kind: event for event in reversed(journal.select(_SERVER_KINDS, server=server))}
+        if enrol := kinds.get("server.enrol"):
+            enrolled[server] = enrol.at
+        if ups := [event.at for kind in ("server.attach", "server.up") if (event := kinds.get(kind))]:
+            attached[server] = max(ups)
+        if taint := kinds.get("server.tainted"):
+            taints[server] = Taint(taint.data.get("cause", ""), taint.message)
         if (detach := kinds.get("server.detach")) and not _later(kinds.get("server.attach"), detach):
             detached[server] = detach.at
         if (fell := kinds.get("server.down")) and not _later(kinds.get("server.up"), fell):
@@ -36,15 +49,24 @@ def recall(journal: Journal, groups: Iterable[str], servers: Sequence[str]) -> M
             died.add(server)
     return Memory(
         next_incarnation=journal.next_incarnation(),
+        enrolled_at=enrolled,
+        attached_at=attached,
         detached_at=detached,
         down_since=down,
         condemned=frozenset(condemned),
         died=frozenset(died),
+        taints=taints,
         deaths={group: rollout.deaths for group, rollout in rollouts.items()},
         started_at={group: r.started_at for group, r in rollouts.items() if r.started_at},
         settled_at={group: r.settled_at for group, r in rollouts.items() if r.settled_at},
         halted={group: r.halted for group, r in rollouts.items() if r.halted},
         failures={group: r.failures for group, r in rollouts.items() if r.failures},
+        paused_since={group: r.paused_since for group, r in rollouts.items() if r.paused_since},
+        canary={group: r.canary for group, r in rollouts.items() if r.canary},
+        passed={group: _passed(journal, group) for group in groups},
+        quarantined={group: _quarantined(journal, group) for group in groups},
+        paused={group: pause.message for group, pause in pauses.items() if pause and pause.kind.endswith(".paused")},
+        resumed_at={group: p.at for group, p in pauses.items() if group and p and p.kind.endswith(".resumed")},
     )
 
 
@@ -72,6 +94,8 @@ def unresolved_creates(journal: Journal, now: datetime) -> list[UnbornServer]:
 
 
 _SERVER_KINDS = (
+    "server.enrol",
+    "server.tainted",
     "server.attach",
     "server.detach",
     "server.down",
@@ -88,22 +112,63 @@ class _Rollout:
     settled_at: datetime | None
     halted: str
     failures: Failures | None
+    paused_since: datetime | None
+    canary: Canary | None
 
 
-def _rollout(journal: Journal, group: str) -> _Rollout:
+def _rollout(journal: Journal, group: str, now: datetime) -> _Rollout:
     """A group's rollout since it was last started."""
     start = journal.last(("rollout.started",), group=group)
     after = start.sequence if start else 0
-    died = journal.select(("server.died",), group=group, after=after)
+    died = [e for e in journal.select(("server.died",), group=group, after=after) if e.at > now - DEATH_WINDOW]
     settled = journal.select(("rollout.settled",), group=group, after=after)
     halted = journal.select(("rollout.halted",), group=group, after=after, newest=1)
+    # A person who says "go on" ends whatever has held the rollout, and the failures that did.
+    resumed = journal.last(_RESUMED, group=group)
+    held = journal.select(("rollout.paused",), group=group, after=_after(resumed, after), newest=1)
+    canary = journal.select(("canary.began",), group=group, after=after, newest=1)
     return _Rollout(
-        deaths=len(died),
+        deaths=sum(bool(event.data.get("counts", True)) for event in died),
         started_at=start.at if start else None,
         settled_at=settled[-1].at if settled else None,
         halted=halted[0].message if halted else "",
-        failures=_failures(journal, group, after),
+        failures=_failures(journal, group, _after(resumed, after)),
+        paused_since=held[0].at if held else None,
+        canary=_canary(canary[0]) if canary else None,
     )
+
+
+def _after(resumed: Event | None, start: int) -> int:
+    return max(start, resumed.sequence if resumed else 0)
+
+
+def _canary(event: Event) -> Canary:
+    counted = {server: Counters(*values) for server, values in event.data["baseline"].items()}
+    return Canary(event.data["generation"], event.at, counted)
+
+
+def _passed(journal: Journal, group: str) -> frozenset[int]:
+    """The generations that served as a whole once, or whose canaries passed."""
+    events = journal.select(("rollout.settled", "canary.passed"), group=group)
+    return frozenset(event.data.get("generation", 0) for event in events)
+
+
+def _quarantined(journal: Journal, group: str) -> dict[int, Quarantine]:
+    """The generations that failed, since a person last said to try again."""
+    after = _after(journal.last(_RESUMED, group=group), 0)
+    events = journal.select(("rollout.halted",), group=group, after=after)
+    failed = [event for event in reversed(events) if event.data.get("declared")]
+    return {event.data["generation"]: Quarantine(event.message, event.data["declared"]) for event in failed}
+
+
+def _pause(journal: Journal, group: str) -> Event | None:
+    """The last word of a person on whether anything may be done to a group; to all of them, if it is empty."""
+    if not group:
+        return journal.last(("fleet.paused", "fleet.resumed"))
+    return journal.last(("group.paused", *_RESUMED), group=group)
+
+
+_RESUMED = ("group.resumed",)
 
 
 def _failures(journal: Journal, group: str, after: int) -> Failures | None:
@@ -120,7 +185,7 @@ def _failures(journal: Journal, group: str, after: int) -> Failures | None:
         elif verb not in ended:
             rows.setdefault(verb, []).append(event)
     row = max(rows.values(), key=len, default=[])
-    return Failures(len(row), row[0].at, row[0].message) if row else None
+    return Failures(len(row), row[0].at, row[0].message, row[0].data.get("verb", "")) if row else None
 
 
 def _later(event: Event | None, than: Event) -> bool:

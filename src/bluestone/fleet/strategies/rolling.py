@@ -1,24 +1,47 @@
-"""Rolling: servers are rotated out of and into a cluster that stays up throughout."""
+"""Rolling and destroy-first: servers are rotated out of and into a group that stays up.
+
+Both are the same rotation; they differ in their budget. Destroy-first never has more servers than the count: the slot
+that is freed, with its address, is then the lowest free one, and the successor gets it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bluestone.fleet.standing import View
+from bluestone.fleet import canary
+from bluestone.fleet.budget import Budget
+from bluestone.fleet.standing import Member, View
 from bluestone.fleet.strategies import steps
 from bluestone.model.action import Action
 
 
-def floor(view: View) -> int:
-    """How many servers must serve throughout: the count less `max_unavailable`."""
-    return steps.rotation_floor(view, _surge(view))
+def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Action]:
+    """What to do now.
+
+    New servers are created as far as the budget's cap allows, old ones detached as far as its floor does. While
+    canaries are awaited there are no more new servers than those, and no more old ones go than make room for them.
+    """
+    count = view.goal.group.count
+    first = canary.awaited(view)
+    room = budget.cap - sum(m.stance != "dead" for m in view.members)
+    missing = min((first or count) - len(view.new), room)
+    excess = steps.surplus(view)
+    actions = steps.create(view, missing, numbers, steps.why_create(view))
+    actions += steps.enrol(view)
+    actions += steps.attach(view, [m for m in view.new if m not in excess], "healthy")
+    leaving = steps.spare(view, budget.floor, view.old)
+    if first:
+        leaving = _room_for_canaries(view, leaving)
+    actions += steps.retire(view, leaving, f"replaced by generation {view.goal.generation.number}")
+    if not view.old:
+        actions += steps.retire(
+            view, steps.spare(view, budget.floor, excess), f"more than the {count} servers declared"
+        )
+    return actions
 
 
-def next_steps(view: View, numbers: Iterator[int]) -> list[Action]:
-    """What to do now: rotate, with at most `max_surge` servers more than the count."""
-    return steps.rotate(view, numbers, surge=_surge(view), floor=floor(view))
-
-
-def _surge(view: View) -> int:
-    group = view.goal.group
-    return group.rollout.max_surge.of(group.count, up=True)
+def _room_for_canaries(view: View, leaving: list[Member]) -> list[Member]:
+    """Those that are on their way already, and as many others as the canaries need the places of."""
+    staying = {m.name for m in view.old if m.attached or m.stance == "serving"}
+    others = [m for m in leaving if m.name in staying]
+    return [m for m in leaving if m.name not in staying] + others[: max(0, len(staying) - canary.leave(view))]

@@ -6,18 +6,17 @@ Pure: each function looks at a `View` and returns actions with their reasons.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 
 from bluestone.fleet.standing import Member, View, drained
 from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss, Enrol
 
-FIRST_RETRY = timedelta(seconds=1)
-"""Wait before a failed create is tried again; doubled after each further failure."""
+_RANK = {"serving": 0, "proving": 1}
+"""Who stays when there are too many: first those that serve, then those that have begun to."""
 
 
 def create(view: View, missing: int, numbers: Iterator[int], reason: str) -> list[Action]:
     """Create `missing` servers of the goal's generation, each in the lowest free slot."""
-    if missing <= 0 or view.halted or not _may_try(view):
+    if missing <= 0 or view.halted:
         return []
     free = (slot for slot in range(1, 10_000) if slot not in view.taken_slots)
     return [Create(next(free), next(numbers), view.goal.generation, reason) for _ in range(missing)]
@@ -41,7 +40,7 @@ def attach(view: View, members: Sequence[Member], reason: str) -> list[Action]:
 
 def retire(view: View, members: Sequence[Member], reason: str) -> list[Action]:
     """The next step of each member's way out: detach, wait for its sessions, dismiss, destroy."""
-    return [action for m in members if not m.pending for action in _way_out(view, m, reason)]
+    return [action for m in members if not m.pending for action in _way_out(view, m, m.taint or reason)]
 
 
 def spare(view: View, floor: int, candidates: Sequence[Member]) -> list[Member]:
@@ -54,38 +53,16 @@ def spare(view: View, floor: int, candidates: Sequence[Member]) -> list[Member]:
     return idle + busy[: max(0, len(view.serving) - floor)]
 
 
-def rotate(view: View, numbers: Iterator[int], *, surge: int, floor: int) -> list[Action]:
-    """Replace old by new within two bounds: at most count + `surge` exist, at least `floor` serve.
-
-    New servers are created as far as the first bound allows, old ones detached as far as the second does.
-    """
-    group = view.goal.group
-    room = group.count + surge - sum(m.stance != "dead" for m in view.members)
-    missing = min(group.count - len(view.new), room)
-    reason = f"generation {view.goal.generation.number} has {len(view.new)} of {group.count} servers"
-    excess = surplus(view)
-    actions = create(view, missing, numbers, reason)
-    actions += enrol(view)
-    actions += attach(view, [m for m in view.new if m not in excess], "healthy")
-    actions += retire(view, spare(view, floor, view.old), f"replaced by generation {view.goal.generation.number}")
-    if not view.old:
-        actions += retire(view, spare(view, floor, excess), f"more than the {group.count} servers declared")
-    return actions
-
-
-def rotation_floor(view: View, surge: int) -> int:
-    """How many servers must serve during a rotation: the count less `max_unavailable`.
-
-    Where rounding leaves neither a surge nor an unavailable server, one may be away, or nothing could move.
-    """
-    group = view.goal.group
-    away = group.rollout.max_unavailable.of(group.count, up=False)
-    return max(0, group.count - (away if away or surge else 1))
+def why_create(view: View) -> str:
+    """Why servers are created: how many there are, or what one of the others is replaced for."""
+    generation, count = view.goal.generation.number, view.goal.group.count
+    tainted = next((f"; {m.name} is replaced: {m.taint}" for m in view.old if m.taint), "")
+    return f"generation {generation} has {len(view.new)} of {count} servers{tainted}"
 
 
 def surplus(view: View) -> list[Member]:
     """New servers beyond the declared count: those that do not serve first, then the highest slots."""
-    order = sorted(view.new, key=lambda m: (m.stance != "serving", m.server.slot))
+    order = sorted(view.new, key=lambda m: (_RANK.get(m.stance, 2), m.server.slot))
     return order[view.goal.group.count :]
 
 
@@ -104,10 +81,3 @@ def _way_out(view: View, member: Member, reason: str) -> list[Action]:
         # Nobody remembers when it was detached: detach it again, so that its deadline has a beginning.
         return [Detach(group, name, reason)]
     return []
-
-
-def _may_try(view: View) -> bool:
-    failures = view.memory.failures.get(view.goal.group.name)
-    if failures is None or failures.count == 0:
-        return True
-    return view.at >= failures.last_at + FIRST_RETRY * int(2 ** (failures.count - 1))

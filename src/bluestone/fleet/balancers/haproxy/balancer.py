@@ -94,9 +94,10 @@ class HAProxy:
     def list_backends(self) -> Sequence[Backend]:
         """Every enrolled server; none before the first `ensure` and after `stop`."""
         sights = self._look()
+        counted = self._settled(self._runtime.counters) if sights else {}
         # Half an enrolment is none: `enrol` completes it, `ensure` removes it.
         whole = [sight for sight in sights.values() if sight.complete or sight.sessions]
-        return tuple(sight.backend() for sight in sorted(whole, key=lambda sight: sight.server))
+        return tuple(sight.backend(counted) for sight in sorted(whole, key=lambda sight: sight.server))
 
     def enrol(self, group: str, server: str, endpoint: Endpoint) -> None:
         """Add a server to all ports of its group, checked but without requests."""

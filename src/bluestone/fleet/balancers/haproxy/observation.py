@@ -10,7 +10,7 @@ from typing import Literal
 from bluestone.fleet.balancers.haproxy.render import group_of, proxy_name
 from bluestone.fleet.balancers.haproxy.roster import Roster
 from bluestone.fleet.balancers.haproxy.runtime import Entry, Unsettled
-from bluestone.model.inventory import Backend
+from bluestone.model.inventory import Backend, Counters
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,15 @@ class Sight:
             return "up"
         return "down" if any(entry.failing for entry in self.entries) else "unknown"
 
-    def backend(self) -> Backend:
-        """As the balancer port reports it."""
+    def backend(self, counted: Mapping[tuple[str, str], Counters]) -> Backend:
+        """As the balancer port reports it, with what was counted by (proxy, server)."""
+        mine = [counted[proxy, self.server] for proxy in sorted(self.proxies) if (proxy, self.server) in counted]
+        times = [each.response_ms for each in mine if each.response_ms is not None]
+        total = Counters(
+            sum(each.requests for each in mine), sum(each.errors for each in mine), max(times, default=None)
+        )
         admission: Literal["attached", "detached"] = "attached" if self.attached else "detached"
-        return Backend(self.server, self.group, admission, self.health, self.sessions)
+        return Backend(self.server, self.group, admission, self.health, self.sessions, total)
 
 
 Sessions = Mapping[tuple[str, str], int]

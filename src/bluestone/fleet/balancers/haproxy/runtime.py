@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bluestone.model.inventory import Counters
 from bluestone.model.problem import Problem
 
 CURRENT = "@1"
@@ -132,6 +133,10 @@ class Runtime:
         """How many sessions each (proxy, server) of a worker holds."""
         return parse_sessions(self.table("show stat -1 4 -1", worker))
 
+    def counters(self) -> dict[tuple[str, str], Counters]:
+        """What the serving worker has counted for each (proxy, server)."""
+        return parse_counters(self.table("show stat -1 4 -1"))
+
     def replaced_workers(self) -> tuple[str, ...]:
         """The workers that a reload has replaced and that still finish their requests."""
         return tuple(f"@!{pid}" for pid in parse_replaced_workers(self.table("show proc", worker="")))
@@ -198,15 +203,22 @@ def parse_states(text: str) -> tuple[Entry, ...]:
 
 def parse_sessions(text: str) -> dict[tuple[str, str], int]:
     """Current sessions by (proxy, server) in an answer to `show stat`, which is CSV."""
-    names, *lines = text.strip().splitlines() or [""]
-    if not names.startswith("# pxname,svname,"):
-        raise Problem(f"HAProxy's `show stat` is in no known form: {text[:300]!r}")
-    columns = names[2:].split(",")
-    sessions = {}
-    for line, fields in zip(lines, csv.reader(lines), strict=True):
-        row = _row(columns, fields, line)
-        sessions[row["pxname"], row["svname"]] = _number(row, "scur", line)
-    return sessions
+    return {(row["pxname"], row["svname"]): _number(row, "scur", line) for row, line in _stat_rows(text)}
+
+
+def parse_counters(text: str) -> dict[tuple[str, str], Counters]:
+    """What was counted by (proxy, server) in an answer to `show stat` (management guide, 9.1).
+
+    Failed are 5xx answers, broken answers (`eresp`) and connections that could not be made (`econ`). `stot` are the
+    requests that a server was given, or connections, where those are shared out. `rtime` is the mean of the last 1024.
+    """
+    counted = {}
+    for row, line in _stat_rows(text):
+        errors = sum(_number(row, name, line) for name in ("hrsp_5xx", "econ", "eresp") if row.get(name))
+        requests = _number(row, "stot", line) if row.get("stot") else 0
+        timed = float(_number(row, "rtime", line)) if row.get("rtime") else None
+        counted[row["pxname"], row["svname"]] = Counters(max(requests, errors), errors, timed)
+    return counted
 
 
 def parse_session_ids(text: str, server: str) -> tuple[str, ...]:
@@ -236,6 +248,14 @@ def parse_replaced_workers(text: str) -> tuple[int, ...]:
             if section == "old workers":
                 pids.append(int(pid))
     return tuple(pids)
+
+
+def _stat_rows(text: str) -> list[tuple[dict[str, str], str]]:
+    names, *lines = text.strip().splitlines() or [""]
+    if not names.startswith("# pxname,svname,"):
+        raise Problem(f"HAProxy's `show stat` is in no known form: {text[:300]!r}")
+    columns = names[2:].split(",")
+    return [(_row(columns, fields, line), line) for line, fields in zip(lines, csv.reader(lines), strict=True)]
 
 
 def _entry(row: dict[str, str]) -> Entry:

@@ -1,0 +1,46 @@
+"""How many servers of a group may be away, and how many more may exist: one answer for every cause of replacement.
+
+A rollout, a taint (drift, a person, and whatever else comes) and a server to spare all draw on the same budget, since
+each only makes a server one that has to go; how many go at once is said here alone. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bluestone.fleet.standing import View
+from bluestone.model.group import Group
+
+
+@dataclass(frozen=True)
+class Budget:
+    """At least `floor` servers serve, and at most `cap` exist (those that are dead do not count)."""
+
+    floor: int
+    cap: int
+
+
+def budget(view: View) -> Budget:
+    """What a group's strategy and its limits allow now."""
+    group = view.goal.group
+    if group.rollout.strategy == "blue-green":
+        # A whole set beside the one that is there, which may be larger than what is declared now.
+        return Budget(group.count, group.count + max(group.count, len(view.old)))
+    extra = surge(group)
+    return Budget(_rotation_floor(group, extra), group.count + extra)
+
+
+def surge(group: Group) -> int:
+    """How many servers more than its count a group that is rotated may have."""
+    if group.rollout.strategy == "destroy-first":
+        return 0
+    return group.rollout.max_surge.of(group.count, up=True)
+
+
+def _rotation_floor(group: Group, extra: int) -> int:
+    """The count less `max_unavailable`.
+
+    Where rounding leaves neither a surge nor an unavailable server, one may be away, or nothing could move.
+    """
+    away = group.rollout.max_unavailable.of(group.count, up=False)
+    return max(0, group.count - (away if away or extra else 1))

@@ -1,0 +1,170 @@
+"""What an observation shows for the first time, whose fault it is, and what follows. Pure.
+
+A generation is blamed for what only it can have caused: its servers do not become healthy, die as soon as they run,
+or fail as canaries. It is then quarantined, and the group goes back by itself to the generation before; from there it
+never goes back any further. What fails around the servers (calls to a provider or balancer) only holds the group until
+it works again.
+
+Where there is no generation to go back to, a failure only ends the rollout, and the next one tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bluestone.fleet import canary
+from bluestone.fleet.standing import Member, View, quarantine
+from bluestone.fleet.strategies import steps
+from bluestone.model.group import Amount
+from bluestone.model.memory import Failures, Memory
+from bluestone.model.plan import CameUp, Died, Fact, Goal, Halted, Held, Settled, WentDown
+
+MAX_FAILURES = 3
+"""How many failed calls in a row hold a group: from then on each is only a probe whether it works again."""
+
+FIRST_RETRY = timedelta(seconds=1)
+FIRST_PROBE = timedelta(minutes=1)
+LONGEST_RETRY = timedelta(minutes=10)
+"""Waits after a failed call; each is twice as long as the one before."""
+
+MIN_DEATHS = 3
+"""How many deaths during one rollout stop it, for a small group; a larger one may lose its count."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What is not done now although it were next: actions of `verbs`. `lasting` is whether somebody should know."""
+
+    verbs: frozenset[str] = frozenset()
+    reason: str = ""
+    lasting: bool = False
+
+
+def way_back(goal: Goal, memory: Memory) -> Goal:
+    """The goal itself, or the generation before if the goal's has failed and there is a way back.
+
+    There is no canary on that way: the generation has served before.
+    """
+    if goal.fallback is None or goal.group.rollout.on_failure != "rollback" or not quarantine(goal, memory):
+        return goal
+    return Goal(replace(goal.group, rollout=replace(goal.group.rollout, canary=Amount(0))), goal.fallback)
+
+
+def findings(seen: View) -> tuple[Fact, ...]:
+    """What this observation shows for the first time."""
+    facts: list[Fact] = list(_of_servers(seen))
+    group = seen.goal.group
+    if group.count and group.name not in seen.memory.settled_at and all_new_serve(seen):
+        text = f"all {group.count} servers of the generation serve"
+        facts.append(Settled(group.name, text, seen.goal.generation.number))
+    if seen.paused or seen.halted:
+        return tuple(facts)
+    fresh = sum(fact.counts for fact in facts if isinstance(fact, Died))
+    if halt := _why_halt(seen, fresh):
+        facts.append(halt)
+    else:
+        facts += canary.findings(seen)
+    if held := _newly_held(seen):
+        facts.append(held)
+    return tuple(facts)
+
+
+def hold(seen: View) -> Hold:
+    """What is not done now, as it failed before or as too much dies."""
+    memory, group = seen.memory, seen.goal.group.name
+    failures = memory.failures.get(group)
+    if failures and failures.count and seen.at < (until := _next_try(failures)):
+        again = f"{failures.error}; tried again at {until:%H:%M:%S} UTC"
+        if failures.count >= MAX_FAILURES:
+            text = f"acting failed {failures.count} times in a row: {again}"
+            return Hold(frozenset({failures.verb or "create"}), text, lasting=True)
+        return Hold(frozenset({failures.verb or "create"}), again)
+    deaths = memory.deaths.get(group, 0)
+    if group in memory.settled_at and deaths >= 2 * _bearable(seen):
+        text = f"{deaths} servers died lately, and their generation had served: no more are started for now"
+        return Hold(frozenset({"create"}), text, lasting=True)
+    if canary.awaited(seen) and group in memory.paused_since:
+        text = "it cannot be told whether the canaries are good: `bluestone resume` goes on with them"
+        return Hold(reason=text, lasting=True)
+    return Hold()
+
+
+def all_new_serve(seen: View) -> bool:
+    """Whether all declared servers serve, and no more."""
+    return sum(m.stance == "serving" for m in seen.new) == seen.goal.group.count == len(seen.new)
+
+
+def _of_servers(seen: View) -> Iterator[Fact]:
+    group, memory = seen.goal.group, seen.memory
+    # What also takes servers of another generation away speaks against no generation.
+    common = any(_is_fresh_death(m, memory) and m.foreign for m in seen.members)
+    for m in seen.members:
+        counts = m.new and not common and _born_in_rollout(m, memory, group.name)
+        down_since = memory.down_since.get(m.name)
+        if _is_fresh_death(m, memory):
+            yield Died(group.name, m.name, m.server.detail or "it ended by itself", counts)
+        elif m.stance == "down" and down_since is None:
+            yield WentDown(group.name, m.name, "it fails its health check")
+        elif m.stance == "down" and down_since and seen.at >= down_since + group.rollout.progress:
+            yield Died(group.name, m.name, f"it failed its health check for {group.rollout.progress}", counts)
+        elif m.stance in ("serving", "proving") and down_since is not None:
+            yield CameUp(group.name, m.name, "it passes its health check again")
+
+
+def _is_fresh_death(member: Member, memory: Memory) -> bool:
+    return member.server.phase == "dead" and member.name not in memory.died | memory.condemned
+
+
+def _born_in_rollout(member: Member, memory: Memory, group: str) -> bool:
+    return member.server.created_at >= memory.started_at.get(group, member.server.created_at)
+
+
+def _why_halt(seen: View, fresh_deaths: int) -> Halted | None:
+    group, memory, number = seen.goal.group, seen.memory, seen.goal.generation.number
+    if group.name in memory.settled_at:
+        return None  # It has served as a whole: what happens to it since then is not its own fault.
+    deaths = memory.deaths.get(group.name, 0) + fresh_deaths
+    if deaths >= _bearable(seen):
+        last = next((m.name for m in reversed(seen.members) if m.server.phase == "dead"), "")
+        return Halted(group.name, f"{deaths} servers died during this rollout", last, number, canary.declared_as(seen))
+    unwanted = steps.surplus(seen)
+    for m in seen.new:
+        late = m.stance == "booting" and not m.pending and seen.at >= _began(seen, m) + group.rollout.progress
+        if late and m not in unwanted:
+            why = f"{m.name} was not healthy within {group.rollout.progress.total_seconds():g} s"
+            return Halted(group.name, why, m.name, number, canary.declared_as(seen))
+    return None
+
+
+def _began(seen: View, member: Member) -> datetime:
+    """Since when a server may be expected to become healthy.
+
+    A server that is kept for a rollback is as old as it is, but has its time from the rollback's beginning; one that
+    nobody could enrol, as bluestone was blind, paused or not there, has it from then on.
+    """
+    name, memory = seen.goal.group.name, seen.memory
+    moments = [memory.started_at.get(name), memory.resumed_at.get(name), memory.enrolled_at.get(member.name)]
+    return max([member.server.created_at, *(moment for moment in moments if moment)])
+
+
+def _newly_held(seen: View) -> Held | None:
+    group, memory = seen.goal.group.name, seen.memory
+    failures, since = memory.failures.get(group), memory.paused_since.get(group)
+    if failures and failures.count >= MAX_FAILURES and (since is None or since < failures.last_at):
+        text = f"acting failed {failures.count} times in a row: {failures.error}"
+        return Held(group, text, seen.goal.generation.number)
+    return None
+
+
+def _bearable(seen: View) -> int:
+    return max(MIN_DEATHS, seen.goal.group.count)
+
+
+def _next_try(failures: Failures) -> datetime:
+    if failures.count < MAX_FAILURES:
+        return failures.last_at + FIRST_RETRY * int(2 ** (failures.count - 1))
+    # The exponent is bounded: a fault may last for weeks.
+    probe = FIRST_PROBE * int(2 ** min(failures.count - MAX_FAILURES, 8))
+    return failures.last_at + min(probe, LONGEST_RETRY)

@@ -1,0 +1,131 @@
+"""What every plan must keep to, checked apart from everything that made it. Pure.
+
+`safety` holds back single actions of a strategy. Here a whole plan is held against the world that it was made on, and
+a plan that breaks a rule is refused as a whole: it can only come from a mistake of bluestone's own, and doing nothing
+is then the one thing that cannot end service. The controller asks before it acts; simulations ask after every plan.
+It counts for itself and calls neither the strategies nor `safety`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from bluestone.fleet.budget import budget
+from bluestone.fleet.findings import way_back
+from bluestone.fleet.plan import with_undeclared
+from bluestone.fleet.standing import Member, View, view
+from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss, Enrol
+from bluestone.model.inventory import Backend, Inventory
+from bluestone.model.memory import Memory
+from bluestone.model.plan import Goal, Plan
+
+
+def lint(decided: Plan, goals: Sequence[Goal], inventory: Inventory, memory: Memory) -> list[str]:
+    """What is wrong with a plan for these goals, made on this inventory and memory; empty if nothing is.
+
+    `memory` is the one after the plan's own facts.
+    """
+    if not inventory.complete:
+        return ["it acts on an incomplete view"] if decided.actions else []
+    wrong = list(_names(decided.actions, inventory, memory))
+    if memory.paused.get("") and decided.actions:
+        wrong.append("it acts while everything is paused")
+    by_group: dict[str, list[Action]] = {}
+    for action in decided.actions:
+        by_group.setdefault(action.group, []).append(action)
+    for goal in with_undeclared(goals, inventory):
+        actions = by_group.pop(goal.group.name, [])
+        if actions:
+            wrong += _of_group(actions, view(way_back(goal, memory), inventory, memory), inventory)
+    wrong += [
+        f"it acts on {group}, of which there is no server" for group, rest in by_group.items() if not _ghosts(rest)
+    ]
+    return wrong
+
+
+def _names(actions: Sequence[Action], inventory: Inventory, memory: Memory) -> Iterator[str]:
+    """No name of a server is used twice, and no server is acted on twice, or while it is already."""
+    for server, times in Counter(action.server for action in actions).items():
+        if times > 1:
+            yield f"it acts on {server} {times} times at once"
+        if server in inventory.pending:
+            yield f"it acts on {server} while another action on it is under way"
+    for action in actions:
+        if isinstance(action, Create) and action.incarnation < memory.next_incarnation:
+            yield f"{action.server} has a number that was used before"
+
+
+def _of_group(actions: Sequence[Action], seen: View, inventory: Inventory) -> Iterator[str]:
+    group = seen.goal.group
+    members = {member.name: member for member in seen.members}
+    if seen.paused:
+        yield f"it acts on {group.name}, which is paused"
+    yield from _capacity(actions, members, seen)
+    slots = [action.slot for action in actions if isinstance(action, Create)]
+    if set(slots) & seen.taken_slots or len(set(slots)) < len(slots):
+        yield f"it puts two servers of {group.name} into one slot"
+    for action in actions:
+        member, backend = members.get(action.server), inventory.backend(action.server)
+        match action:
+            case Create() if seen.halted:
+                yield f"{action.server} is of a generation that failed"
+            case Create() if action.generation != seen.goal.generation:
+                yield f"{action.server} is of another generation than {group.name} shall be"
+            case Enrol() if member is None or not member.new:
+                yield f"{action.server} is enrolled although it has to go"
+            case Attach() if backend is None or backend.health != "up":
+                yield f"{action.server} gets requests before it is healthy"
+            case Attach() if member is None or not member.new:
+                yield f"{action.server} gets requests although it has to go"
+            case Dismiss() if backend is None or backend.admission == "attached":
+                yield f"{action.server} is dismissed while it is attached, or unknown"
+            case Dismiss() if backend.sessions and not _may_cut(action, member, backend, seen):
+                yield f"sessions of {action.server} are cut before their time"
+            case Destroy() if backend is not None:
+                yield f"{action.server} is destroyed while the balancer knows it"
+        if member and isinstance(action, Detach | Dismiss | Destroy):
+            yield from _order(action, member, seen)
+
+
+def _capacity(actions: Sequence[Action], members: dict[str, Member], seen: View) -> Iterator[str]:
+    """Serving never below the floor, total never above the cap."""
+    limits, group = budget(seen), seen.goal.group
+    serving = {m.name for m in members.values() if m.stance == "serving"}
+    taken = {a.server for a in actions if isinstance(a, Detach | Destroy) and a.server in serving}
+    if taken and len(serving) - len(taken) < limits.floor:
+        yield f"{len(serving) - len(taken)} servers of {group.name} are left serving; {limits.floor} must"
+    creates = sum(isinstance(action, Create) for action in actions)
+    alive = sum(member.stance != "dead" for member in members.values())
+    if creates and alive + creates > limits.cap:
+        yield f"{alive + creates} servers of {group.name} would exist; at most {limits.cap} may"
+    living = len(seen.new)
+    if creates and living + creates > group.count:
+        yield f"{living + creates} servers of the generation of {group.name} would exist; {group.count} are declared"
+
+
+def _order(action: Action, member: Member, seen: View) -> Iterator[str]:
+    """Blue-green: as long as not all of the new serve, none of the newest old ones goes."""
+    if seen.goal.group.rollout.strategy != "blue-green" or member.stance in ("dead", "leaving") or member.new:
+        return
+    if sum(m.stance == "serving" for m in seen.new) >= seen.goal.group.count:
+        return
+    newest = max((m.server.generation for m in seen.old if m.foreign and m.attached), default=None)
+    if newest is None:
+        newest = max((m.server.generation for m in seen.old if m.foreign), default=0)
+    if member.attached or member.taint or member.server.generation == newest:
+        yield f"{action.verb} of {action.server}, which is old, before all of the new serve"
+
+
+def _may_cut(action: Dismiss, member: Member | None, backend: Backend, seen: View) -> bool:
+    if not action.sever:
+        return False
+    if member is None or member.stance == "dead":
+        return True
+    policy, since = seen.goal.group.rollout, seen.memory.detached_at.get(backend.server)
+    return policy.long_sessions == "cut" and since is not None and seen.at >= since + policy.drain
+
+
+def _ghosts(actions: Sequence[Action]) -> bool:
+    """Whether these only make the balancer forget servers that exist no more."""
+    return all(isinstance(action, Detach | Dismiss) for action in actions)

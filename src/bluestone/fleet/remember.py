@@ -1,0 +1,85 @@
+"""What planning found out, kept for the next planning. Pure.
+
+The journal keeps the same facts; `controller/recall` reads them back, and gets the same memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from bluestone.model.memory import Canary, Memory, Quarantine
+from bluestone.model.plan import (
+    CameUp,
+    CanaryBegan,
+    CanaryPassed,
+    Died,
+    Fact,
+    Halted,
+    Held,
+    Returned,
+    Settled,
+    WentDown,
+)
+
+T = TypeVar("T")
+
+
+def remember(memory: Memory, facts: Sequence[Fact], at: datetime) -> Memory:
+    """The memory as it will be once these facts are in the journal."""
+    for fact in facts:
+        memory = _with(memory, fact, at)
+    return memory
+
+
+def begun(memory: Memory, groups: Collection[str]) -> Memory:
+    """The memory as it is once rollouts of these groups have begun: what belonged to their last ones is gone."""
+
+    def others(facts: Mapping[str, T]) -> dict[str, T]:
+        return {name: fact for name, fact in facts.items() if name not in groups}
+
+    return replace(
+        memory,
+        deaths=others(memory.deaths),
+        started_at=others(memory.started_at),
+        settled_at=others(memory.settled_at),
+        halted=others(memory.halted),
+        failures=others(memory.failures),
+        paused_since=others(memory.paused_since),
+        canary=others(memory.canary),
+    )
+
+
+def _with(memory: Memory, fact: Fact, at: datetime) -> Memory:
+    group = fact.group
+    match fact:
+        case Died():
+            deaths = memory.deaths.get(group, 0) + fact.counts
+            return replace(memory, died=memory.died | {fact.server}, deaths={**memory.deaths, group: deaths})
+        case WentDown():
+            return replace(memory, down_since={**memory.down_since, fact.server: at})
+        case CameUp():
+            rest = {name: since for name, since in memory.down_since.items() if name != fact.server}
+            return replace(memory, down_since=rest, attached_at={**memory.attached_at, fact.server: at})
+        case Settled():
+            passed = {**memory.passed, group: memory.passed.get(group, frozenset()) | {fact.generation}}
+            return replace(memory, settled_at={**memory.settled_at, group: at}, passed=passed)
+        case Halted():
+            memory = replace(memory, halted={**memory.halted, group: fact.reason})
+            if not fact.declared:
+                return memory
+            failed = {**memory.quarantined.get(group, {}), fact.generation: Quarantine(fact.reason, fact.declared)}
+            return replace(memory, quarantined={**memory.quarantined, group: failed})
+        case Returned():
+            memory = begun(memory, {group})
+            return replace(memory, started_at={**memory.started_at, group: at})
+        case Held():
+            return replace(memory, paused_since={**memory.paused_since, group: at})
+        case CanaryBegan():
+            canary = Canary(fact.generation, at, fact.baseline)
+            return replace(memory, canary={**memory.canary, group: canary})
+        case CanaryPassed():
+            passed = {**memory.passed, group: memory.passed.get(group, frozenset()) | {fact.generation}}
+            return replace(memory, passed=passed)
