@@ -28,6 +28,8 @@ VERBS = {
     "up": "fleet",
     "rollback": "fleet",
     "down": "fleet",
+    "pause": "pause",
+    "resume": "pause",
     "status": "look",
     "servers": "look",
     "events": "look",

@@ -25,6 +25,9 @@ SHOWN = {
     "rollout.settled": "==",
     "rollout.finished": "ok",
     "rollout.halted": "!!",
+    "rollout.paused": "!!",
+    "canary.began": "..",
+    "canary.passed": "==",
     "server.created": " +",
     "server.attached": " >",
     "server.detached": " <",
@@ -124,5 +127,6 @@ def _explain(failure: Failure) -> str:
         lines.append(f"  the last lines of {failure.server}:")
         lines += [f"   |  {line}" for line in failure.last_lines]
     lines.append("  left: what served before still serves; the new servers that never served were removed")
-    lines.append("  mend: correct the declaration and run `bluestone up`, or go back with `bluestone rollback`")
+    lines.append("  mend: correct the declaration and run `bluestone up`, or go back with `bluestone rollback`;")
+    lines.append(f"        `bluestone resume {failure.group}` ends a pause, and lets what failed be tried again")
     return "\n".join(lines)

@@ -80,7 +80,7 @@ def _of_group(actions: Sequence[Action], seen: View, inventory: Inventory) -> It
                 yield f"{action.server} gets requests although it has to go"
             case Dismiss() if backend is None or backend.admission == "attached":
                 yield f"{action.server} is dismissed while it is attached, or unknown"
-            case Dismiss() if backend.sessions and not _may_cut(action, member, backend, seen):
+            case Dismiss() if backend and backend.sessions and not _may_cut(action, member, backend, seen):
                 yield f"sessions of {action.server} are cut before their time"
             case Destroy() if backend is not None:
                 yield f"{action.server} is destroyed while the balancer knows it"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
@@ -36,7 +36,7 @@ class Backend:
     admission: Admission
     health: Literal["up", "down", "unknown"]
     sessions: int
-    counters: Counters = Counters()
+    counters: Counters = field(default=Counters(), compare=False)
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ rollout = { strategy = "rolling", max_surge = 0, max_unavailable = "50%", drain 
                 SecretRef("TOKEN", "env", "MY_TOKEN"),
             ),
             rollout=RolloutPolicy(
-                "rolling", Amount(0), Amount(50, percent=True), timedelta(minutes=1), timedelta(hours=1)
+                "rolling", Amount(0), Amount(50, percent=True), timedelta(minutes=1), progress=timedelta(hours=1)
             ),
         ),
     )

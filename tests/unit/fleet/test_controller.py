@@ -147,13 +147,13 @@ def _finish_stopping(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("kind", ["not-done", "half-done"])
-def test_calls_that_always_fail_halt_and_the_old_serve(bench: Bench, kind: str) -> None:
+def test_calls_that_always_fail_pause_and_the_old_serve(bench: Bench, kind: str) -> None:
     bench.lead("a")
     before = bench.names()
     for _ in range(12):
         bench.provider.fault("create", kind)  # type: ignore[arg-type]
     last = bench.lead("b")
-    assert [group.state for group in last.progress] == ["halted"]
+    assert [group.state for group in last.progress] == ["paused"], "a fault of the provider's condemns no image"
     assert "simulated fault" in last.progress[0].waiting[0]
     assert bench.balancer.receivers("web") == before == bench.names()
     assert bench.kinds().count("action.failed") == 3, "nothing is tried for ever"

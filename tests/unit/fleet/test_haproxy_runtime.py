@@ -209,7 +209,7 @@ def seen(*entries: Entry, roster: Roster = ROSTER, sessions: tuple[int, int] = (
     held = {(one.proxy, "s"): count for one, count in zip(entries, sessions, strict=False)}
     sights = put_together(roster, entries, held, [{(FIRST, "s"): old, (FIRST, "gone"): 0}] if old else [])
     assert set(sights) == {"s"}
-    return sights["s"].backend()
+    return sights["s"].backend({})
 
 
 def test_sessions_of_all_ports_and_all_workers_are_summed() -> None:
@@ -249,4 +249,4 @@ def test_a_server_that_came_or_went_in_between_means_asking_again() -> None:
 
 def test_a_server_that_only_a_replaced_worker_serves_is_not_forgotten() -> None:
     sights = put_together(ROSTER, [], {}, [{(FIRST, "s"): 1}])
-    assert sights["s"].backend() == Backend("s", "web", "detached", "unknown", 1)
+    assert sights["s"].backend({}) == Backend("s", "web", "detached", "unknown", 1)

@@ -76,7 +76,7 @@ def test_numbers_are_never_given_out_twice(journal: Journal) -> None:
 def test_memory_follows_the_newest_of_opposite_events(journal: Journal) -> None:
     for seconds, kind in enumerate(["server.detach", "server.attach", "server.detach", "server.down", "server.up"]):
         journal.record(NOW + timedelta(seconds=seconds), [Entry(kind, "web", "web-1")])
-    memory = recall(journal, ["web"], ["web-1"])
+    memory = recall(journal, ["web"], ["web-1"], NOW)
     assert memory.detached_at == {"web-1": NOW + timedelta(seconds=2)}
     assert memory.down_since == {}
 
@@ -84,13 +84,13 @@ def test_memory_follows_the_newest_of_opposite_events(journal: Journal) -> None:
 def test_a_new_rollout_begins_with_a_clean_slate(journal: Journal) -> None:
     journal.record(NOW, [Entry("server.died", "web", "web-1"), Entry("action.failed", "web", message="disk full")])
     journal.record(NOW, [Entry("rollout.settled", "web"), Entry("rollout.halted", "web", message="why")])
-    before = recall(journal, ["web"], ["web-1"])
+    before = recall(journal, ["web"], ["web-1"], NOW)
     assert before.deaths == {"web": 1}
     assert before.failures["web"].error == "disk full"
     assert before.halted == {"web": "why"}
     assert before.settled_at == {"web": NOW}
     journal.record(NOW, [Entry("rollout.started", "web")])
-    after = recall(journal, ["web"], ["web-1"])
+    after = recall(journal, ["web"], ["web-1"], NOW)
     assert (after.deaths, after.failures, after.halted, after.settled_at) == ({"web": 0}, {}, {}, {})
     assert after.died == {"web-1"}, "what is dead stays dead"
 
@@ -99,9 +99,9 @@ def test_a_success_ends_a_row_of_failures(journal: Journal) -> None:
     create = {"verb": "create"}
     failed, created = Entry("action.failed", "web", data=create), Entry("server.created", "web", data=create)
     journal.record(NOW, [failed, created, failed])
-    assert recall(journal, ["web"], []).failures["web"].count == 1
+    assert recall(journal, ["web"], [], NOW).failures["web"].count == 1
     journal.record(NOW, [created])
-    assert recall(journal, ["web"], []).failures == {}
+    assert recall(journal, ["web"], [], NOW).failures == {}
 
 
 def test_a_success_of_another_verb_does_not(journal: Journal) -> None:
@@ -109,7 +109,7 @@ def test_a_success_of_another_verb_does_not(journal: Journal) -> None:
     failed = Entry("action.failed", "web", message="no nft", data={"verb": "create"})
     for _ in range(3):
         journal.record(NOW, [failed, Entry("server.destroyed", "web", data={"verb": "destroy"})])
-    failures = recall(journal, ["web"], []).failures["web"]
+    failures = recall(journal, ["web"], [], NOW).failures["web"]
     assert (failures.count, failures.error) == (3, "no nft")
 
 

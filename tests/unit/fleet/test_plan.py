@@ -1,53 +1,15 @@
 """Single decisions of the planner, one situation each."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from bluestone.fleet.plan import plan
 from bluestone.model.action import Action, Create, Destroy, Detach, Dismiss
-from bluestone.model.generation import Generation, ServerConfig
-from bluestone.model.group import Amount, Group, Port, RolloutPolicy
-from bluestone.model.ids import Digest, server_name
-from bluestone.model.inventory import Admission, Backend, Inventory
+from bluestone.model.group import Amount, Group, RolloutPolicy
+from bluestone.model.inventory import Inventory
 from bluestone.model.memory import Failures, Memory
 from bluestone.model.plan import Died, Goal, Halted, WentDown
-from bluestone.model.server import Endpoint, Phase, Server
-
-NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
-CONFIG = ServerConfig("podman", ports=(80,))
-
-
-def image(number: int) -> Digest:
-    return Digest(f"sha256:{number:064x}")
-
-
-def goal(policy: RolloutPolicy, *, number: int = 2, count: int = 1) -> Goal:
-    group = Group("web", count=count, ports=(Port(8080, 80),), rollout=policy)
-    return Goal(group, Generation("web", number, image(number), CONFIG))
-
-
-def server(number: int, slot: int, incarnation: int, phase: Phase = "running") -> Server:
-    return Server(
-        name=server_name("web", slot, image(number), incarnation),
-        group="web",
-        slot=slot,
-        incarnation=incarnation,
-        generation=number,
-        image=image(number),
-        config=CONFIG.digest(),
-        phase=phase,
-        created_at=NOW,
-        endpoint=Endpoint("10.0.0.1", {80: 80}),
-    )
-
-
-def backend(of: Server, admission: Admission = "attached", health: str = "up", sessions: int = 0) -> Backend:
-    return Backend(of.name, "web", admission, health, sessions)  # type: ignore[arg-type]
-
-
-def steps(actions: tuple[Action, ...]) -> list[tuple[str, str]]:
-    return [(action.verb, action.server) for action in actions]
-
+from plan_examples import NOW, backend, goal, server, steps
 
 BLUE_GREEN = RolloutPolicy("blue-green", drain=timedelta(seconds=10))
 ROLLING = RolloutPolicy("rolling", Amount(1), Amount(0), drain=timedelta(seconds=10))
@@ -172,7 +134,7 @@ def test_a_kept_server_has_its_time_from_the_rollback_on() -> None:
     assert any(isinstance(fact, Halted) for fact in late.facts)
 
 
-def test_failed_calls_are_repeated_ever_more_slowly_and_then_halt() -> None:
+def test_failed_calls_are_repeated_ever_more_slowly_and_for_ever() -> None:
     def after(count: int, seconds: float) -> tuple[Action, ...]:
         failed = Failures(count, NOW - timedelta(seconds=seconds), "no space left on device")
         return plan([goal(BLUE_GREEN)], Inventory(NOW), Memory(failures={"web": failed})).actions
@@ -181,7 +143,8 @@ def test_failed_calls_are_repeated_ever_more_slowly_and_then_halt() -> None:
     assert len(after(1, 1.0)) == 1
     assert after(2, 1.9) == ()
     assert len(after(2, 2.0)) == 1
-    assert after(3, 60.0) == ()
+    assert after(3, 59.9) == ()
+    assert len(after(3, 60.0)) == 1, "a probe whether it works again"
 
 
 def test_a_server_that_fails_its_check_for_too_long_is_replaced() -> None:
@@ -225,3 +188,9 @@ def test_servers_without_ports_serve_as_soon_as_they_run() -> None:
     seen = Inventory(NOW, (OLD, NEW))
     assert steps(plan([worker], seen, Memory()).actions) == [("destroy", OLD.name)]
     assert not any(isinstance(a, Destroy) for a in plan([worker], Inventory(NOW, (OLD,)), Memory()).actions)
+
+
+def test_a_server_that_is_too_many_and_already_dismissed_is_only_destroyed() -> None:
+    """It is not enrolled again on its way out."""
+    decided = plan([goal(BLUE_GREEN, count=0)], Inventory(NOW, (NEW,)), Memory(next_incarnation=3))
+    assert steps(decided.actions) == [("destroy", NEW.name)]

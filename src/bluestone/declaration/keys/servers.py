@@ -115,8 +115,8 @@ class RolloutTable(Table):
         default="2m",
     )
     long_sessions: Literal["cut", "wait"] = key(
-        "What becomes of requests and connections that an old server still holds after `drain`: they are cut, or waited "
-        "for as long as they last.",
+        "What becomes of requests and connections that an old server still holds after `drain`: they are cut, or "
+        "waited for as long as they last.",
         example="wait",
         default="cut",
     )

@@ -23,13 +23,14 @@ def create(view: View, missing: int, numbers: Iterator[int], reason: str) -> lis
 
 
 def enrol(view: View) -> list[Action]:
-    """Make the balancer check the new servers that it does not know yet."""
+    """Make the balancer check the new servers that it does not know yet, but none that is too many: it is to go."""
     if not view.goal.group.ports:
         return []
+    unwanted = surplus(view)
     return [
         Enrol(view.goal.group.name, m.name, "started; its health is to be checked")
         for m in view.new
-        if m.stance == "booting" and m.backend is None and m.server.endpoint and not m.pending
+        if m.stance == "booting" and m.backend is None and m.server.endpoint and not m.pending and m not in unwanted
     ]
 
 

@@ -1,0 +1,32 @@
+"""`pause`, `resume`: hands off, and on again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bluestone.app.project import Project
+from bluestone.cli.options import file_option
+
+
+@click.command()
+@click.argument("groups", nargs=-1)
+@click.option("--why", default="", help="What others should know.")
+@file_option
+def pause(groups: tuple[str, ...], why: str, file: Path) -> None:
+    """Have nothing done to GROUPS (to all servers, if none is named) until `resume`."""
+    from bluestone.app import pause as use_case
+
+    click.echo(f"{', '.join(groups) or 'everything'}: {use_case.pause(Project.open(file), groups, why)}")
+
+
+@click.command()
+@click.argument("groups", nargs=-1)
+@file_option
+def resume(groups: tuple[str, ...], file: Path) -> None:
+    """End a pause. A generation of a named group that failed may be tried again, and its canaries go on."""
+    from bluestone.app import pause as use_case
+
+    said = use_case.resume(Project.open(file), groups)
+    click.echo(f"{', '.join(groups) or 'everything'}: {said}; `bluestone up` goes on from here")
