@@ -100,7 +100,7 @@ def _fallback(project: Project, generation: Generation) -> Generation | None:
     ):
         return None
     try:
-        wiring.images(project).get(found.image)
+        wiring.images(project).require_sound(found.image)
     except Problem:
         return None
     return found

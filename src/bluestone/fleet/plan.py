@@ -54,13 +54,15 @@ def plan(goals: Sequence[Goal], inventory: Inventory, memory: Memory) -> Plan:
 
 def _plan_group(declared: Goal, inventory: Inventory, memory: Memory, numbers: Iterator[int]) -> Plan:
     goal = way_back(declared, memory)
-    facts = findings(view(goal, inventory, memory))
+    seen = view(goal, inventory, memory)
+    facts = findings(seen)
     memory = remember(memory, facts, inventory.at)
     if goal is declared and (goal := way_back(declared, memory)) is not declared:
         back = _returned(declared, goal, memory)
         memory = remember(memory, [back], inventory.at)
         facts = (*facts, back)
-    seen = view(goal, inventory, memory)
+    if facts:
+        seen = view(goal, inventory, memory)
     held = hold(seen)
     allowance = budget(seen)
     if seen.paused:

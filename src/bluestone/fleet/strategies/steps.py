@@ -6,6 +6,7 @@ Pure: each function looks at a `View` and returns actions with their reasons.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 
 from bluestone.fleet.standing import Member, View, drained
 from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss, Enrol
@@ -18,7 +19,7 @@ def create(view: View, missing: int, numbers: Iterator[int], reason: str) -> lis
     """Create `missing` servers of the goal's generation, each in the lowest free slot."""
     if missing <= 0 or view.halted:
         return []
-    free = (slot for slot in range(1, 10_000) if slot not in view.taken_slots)
+    free = (slot for slot in count(1) if slot not in view.taken_slots)
     return [Create(next(free), next(numbers), view.goal.generation, reason) for _ in range(missing)]
 
 
