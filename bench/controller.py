@@ -1,6 +1,6 @@
 """`./dev bench controller`: the planner alone, on this machine's processor; no peer, so there are no ratios.
 
-A fleet of 10,000 servers in ten groups is planned for, with reasons, at the beginning of a rollout: CPU milliseconds, the
+A fleet of 10,000 servers in ten groups is planned for, with reasons, as a rollout begins: CPU milliseconds, the
 best of `RUNS`. Then histories of chance are played for `SECONDS`, in one process: each is a group that is started,
 replaced three times under faults, and led to its goal, with every plan checked.
 """
