@@ -49,7 +49,8 @@ def test_an_image_that_never_gets_healthy_stops_and_the_old_serves_on(running: M
     assert names(running) == before
     assert "Unchanging over time" in running.get()
     status = running.run("status")
-    assert "halted" in status
+    assert "returned" in status
+    assert "generation 2 failed" in status
     assert "3/3" in status
 
 

@@ -34,7 +34,10 @@ class ServerStatus:
 
 @dataclass(frozen=True)
 class GroupStatus:
-    """A group now. `rollout` is how its last rollout stands (`started`, `finished`, `halted`, or `none`)."""
+    """A group now. `rollout` is how its last rollout stands (`started`, `finished`, `halted`, `paused`, or `none`).
+
+    `returned`: it finished at an older generation, as a newer one failed; `note` says why.
+    """
 
     name: str
     declared: int
@@ -94,6 +97,7 @@ def _current_goal(project: Project, group: Group) -> Goal:
 def _group(project: Project, seen: View) -> GroupStatus:
     group = seen.goal.group
     last = project.journal.last(START_OR_END, group=group.name)
+    failed = _failed(seen, current(project, group.name)) if last and last.kind == "rollout.finished" else ""
     return GroupStatus(
         name=group.name,
         declared=group.count,
@@ -102,9 +106,16 @@ def _group(project: Project, seen: View) -> GroupStatus:
         generation=current(project, group.name),
         strategy=group.rollout.strategy,
         ports=tuple(f"{port.bind}:{port.listen}" for port in group.ports),
-        rollout=last.kind.removeprefix("rollout.") if last else "none",
-        note=last.message if last and last.kind == "rollout.halted" else "",
+        rollout="returned" if failed else last.kind.removeprefix("rollout.") if last else "none",
+        note=failed or (last.message if last and last.kind in ("rollout.halted", "rollout.paused") else ""),
     )
+
+
+def _failed(seen: View, number: int) -> str:
+    """Why a newer generation than the current one may not be tried again, if one may not."""
+    quarantined = seen.memory.quarantined.get(seen.goal.group.name, {})
+    newer = [f"generation {n} failed: {why.reason}" for n, why in quarantined.items() if n > number]
+    return newer[-1] if newer else ""
 
 
 def _servers(seen: View) -> list[ServerStatus]:
