@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bluestone.app import wiring
 from bluestone.app.project import Project
+from bluestone.app.provenance import attest
 from bluestone.image.build import build_key
 from bluestone.image.inputs import digest, file_inputs
 from bluestone.image.provision import hooks
@@ -46,15 +47,17 @@ def unlocked_key(project: Project) -> str:
 
 
 def build_image(project: Project, lock: Lock, progress: Callable[[str], None], *, scratch: bool = False) -> Image:
-    """The project's image by its lock, built if it is not in the store; with `scratch` from nothing in any case.
+    """The project's image by its lock, built if it is not in the store, and signed by the project's key.
 
-    What was made by patching is then proved in the background. Raises `Problem`.
+    With `scratch` it is built from nothing in any case. What was made by patching is then proved in the background.
+    Raises `Problem`.
     """
     from bluestone.image.build import build
 
     store, engine = wiring.images(project), wiring.engine()
     image = build(full_recipe(project), lock, store, engine, progress=progress, scratch=scratch)
     store.touch(image.digest)
+    attest(project, image)
     if prove_patches(project):
         progress("what was patched is now built from nothing as well, in the background, and compared")
     return image

@@ -7,6 +7,7 @@ from typing import Literal
 from bluestone.app.choose import chosen
 from bluestone.app.project import Project
 from bluestone.model.bom import Bom
+from bluestone.model.image import Image
 from bluestone.model.problem import Problem
 
 Format = Literal["cyclonedx", "spdx"]
@@ -22,13 +23,17 @@ def bill(project: Project, image: str | None, wanted: Format) -> bytes:
 
 def contents(project: Project, image: str | None) -> Bom:
     """What an image (see `chosen`) holds, by the bill beside it. Raises `Problem`."""
+    return bill_of(chosen(project, image))
+
+
+def bill_of(image: Image) -> Bom:
+    """What an image holds, by the bill beside it. Raises `Problem`."""
     from bluestone.image.sbom import bills, cyclonedx
 
-    found = chosen(project, image)
     try:
-        return cyclonedx.read(bills.bill(found, bills.CYCLONEDX))
+        return cyclonedx.read(bills.bill(image, bills.CYCLONEDX))
     except ValueError as error:
         raise Problem(
-            f"{found.root.parent / bills.CYCLONEDX} is damaged: {error}",
+            f"{image.root.parent / bills.CYCLONEDX} is damaged: {error}",
             mend="remove that file: it is then written anew",
         ) from error

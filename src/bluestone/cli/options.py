@@ -63,6 +63,11 @@ def _as_text(value: Any) -> str:
     raise TypeError(f"{type(value)} has no form in JSON")
 
 
+def printable(text: str) -> str:
+    """A text of which nothing speaks to the terminal: names in it come from files that anybody may have written."""
+    return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in text.split("\n"))
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Columns as wide as they need to be, two spaces apart."""
     lines = [[str(cell) for cell in row] for row in [head, *rows]]

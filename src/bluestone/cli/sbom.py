@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from bluestone.cli import options
-from bluestone.cli.options import file_option, json_option, table
+from bluestone.cli.options import file_option, json_option, printable, table
 from bluestone.model.bom import Bom, Component
 
 
@@ -52,8 +52,7 @@ def shown(bom: Bom) -> str:
     lines.append(", ".join(f"{count} {kind}" for kind, count in counts.items()) or "no packages")
     lines.append(f"{len(bom.files)} files that no package owns: bluestone sbom --json")
     lines += [f"not identified: {each.path}: {each.reason}" for each in bom.unidentified]
-    # Names come from files that anybody may have written: none may speak to the terminal.
-    return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in "\n".join(lines).split("\n"))
+    return printable("\n".join(lines))
 
 
 def _origin(each: Component) -> str:

@@ -37,6 +37,7 @@ def _image(image: ImageTable, directory: Path) -> Iterator[Finding]:
     for key, names in (("packages", image.packages), ("debs", image.debs), ("units", image.units)):
         yield from _twice(names, ("image", key))
     yield from _twice([normal(path) for path in image.writable], ("image", "writable"))
+    yield from _twice([f"the waiver of {each.finding} at {each.path}" for each in image.waivers], ("image", "waivers"))
     for name, archive in image.archives.items():
         yield from _archive(archive, name, directory, ("image", "archives", name))
     for index, deb in enumerate(image.debs):

@@ -18,7 +18,7 @@ from bluestone.declaration.keys import (
 )
 from bluestone.model.declaration import Declaration
 from bluestone.model.group import Amount, Group, Health, Port, Resources, RolloutPolicy, SecretRef
-from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe
+from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe, Waiver
 
 SURGE = {"blue-green": Amount(100, percent=True), "rolling": Amount(1), "destroy-first": Amount(0)}
 UNAVAILABLE = {"blue-green": Amount(0), "rolling": Amount(0), "destroy-first": Amount(1)}
@@ -51,6 +51,7 @@ def _recipe(table: ImageTable, directory: Path) -> Recipe:
         ansible=_ansible(table.ansible, directory) if table.ansible else None,
         run=tuple(table.run),
         writable=tuple(table.writable),
+        waivers=tuple(Waiver(**dict(waiver)) for waiver in table.waivers),
         login=table.login,
     )
 

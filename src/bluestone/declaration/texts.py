@@ -33,6 +33,8 @@ MAX_PATH = 1024
 HEALTH_PATH = r"^/[A-Za-z0-9._~!&()*+,;=:@/?%-]*$"
 """What a URI's path and query may hold (RFC 3986), less the marks that quote in HAProxy's configuration."""
 ABSOLUTE = "^/"
+WAIVED = r"^/[^*?/]+(/|$)"
+"""A path whose first directory is named: a waiver for everything would be none."""
 
 LOGIN_PACKAGES = {
     *("cockpit-ws", "dropbear", "dropbear-bin", "dropbear-initramfs", "dropbear-run", "inetutils-telnetd"),
@@ -183,6 +185,24 @@ def writable(text: str) -> str:
         if _below(path, mount):
             raise Fault(f"{path} is no part of the image: {mount} is mounted at the start", "leave it out")
     return path
+
+
+def waived(text: str) -> str:
+    """The path of a waiver, perhaps with `*`, `?` and `**`."""
+    path = _absolute(text)
+    if not re.match(WAIVED, path):
+        raise Fault(
+            f"{quoted(text)} would waive what nobody has looked at",
+            'name the directory at least, such as "/opt/tool/**", or better the file',
+        )
+    return path
+
+
+def reason(text: str) -> str:
+    """Why something is as it is."""
+    if not text.strip() or not _printable(text):
+        raise Fault(f"{quoted(text)} is no reason", "write in one line why it is right, for whoever reads this next")
+    return text.strip()
 
 
 def source(text: str) -> str:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from bluestone.image import lockdown, worker
 from bluestone.image.child import follow
 from bluestone.image.derive import Derived, derive
 from bluestone.image.flush import flushing
+from bluestone.image.hygiene.check import check
+from bluestone.image.hygiene.finding import judge, refusal
 from bluestone.image.normalise import settle, tidy
 from bluestone.image.overlay import lay, make_directory, within
 from bluestone.image.provision.hooks import provision
@@ -51,6 +54,7 @@ def assemble(order: Order) -> Derived:
         _shape(root, order)
 
     made = derive(order.stage, order.work, shape, settle)
+    _refuse_findings(order.work / "root", made.manifest, frozenset(made.changed), order.recipe)
     with flushing(order.work / "root"):
         (order.work / "manifest").write_text(made.manifest)
         scan(order.work, made.manifest)
@@ -106,6 +110,15 @@ def _refuse_logins(root: Path) -> None:
                 f"the image holds {program}, which lets people log in, and nobody logs in to an immutable server",
                 mend="take out of image.packages what brings it",
             )
+
+
+def _refuse_findings(root: Path, manifest: str, changed: Collection[bytes], recipe: Recipe) -> None:
+    """Refuse what must not be in an image, unless the recipe waives it."""
+    judgement = judge(check(root, manifest, changed), recipe.waivers)
+    for waiver in judgement.unused:
+        worker.say(f"the waiver of {waiver.finding} at {waiver.path} waives nothing: take it out")
+    if judgement.refused:
+        raise refusal(judgement.refused)
 
 
 def _lock(root: Path) -> None:

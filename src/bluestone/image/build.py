@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bluestone.image import lockdown
+import msgspec
+
+from bluestone import __version__
+from bluestone.image import lockdown, provenance
 from bluestone.image.archive import of_recipe
 from bluestone.image.builders.port import Engine
 from bluestone.image.inputs import digest, file_inputs
+from bluestone.image.lock.file import digest as lock_digest
 from bluestone.image.lock.file import render
 from bluestone.image.packagestore import PackageStore
 from bluestone.image.provision import hooks
@@ -116,6 +121,7 @@ def _stored(key: str, store: ImageStore) -> Image | None:
 def _build(
     recipe: Recipe, lock: Lock, key: str, store: ImageStore, engine: Engine, progress: Progress, *, scratch: bool
 ) -> Image:
+    began = datetime.now(UTC)
     with staged(recipe, lock, store, engine, progress, scratch=scratch) as stage, store.workplace() as work:
         progress("laying the recipe over its packages")
         _assemble(recipe, lock, stage.directory, work, store.packages, progress)
@@ -125,6 +131,7 @@ def _build(
                 mend="run the same again, and leave them alone meanwhile",
             )
         (work / LOCK).write_text(render(lock))
+        _record(recipe, lock, key, engine, began, work)
         return store.add(work, _describe(recipe, key, work, stage))
 
 
@@ -207,6 +214,22 @@ def _assemble(recipe: Recipe, lock: Lock, stage: Path, work: Path, packages: Pac
 def tool_files(lock: Lock, packages: PackageStore) -> dict[str, tuple[Path, ...]]:
     """Where the packages of each tool of a lock are."""
     return {tool: tuple(packages.path(each.sha256).absolute() for each in those) for tool, those in lock.tools.items()}
+
+
+def _record(recipe: Recipe, lock: Lock, key: str, engine: Engine, began: datetime, work: Path) -> None:
+    """Write down how the image came about, for whoever signs it."""
+    record = provenance.Build(
+        key=key,
+        recipe=provenance.parameters(recipe),
+        lock=lock_digest(lock),
+        engine=engine.name,
+        engine_version=engine.version().removeprefix(f"{engine.name} "),
+        bluestone=__version__,
+        invocation=uuid.uuid4().urn,
+        started=began,
+        finished=datetime.now(UTC),
+    )
+    (work / provenance.FILE).write_bytes(msgspec.json.encode(record))
 
 
 def _describe(recipe: Recipe, key: str, work: Path, stage: Stage) -> Facts:

@@ -5,6 +5,8 @@ DIRECTORY/<64 hex>/manifest   its description
 DIRECTORY/<64 hex>/image.json everything else
 DIRECTORY/<64 hex>/sbom.*     the bills of what is in it
 DIRECTORY/<64 hex>/bluestone.lock   what it was first built by
+DIRECTORY/<64 hex>/build.json how it came about (`provenance`)
+DIRECTORY/<64 hex>/provenance/<64 hex>.dsse.json   the same, signed by the project whose key is called so
 DIRECTORY/keys/<64 hex>       a key's digest
 DIRECTORY/stages              packages alone, to build on (`stages`)
 DIRECTORY/packages            the packages that images are built from (`packagestore`)
@@ -16,6 +18,7 @@ DIRECTORY/.work-*             builds under way; whoever builds next removes thos
 from __future__ import annotations
 
 import builtins
+import contextlib
 import fcntl
 import os
 import subprocess
@@ -32,6 +35,7 @@ import msgspec
 
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory
+from bluestone.image import provenance
 from bluestone.image.packagestore import PackageStore
 from bluestone.image.remove import remove_tree
 from bluestone.image.stages import StageStore, State, flush_directory
@@ -149,6 +153,8 @@ class ImageStore:
         if not place.exists():
             flush(work)
             work.rename(place)
+        elif not (place / provenance.FILE).exists():
+            _take_over(work, place)
         keys = private_directory(self.directory / "keys")
         write_atomically(keys / _hex(facts.key), f"{facts.digest}\n".encode())
         flush_directory(self.directory)
@@ -234,6 +240,13 @@ class ImageStore:
             writable=facts.writable,
             built_at=facts.built_at,
         )
+
+
+def _take_over(work: Path, place: Path) -> None:
+    """Give an image of before builds were recorded the record of the same tree's build now."""
+    for name in (LOCK, provenance.FILE):
+        with contextlib.suppress(FileNotFoundError):
+            (work / name).replace(place / name)
 
 
 def _try_lock(file: IO[str]) -> bool:

@@ -59,6 +59,22 @@ class LocalPackage:
     path: Path
 
 
+FindingKind = Literal["secret", "setuid", "capability", "world-writable", "login"]
+"""What a build refuses in an image, unless it is waived."""
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """Findings of a kind that are meant to be in the image, and why.
+
+    `path` is absolute; `*` and `?` in it stand for what is within one directory, `**` for any depth.
+    """
+
+    finding: FindingKind
+    path: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class Puppet:
     """What Puppet applies to an image.
@@ -104,4 +120,5 @@ class Recipe:
     ansible: Ansible | None = None
     run: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
     login: Literal["none"] = "none"

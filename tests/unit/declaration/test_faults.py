@@ -42,6 +42,10 @@ def in_group(text: str) -> str:
     return f"{HEAD}[servers.web]\n{text}\n"
 
 
+def waiver(path: str, finding: str = "setuid", reason: str = "it is right") -> str:
+    return f'[[image.waivers]]\nfinding = "{finding}"\npath = "{path}"\nreason = "{reason}"\n'
+
+
 def in_image(text: str) -> str:
     return f"{HEAD}{text}\n"
 
@@ -411,3 +415,23 @@ def test_any_toml_becomes_a_declaration_or_problems_with_places(toml: dict[str, 
             assert problem.place is not None
             assert 1 <= problem.place.line <= text.count("\n") + 1
             assert not problem.what.startswith("not valid TOML"), text
+
+
+@pytest.mark.parametrize("path", ["/**", "/*", "/", "/*/x", "/?sr/bin", "//**/x", "relative", "/usr/../**"])
+def test_a_waiver_for_everything_is_none(path: str) -> None:
+    problem = problem_of(in_image(waiver(path)))
+    assert place_of(problem).key == "image.waivers[0].path"
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "two\\nlines"])
+def test_a_waiver_has_a_reason(reason: str) -> None:
+    assert "is no reason" in problem_of(in_image(waiver("/usr/bin/x", reason=reason))).what
+
+
+def test_a_waiver_is_of_a_kind_that_exists_and_is_written_once() -> None:
+    assert "secret, setuid, capability" in problem_of(in_image(waiver("/usr/bin/x", "suid"))).mend
+    twice = problem_of(in_image(waiver("/usr/bin/x") + waiver("/usr/bin/x")))
+    assert (twice.what, place_of(twice).key) == (
+        "the waiver of setuid at /usr/bin/x is named twice",
+        "image.waivers[1]",
+    )

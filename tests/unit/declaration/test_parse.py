@@ -11,7 +11,7 @@ from bluestone.declaration import parse, read
 from bluestone.model.declaration import Declaration
 from bluestone.model.group import Amount, Group, Health, Port, Resources, RolloutPolicy, SecretRef
 from bluestone.model.problem import Problem, Problems
-from bluestone.model.recipe import Base, OverlayFile, Recipe
+from bluestone.model.recipe import Base, OverlayFile, Recipe, Waiver
 
 MINIMAL = 'project = "p"\n[image]\nbase = "debian:trixie"\n'
 EXAMPLE = Path(__file__).parents[3] / "examples" / "web" / "bluestone.toml"
@@ -214,3 +214,11 @@ def test_a_text_nested_too_deeply_is_refused(depth: int) -> None:
         parse("project = " + "[" * depth + "]" * depth, "f", Path("/"))
     with pytest.raises(Problems):
         parse("project = " + "{a=" * depth + "1" + "}" * depth, "f", Path("/"))
+
+
+def test_a_waiver_is_read_whole() -> None:
+    text = (
+        '[[image.waivers]]\nfinding = "world-writable"\npath = "/srv//spool/**"\nreason = " every job drops files "\n'
+    )
+    recipe = parse(MINIMAL + text, "f", Path("/")).recipe
+    assert recipe.waivers == (Waiver("world-writable", "/srv/spool/**", "every job drops files"),)

@@ -6,7 +6,15 @@ values that the rest of bluestone works with are made in `convert`.
 
 from __future__ import annotations
 
-from bluestone.declaration.keys.image import AnsibleTable, ArchiveTable, BaseTable, FileTable, ImageTable, PuppetTable
+from bluestone.declaration.keys.image import (
+    AnsibleTable,
+    ArchiveTable,
+    BaseTable,
+    FileTable,
+    ImageTable,
+    PuppetTable,
+    WaiverTable,
+)
 from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable
 from bluestone.declaration.keys.table import Name, Table, key
 
@@ -21,6 +29,7 @@ __all__ = [
     "ImageTable",
     "PuppetTable",
     "RolloutTable",
+    "WaiverTable",
 ]
 
 

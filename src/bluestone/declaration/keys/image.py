@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from bluestone.declaration import shorthand, texts
 from bluestone.declaration.forms import OrShort, Written, WrittenAs
 from bluestone.declaration.keys.table import Name, Table, key
+from bluestone.model.recipe import FindingKind
 
 Target = Annotated[str, Written(texts.target, "absolute path", texts.ABSOLUTE)]
 
@@ -100,6 +101,19 @@ class AnsibleTable(Table):
     )
 
 
+class WaiverTable(Table):
+    """What a build would refuse in the image, and is meant to be there."""
+
+    finding: FindingKind = key("What is waived: the word that the refused build began its line with.", example="setuid")
+    path: Annotated[str, Written(texts.waived, "absolute path", texts.WAIVED)] = key(
+        "Where: a path on the server. `*` and `?` stand for what is within one directory, `**` for any depth.",
+        example="/opt/tool/bin/ping",
+    )
+    reason: Annotated[str, Written(texts.reason, "sentence")] = key(
+        "Why it is right, for whoever reads this next.", example="monitoring sends pings as an ordinary user"
+    )
+
+
 class ImageTable(Table):
     """What goes into the image that all servers are started from."""
 
@@ -142,6 +156,11 @@ class ImageTable(Table):
         "Directories that a program writes to: each is in memory, at first with what the image has there. "
         "All else on a server is read-only.",
         example=["/var/lib/nginx", "/var/log/nginx"],
+        default=[],
+    )
+    waivers: list[WaiverTable] = key(
+        "What a build refuses in an image (secrets, set-user-id files, open directories, logins) and is meant here.",
+        example=[{"finding": "setuid", "path": "/opt/tool/bin/ping", "reason": "monitoring sends pings"}],
         default=[],
     )
     login: Annotated[Literal["none"], Written(texts.login, "none", "^none$")] = key(

@@ -34,6 +34,11 @@ def scan(directory: Path, manifest: str) -> None:
     write_atomically(directory / CYCLONEDX, cyclonedx.write(bom))
 
 
+def scan_apart(directory: Path) -> None:
+    """The same as `scan`, of the manifest in the directory, by a process that may read the tree. Raises `Problem`."""
+    worker.carry_out(__name__, Order(directory), str, progress=_quiet, timeout=LIMIT)
+
+
 def bill(image: Image, name: str) -> bytes:
     """The bill of an image in the store, `CYCLONEDX` or `SPDX`. Raises `Problem`.
 
@@ -41,7 +46,7 @@ def bill(image: Image, name: str) -> bytes:
     """
     directory = image.root.parent
     if not all((directory / each).exists() for each in (CYCLONEDX, SPDX)):
-        worker.carry_out(__name__, Order(directory), str, progress=_quiet, timeout=LIMIT)
+        scan_apart(directory)
     try:
         return (directory / name).read_bytes()
     except OSError as error:

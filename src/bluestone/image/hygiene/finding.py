@@ -1,0 +1,77 @@
+"""What a build refuses in an image, and what waives it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from bluestone.model.problem import Problem
+from bluestone.model.recipe import FindingKind, Waiver
+
+MOST_SHOWN = 30
+"""Findings that one problem lists in full."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that does not belong in an image. `path` begins with `/`; `why` never quotes a secret."""
+
+    kind: FindingKind
+    path: str
+    why: str
+    mend: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The findings that nothing waives, and the waivers that waived nothing."""
+
+    refused: tuple[Finding, ...]
+    unused: tuple[Waiver, ...]
+
+
+def judge(findings: Iterable[Finding], waivers: Sequence[Waiver]) -> Judgement:
+    """Hold findings against waivers."""
+    refused: list[Finding] = []
+    used: set[Waiver] = set()
+    for finding in findings:
+        having = {waiver for waiver in waivers if waives(waiver, finding)}
+        used |= having
+        if not having:
+            refused.append(finding)
+    return Judgement(tuple(refused), tuple(waiver for waiver in waivers if waiver not in used))
+
+
+def waives(waiver: Waiver, finding: Finding) -> bool:
+    """Whether a waiver is of this kind of finding and its path covers that of the finding."""
+    return waiver.finding == finding.kind and _pattern(waiver.path).fullmatch(finding.path) is not None
+
+
+def refusal(refused: Sequence[Finding]) -> Problem:
+    """The problem of an image in which these were found."""
+    lines = [f"\n     {each.kind} {shown(each.path)}: {each.why}\n       {each.mend}" for each in refused[:MOST_SHOWN]]
+    if len(refused) > MOST_SHOWN:
+        lines.append(f"\n     and {len(refused) - MOST_SHOWN} more")
+    first = refused[0]
+    return Problem(
+        f"{len(refused)} {'things are' if len(refused) > 1 else 'thing is'} in the image that must not be in one:"
+        + "".join(lines),
+        mend="see to each, or say in the declaration why it is right: "
+        f'[[image.waivers]] finding = "{first.kind}", path = "{shown(first.path)}", reason = "..."',
+    )
+
+
+def shown(path: str) -> str:
+    """A path as text that is printable, whatever its bytes are."""
+    text = path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@cache
+def _pattern(glob: str) -> re.Pattern[str]:
+    """`*` and `?` match within one directory, `**` at any depth; `/x/**` covers all below `/x`."""
+    parts = re.split(r"(\*\*|\*|\?)", glob)
+    meaning = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(meaning.get(part) or re.escape(part) for part in parts), re.DOTALL)
