@@ -31,7 +31,7 @@ from bluestone.image.store import ImageStore
 from bluestone.image.tree import differences
 from bluestone.model.image import Image
 from bluestone.model.problem import Problem
-from bluestone.model.recipe import Base, OverlayFile, Recipe
+from bluestone.model.recipe import Base, OverlayFile, Recipe, Waiver
 from locked import build_locked
 from machine import Machine, until
 from podman_site import podman
@@ -92,6 +92,7 @@ RECIPE = Recipe(
         "cp /usr/bin/true /usr/local/bin/pinger && setcap cap_net_raw+ep /usr/local/bin/pinger",
     ),
     writable=("/srv/data", "/var/lib/nginx", "/var/log/nginx", "/var/www/told"),
+    waivers=(Waiver("capability", "/usr/local/bin/pinger", "formats must keep it"),),
 )
 """A server with a kernel, a directory that is writable, and a file with a capability."""
 
