@@ -9,15 +9,16 @@ from datetime import UTC, datetime, timedelta
 
 from bluestone.app import wiring
 from bluestone.app.build import image_key
-from bluestone.app.goals import current
+from bluestone.app.goals import current, served_before
 from bluestone.app.lock import peek, read_lock
 from bluestone.app.project import Project
 from bluestone.fleet.controller.lock import hold
 from bluestone.fleet.controller.observe import Lookout
+from bluestone.image.build import build_key
+from bluestone.image.formats import tools
 from bluestone.image.garbage import Verdict, judge
 from bluestone.image.lock import stored
 from bluestone.image.store import LOCK, ImageStore
-from bluestone.model.lock import Lock
 from bluestone.model.problem import Problem
 
 
@@ -46,7 +47,7 @@ def collect(project: Project, policy: Policy, *, dry: bool) -> Cleaning:
     """Remove what no server runs on, nobody can roll back to, and nobody asked for lately.
 
     The store of images is shared by the projects of this machine, so the servers of all of them are looked at.
-    Raises `Problem`, having removed nothing, if not everything can be seen, or if somebody acts on one of them.
+    Raises `Problem`, having removed nothing, if not everything can be seen, or if somebody acts on this project.
     """
     now, store = datetime.now(UTC), wiring.images(project)
     with hold(project.lock_file):
@@ -56,7 +57,7 @@ def collect(project: Project, policy: Policy, *, dry: bool) -> Cleaning:
         verdicts = judge(images, needed, used, now, policy.unused_for)
         doomed = [verdict.image for verdict in verdicts if not verdict.kept]
         kept = [verdict.image.root.parent / LOCK for verdict in verdicts if verdict.kept]
-        locks = [stored.read(file) for file in (*kept, store.directory / _tools_lock())] + [read_lock(project)]
+        locks = [stored.read(file) for file in (*kept, store.directory / tools.LOCK)] + [read_lock(project)]
         # What it takes to prove a patched stage.
         locks += [stage.lock for stage in store.stages.unproved()]
         reachable = {package.sha256 for lock in locks if lock is not None for package in lock.every}
@@ -81,8 +82,8 @@ def _needed(project: Project, store: ImageStore, keep: int) -> dict[str, str]:
     lock = peek(project)
     if lock is not None and (image := store.find(image_key(project, lock))):
         needed[image.digest] = f"declared in {project.file.name}"
-    if tools := _tools(project, store):
-        needed[tools] = "packs images"
+    if packing := _tools(project, store):
+        needed[packing] = "packs images"
     for each in _projects(project):
         for digest, generation in _generations(each, keep):
             needed[digest] = f"generation {generation} of {each.name}"
@@ -103,9 +104,8 @@ def _projects(project: Project) -> Iterator[Project]:
 def _generations(project: Project, keep: int) -> Iterator[tuple[str, str]]:
     """The images of each group's current generation and of the `keep` that served before, and what they are."""
     for group in project.journal.declared():
-        served = [event.data["generation"] for event in project.journal.select(("rollout.settled",), group=group.name)]
-        numbers = dict.fromkeys([current(project, group.name), *served])
-        for number in list(numbers)[: keep + 1]:
+        now = current(project, group.name)
+        for number in [now, *served_before(project, group.name, now)][: keep + 1]:
             if generation := project.journal.generation_number(group.name, number):
                 yield generation.image, f"{number} of {group.name}"
 
@@ -126,18 +126,9 @@ def _running(project: Project) -> Iterator[tuple[str, str]]:
 
 def _tools(project: Project, store: ImageStore) -> str | None:
     """The image of the tools that pack images, if it is here."""
-    from bluestone.image.build import build_key
-    from bluestone.image.formats.tools import recipe
-
-    lock: Lock | None = stored.read(store.directory / _tools_lock())
-    image = store.find(build_key(recipe(project.declaration.recipe.base), lock)) if lock else None
+    lock = stored.read(store.directory / tools.LOCK)
+    image = store.find(build_key(tools.recipe(project.declaration.recipe.base), lock)) if lock else None
     return image.digest if image else None
-
-
-def _tools_lock() -> str:
-    from bluestone.image.formats import tools
-
-    return tools.LOCK
 
 
 def _free(store: ImageStore) -> int:

@@ -79,11 +79,16 @@ def current(project: Project, group: str) -> int:
     return _number(project.journal.last(("rollout.started",), group=group))
 
 
+def served_before(project: Project, group: str, generation: int) -> list[int]:
+    """The other generations of a group that have served, the one that served last first."""
+    settled = project.journal.select(("rollout.settled",), group=group)
+    numbers = dict.fromkeys(_number(event) for event in settled)
+    return [number for number in numbers if number and number != generation]
+
+
 def _previous(project: Project, group: str) -> int:
     """The generation that served last before the current one."""
-    now = current(project, group)
-    served = project.journal.select(("rollout.settled",), group=group)
-    return next((number for event in served if (number := _number(event)) and number != now), 0)
+    return next(iter(served_before(project, group, current(project, group))), 0)
 
 
 def _fallback(project: Project, generation: Generation) -> Generation | None:
@@ -91,8 +96,7 @@ def _fallback(project: Project, generation: Generation) -> Generation | None:
 
     Its image must be here, and its servers must listen where those of this one do: the balancer's ports are declared.
     """
-    served = project.journal.select(("rollout.settled",), group=generation.group)
-    number = next((n for event in served if (n := _number(event)) and n != generation.number), 0)
+    number = next(iter(served_before(project, generation.group, generation.number)), 0)
     found = project.journal.generation_number(generation.group, number) if number else None
     if found is None or (found.config.ports, found.config.provider) != (
         generation.config.ports,

@@ -1,4 +1,4 @@
-"""Writes files so that a crash leaves the old one or the new one, never half of one."""
+"""Writes files so that a crash leaves the old one or the new one, never half of one; and has them on the disk."""
 
 from __future__ import annotations
 
@@ -24,3 +24,12 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
         raise Problem(
             f"cannot write {path}: {error.strerror}", mend="free some space, or make the directory writable"
         ) from error
+
+
+def flush(path: Path) -> None:
+    """Have a file's content, or the names in a directory, on the disk. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

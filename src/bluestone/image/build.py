@@ -16,6 +16,7 @@ from bluestone import __version__
 from bluestone.image import lockdown, provenance
 from bluestone.image.archive import of_recipe
 from bluestone.image.builders.port import Engine
+from bluestone.image.flush import flush_tree
 from bluestone.image.inputs import digest, file_inputs
 from bluestone.image.lock.file import digest as lock_digest
 from bluestone.image.lock.file import render
@@ -23,7 +24,7 @@ from bluestone.image.packagestore import PackageStore
 from bluestone.image.provision import hooks
 from bluestone.image.route import engine_name, family, installed, module_digests, nearest, stage_key
 from bluestone.image.stages import Stage, StageStore
-from bluestone.image.store import LOCK, Facts, ImageStore, flush
+from bluestone.image.store import LOCK, Facts, ImageStore
 from bluestone.model.ids import short
 from bluestone.model.image import Image
 from bluestone.model.lock import Lock
@@ -33,8 +34,8 @@ from bluestone.model.recipe import Recipe
 Progress = Callable[[str], None]
 
 SHAPERS = (
-    *("assemble", "derive", "install", "lockdown", "normalise", "overlay", "packages"),
-    *("provision/shell", "sandbox", "tree"),
+    *("assemble", "derive", "install", "lockdown", "normalise", "overlay", "overlayfs", "packages"),
+    *("provision/shell", "remove", "sandbox", "tree"),
 )
 """Modules that decide what a tree is like: images are built anew when one changes, and named the same if it is
 without consequence."""
@@ -181,7 +182,7 @@ def make_stage(
             order = replace(order, below=below.directory, before=below.lock)
             progress(f"changing packages of {lock.base} that were installed before")
         carry_out("bluestone.image.install", order, str, progress=progress, timeout=INSTALL_LIMIT)
-        flush(work)
+        flush_tree(work)
         if below is not None:
             return store.stages.add(work, key, of_family, lock, patched=True)
         return store.stages.conclude(work, key, of_family, lock)

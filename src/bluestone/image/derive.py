@@ -16,16 +16,12 @@ from pathlib import Path
 
 from bluestone.host.commands import CommandFailed, run
 from bluestone.image.normalise import EPOCH
+from bluestone.image.overlayfs import SPACES, is_opaque, is_whiteout, strip
+from bluestone.image.remove import remove_path
 from bluestone.image.tree import decode, encode, entry, manifest
 
 LIMIT = 600.0
 """Seconds that linking, copying or mounting a tree may take."""
-
-SPACES = ("trusted.overlay.", "user.overlay.")
-"""Beginnings of the names of the attributes in which overlayfs keeps its own, as root and as another."""
-
-OPAQUE = "opaque"
-"""The attribute of a directory that hides all that is below it in the lower tree."""
 
 COPIED_UP = "index=off,metacopy=off,redirect_dir=nofollow"
 """Mount options by which the upper directory holds all of each path that was changed."""
@@ -121,13 +117,13 @@ def _lay_over(upper: Path, root: Path, before: str) -> str:
     directories = [target]
     for path, status in _walk(base):
         name, source, place = encode(path), base + b"/" + path, target + b"/" + path
-        if _is_whiteout(status):
-            _clear(place)
+        if is_whiteout(status):
+            remove_path(place)
             _forget(lines, name)
             continue
         if stat.S_ISDIR(status.st_mode):
-            if _is_opaque(source) or not _is_directory(place):
-                _clear(place)
+            if is_opaque(source) or not _is_directory(place):
+                remove_path(place)
                 _forget(lines, name)
                 os.mkdir(place)
             os.chown(place, status.st_uid, status.st_gid)
@@ -137,8 +133,8 @@ def _lay_over(upper: Path, root: Path, before: str) -> str:
         else:
             if _is_directory(place):
                 _forget(lines, name)
-            _clear(place)
-            _strip(source)
+            remove_path(place)
+            strip(source)
             os.rename(source, place)
             lines[name] = entry(target, path).line()
     for place in directories:
@@ -159,31 +155,8 @@ def _walk(base: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
                 yield path, each.stat(follow_symlinks=False)
 
 
-def _is_whiteout(status: os.stat_result) -> bool:
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-
-
-def _is_opaque(directory: bytes) -> bool:
-    names = {f"{space}{OPAQUE}" for space in SPACES} & set(os.listxattr(directory))
-    return any(os.getxattr(directory, name) == b"y" for name in names)
-
-
 def _is_directory(place: bytes) -> bool:
     return os.path.isdir(place) and not os.path.islink(place)
-
-
-def _clear(place: bytes) -> None:
-    if _is_directory(place):
-        shutil.rmtree(place)
-    elif os.path.lexists(place):
-        os.unlink(place)
-
-
-def _strip(path: bytes) -> None:
-    """Remove what overlayfs noted of a file: where it was copied from, among others."""
-    for name in os.listxattr(path, follow_symlinks=False):
-        if name.startswith(SPACES):
-            os.removexattr(path, name, follow_symlinks=False)
 
 
 def _forget(lines: dict[str, str], name: str) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from pathlib import Path
 
 from bluestone.image import lockdown
+from bluestone.image.remove import remove_path
 from bluestone.image.tree import hash_file
 
 EPOCH = 1_000_000_000
@@ -30,10 +30,10 @@ def tidy(root: Path) -> None:
         _empty(root / name, keep_directories=True)
     for pattern in lockdown.REMOVED:
         for path in root.glob(pattern):
-            _remove(path)
+            remove_path(path)
     for name, mode in lockdown.EMPTY_FILES.items():
         path = root / name
-        _remove(path)
+        remove_path(path)
         path.touch()
         path.chmod(mode)
 
@@ -75,11 +75,4 @@ def _empty(directory: Path, *, keep_directories: bool) -> None:
         if keep_directories and path.is_dir() and not path.is_symlink():
             _empty(path, keep_directories=True)
         else:
-            _remove(path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+            remove_path(path)

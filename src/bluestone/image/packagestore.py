@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote
 
+from bluestone.host.files import flush
 from bluestone.host.paths import private_directory
 from bluestone.image.tree import hash_file
 from bluestone.model.lock import LOCAL, LockedPackage
@@ -79,7 +80,7 @@ class PackageStore:
             raise
         finally:
             draft.unlink(missing_ok=True)
-        _flush(self.directory)
+        flush(self.directory)
         return found
 
     def ensure(self, packages: Iterable[LockedPackage], base: ResolvedBase, progress: Progress) -> None:
@@ -238,11 +239,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return -1
-
-
-def _flush(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,6 +8,15 @@ import shutil
 from pathlib import Path
 
 
+def remove_path(path: bytes | Path) -> None:
+    """Remove whatever is there, a directory with all that is in it; no link is followed."""
+    if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114 - bytes
+        shutil.rmtree(path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108 - bytes
+
+
 def remove_tree(path: Path) -> None:
     """Remove a directory with a tree in it, also where the tree's owners are those of a user namespace.
 

@@ -23,15 +23,14 @@ from typing import IO, Literal
 
 import msgspec
 
-from bluestone.host.files import write_atomically
+from bluestone.host.files import flush, write_atomically
 from bluestone.host.paths import private_directory
-from bluestone.image.lock.file import parse, render
+from bluestone.image.lock.file import NAME, parse, render
 from bluestone.image.remove import remove_tree
 from bluestone.image.tree import content_size, differences, digest
 from bluestone.model.lock import Lock
 
 HEX = 64
-LOCK = "bluestone.lock"
 
 State = Literal["proved", "being proved", "mismatch", "unproved"]
 
@@ -71,7 +70,7 @@ class Stage:
     @property
     def lock(self) -> Lock:
         """The lock whose packages are in it. Raises `Problem` if it cannot be read."""
-        return parse((self.directory / LOCK).read_text(), str(self.directory / LOCK))
+        return parse((self.directory / NAME).read_text(), str(self.directory / NAME))
 
 
 @dataclass(frozen=True)
@@ -118,17 +117,17 @@ class StageStore:
         text = (work / "manifest").read_text()
         facts = StageFacts(key, family, digest(text), content_size(text)[0], patched)
         (work / "stage.json").write_bytes(msgspec.json.format(msgspec.json.encode(facts)))
-        (work / LOCK).write_text(render(lock))
+        (work / NAME).write_text(render(lock))
         (work / "use").touch()
         if not patched:
             self._prove(key, facts.tree, text)
         self.remove(key, wait=True)
         private_directory(self.directory)
         made = self._aside()
-        for name in ("root", "manifest", "stage.json", LOCK, "use"):
+        for name in ("root", "manifest", "stage.json", NAME, "use"):
             (work / name).rename(made / name)
         made.rename(self.directory / key)
-        flush_directory(self.directory)
+        flush(self.directory)
         found = self.find(key)
         assert found is not None, "the caller holds the right to build it"
         return found
@@ -220,12 +219,3 @@ class StageStore:
             except FileNotFoundError:
                 pass
             file.close()  # It was replaced or removed this very moment.
-
-
-def flush_directory(directory: Path) -> None:
-    """Have the names in a directory on the disk."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,7 +21,6 @@ import builtins
 import contextlib
 import fcntl
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -33,19 +32,21 @@ from typing import IO
 
 import msgspec
 
-from bluestone.host.files import write_atomically
+from bluestone.host.files import flush, write_atomically
 from bluestone.host.paths import private_directory
 from bluestone.image import provenance
+from bluestone.image.flush import flush_tree
+from bluestone.image.lock.file import NAME as LOCK_NAME
 from bluestone.image.packagestore import PackageStore
 from bluestone.image.remove import remove_tree
-from bluestone.image.stages import StageStore, State, flush_directory
+from bluestone.image.stages import StageStore, State
 from bluestone.model.ids import Digest, short
 from bluestone.model.image import Image, Package
 from bluestone.model.problem import Problem
 
 HEX = 64
 
-LOCK = "bluestone.lock"
+LOCK = LOCK_NAME
 """The file beside a tree that says which packages it was first built from: what it takes to build it anew."""
 
 SHOWN = 20
@@ -151,13 +152,13 @@ class ImageStore:
         place = self.directory / _hex(facts.digest)
         write_atomically(work / "image.json", msgspec.json.format(msgspec.json.encode(facts)))
         if not place.exists():
-            flush(work)
+            flush_tree(work)
             work.rename(place)
         elif not (place / provenance.FILE).exists():
             _take_over(work, place)
         keys = private_directory(self.directory / "keys")
         write_atomically(keys / _hex(facts.key), f"{facts.digest}\n".encode())
-        flush_directory(self.directory)
+        flush(self.directory)
         return self._load(facts.digest)
 
     def remove(self, digest: str) -> None:
@@ -256,16 +257,6 @@ def _try_lock(file: IO[str]) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def flush(work: Path) -> None:
-    """Have everything on the disk before it becomes visible; a single file may be its owner's alone to open.
-
-    Raises `Problem`.
-    """
-    done = subprocess.run(["sync", "--file-system", str(work)], check=False, timeout=600)
-    if done.returncode:
-        raise Problem(f"{work} cannot be written to the disk", mend="look at the disk: dmesg")
 
 
 def _hex(name: str) -> str:

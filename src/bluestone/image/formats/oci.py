@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from bluestone.host.files import flush
 from bluestone.image import worker
 from bluestone.image.formats import tools
 from bluestone.image.formats.layer import BLOCK, CHUNK, END, entries, header, read, stream
@@ -221,7 +222,7 @@ def _write_directory(target: Path, files: Mapping[str, bytes], layer: Blob, pack
     for name, content in files.items():
         (target / name).write_bytes(content)
     for path in [*target.rglob("*"), target]:
-        _flush(path)
+        flush(path)
 
 
 def _write_archive(target: Path, files: Mapping[str, bytes], layer: Blob, packed: Path) -> None:
@@ -243,14 +244,6 @@ def _member(name: str, size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield header(Entry(name.encode(), "file", 0o644, 0, 0, EPOCH, size))
     yield from pieces
     yield b"\0" * (-size % BLOCK)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _architecture(known: list[Entry], root: Path) -> str:

@@ -18,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from bluestone.image.overlayfs import is_opaque, is_whiteout, strip
+from bluestone.image.remove import remove_path
 from bluestone.image.tree import hash_file
 from bluestone.model.problem import Problem
 
@@ -34,10 +36,6 @@ OPTIONS = "lowerdir=lower:tool,upperdir=upper,workdir=scratch,index=off,metacopy
 
 ROOTLESS = "lowerdir=lower:tool,upperdir=upper,workdir=scratch,userxattr"
 """The same in a user namespace, where `userxattr` brings the rest with it."""
-
-OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
-MARKS = ("trusted.overlay.", "user.overlay.")
-"""Extended attributes of overlayfs (Documentation/filesystems/overlayfs.rst in the kernel)."""
 
 
 def unpack(debs: Sequence[Path], directory: Path) -> None:
@@ -123,19 +121,19 @@ def carry(upper: Path, root: Path, tool: Path) -> None:
     """
     for path in sorted(upper.iterdir()):
         target, lower = root / path.name, tool / path.name
-        if _is_whiteout(path):
-            _remove(target)
+        if is_whiteout(path.lstat()):
+            remove_path(target)
         elif path.is_dir() and not path.is_symlink():
             _carry_directory(path, target, lower)
         elif os.path.lexists(target) or not same(path, lower):
-            _remove(target)
-            _unmark(path)
+            remove_path(target)
+            strip(path)
             _move(path, target)
 
 
 def _carry_directory(path: Path, target: Path, lower: Path) -> None:
-    if _is_opaque(path) or target.is_symlink() or not target.is_dir():
-        _remove(target)
+    if is_opaque(path) or target.is_symlink() or not target.is_dir():
+        remove_path(target)
     existed = target.is_dir()
     target.mkdir(exist_ok=True)
     _copy_status(path, target)
@@ -193,17 +191,6 @@ def same(one: Path, other: Path) -> bool:
     return stat.S_ISDIR(mine.st_mode)
 
 
-def _is_whiteout(path: Path) -> bool:
-    status = path.lstat()
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-
-
-def _is_opaque(path: Path) -> bool:
-    # `x` is written where what is whited out is marked otherwise, and hides nothing.
-    held = set(os.listxattr(path))
-    return any(os.getxattr(path, name) == b"y" for name in OPAQUE if name in held)
-
-
 def _move(path: Path, target: Path) -> None:
     """Move what is no directory; a tree may be on an overlay itself, and then it is copied."""
     try:
@@ -226,20 +213,7 @@ def _move(path: Path, target: Path) -> None:
         shutil.copystat(path, target, follow_symlinks=False)
 
 
-def _unmark(path: Path) -> None:
-    for name in os.listxattr(path, follow_symlinks=False):
-        if name.startswith(MARKS):
-            os.removexattr(path, name, follow_symlinks=False)
-
-
 def _copy_status(source: Path, target: Path) -> None:
     status = source.stat()
     os.chown(target, status.st_uid, status.st_gid)
     target.chmod(stat.S_IMODE(status.st_mode))
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import shutil
-import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from bluestone.fleet.providers.turns import turn
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory
 from bluestone.model.ids import NAME
@@ -29,13 +27,8 @@ class Directories:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Let nobody else choose an address or write here meanwhile. Raises `Problem` after `PATIENCE`."""
-        private_directory(self._base)
-        descriptor = os.open(self._base / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            _lock(descriptor, time.monotonic() + PATIENCE)
+        with turn(self._base, PATIENCE):
             yield
-        finally:
-            os.close(descriptor)
 
     def bootfiles(self, server: str) -> Path:
         """What the server sees as `/run/bluestone`."""
@@ -89,17 +82,3 @@ def _relative(name: str) -> PurePosixPath:
     if path.is_absolute() or ".." in path.parts or not path.parts:
         raise Problem(f'the boot file "{name}" is outside of /run/bluestone', mend="use a relative path")
     return path
-
-
-def _lock(descriptor: int, until: float) -> None:
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError as busy:
-            if time.monotonic() > until:
-                raise Problem(
-                    f"somebody else has been creating servers of this project for {PATIENCE:g} s",
-                    mend="see whether another bluestone hangs: pgrep -af bluestone",
-                ) from busy
-            time.sleep(0.01)

@@ -12,10 +12,8 @@ CONSOLES/SERVER        what the server's console shows; CONSOLES/SERVER.ended on
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from pathlib import Path
 
 from bluestone.fleet.providers.qemu import records
 from bluestone.fleet.providers.qemu.records import Record
+from bluestone.fleet.providers.turns import turn
 from bluestone.host.daemons import Daemon
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory, socket_path
@@ -121,13 +120,8 @@ class Directories:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Let nobody else choose ports or start servers meanwhile. Raises `Problem` after `PATIENCE`."""
-        private_directory(self._base)
-        descriptor = os.open(self._base / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            _lock(descriptor, time.monotonic() + PATIENCE)
+        with turn(self._base, PATIENCE):
             yield
-        finally:
-            os.close(descriptor)
 
     def of(self, server: str) -> Home:
         """A server's files, whether there are any or not. Raises `Problem` for what is no server's name."""
@@ -173,17 +167,3 @@ class Directories:
         except FileNotFoundError:
             return []
         return [self.of(name) for name in names if NAME.fullmatch(name)]
-
-
-def _lock(descriptor: int, until: float) -> None:
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError as busy:
-            if time.monotonic() > until:
-                raise Problem(
-                    f"somebody else has been creating servers of this project for {PATIENCE:g} s",
-                    mend="see whether another bluestone hangs: pgrep -af bluestone",
-                ) from busy
-            time.sleep(0.01)
