@@ -86,8 +86,13 @@ hand_over_access() {
 [ "$(id -u)" = 0 ] || { echo "it makes a root of a file system, and mounts: run it as root" >&2; exit 1; }
 [ -d "$root" ] || make_root
 hand_over_access
+# The virtual environment of the run before is good for this one, if what it is made from has not changed.
+environment_before=$root/root/environment-before
+rm -rf "$environment_before"
+[ ! -d "$root/root/bluestone/.venv" ] || mv "$root/root/bluestone/.venv" "$environment_before"
 rm -rf "$root/root/bluestone"
 git clone --quiet --no-hardlinks "$repository" "$root/root/bluestone"
+[ ! -d "$environment_before" ] || mv "$environment_before" "$root/root/bluestone/.venv"
 
 environment=(HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8)
 for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY PIP_INDEX_URL PIP_EXTRA_INDEX_URL CI \
@@ -100,7 +105,8 @@ ip netns add "$network"
 slirp4netns --configure --mtu=65520 --netns-type=path "/run/netns/$network" tap0 >/dev/null 2>&1 &
 slirp=$!
 status=0
-ip netns exec "$network" unshare --mount --pid --uts --ipc --fork --kill-child -- \
+# Not `ip netns exec`: that hides /sys/fs/cgroup behind a new /sys.
+nsenter --net="/run/netns/$network" unshare --mount --pid --uts --ipc --fork --kill-child -- \
     "$0" "$release" --enter "$root" env -i "${environment[@]}" ./dev "$@" || status=$?
 kill "$slirp" 2>/dev/null || true
 ip netns del "$network"
