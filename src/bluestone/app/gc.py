@@ -132,4 +132,6 @@ def _tools(project: Project, store: ImageStore) -> str | None:
 
 
 def _free(store: ImageStore) -> int:
-    return shutil.disk_usage(store.directory).free if store.directory.is_dir() else 0
+    """Bytes, on the disk where the store is or will be."""
+    place = next(place for place in (store.directory, *store.directory.parents) if place.is_dir())
+    return shutil.disk_usage(place).free

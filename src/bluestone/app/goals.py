@@ -60,13 +60,19 @@ def previous_goals(project: Project, groups: Sequence[str]) -> list[Goal]:
         generation = project.journal.generation_number(group.name, number) if number else None
         if generation is None:
             if group.name in groups:
-                raise Problem(
-                    f"{group.name} has served in one generation only: there is none to go back to",
-                    mend="change the declaration instead, and run `bluestone up`",
-                )
+                raise _nowhere_to_go_back(project, group.name)
             continue
         goals.append(Goal(_as_it_ran(group, generation), generation))
     return goals
+
+
+def _nowhere_to_go_back(project: Project, group: str) -> Problem:
+    if not current(project, group):
+        return Problem(f"{group} has had no servers yet", mend="start them first: bluestone up")
+    return Problem(
+        f"{group} has served in one generation only: there is none to go back to",
+        mend="change the declaration instead, and run `bluestone up`",
+    )
 
 
 def no_generation(group: Group) -> Generation:

@@ -137,8 +137,13 @@ def logs(
     from bluestone.app.logs import asked, read_lines
 
     query = asked(since, until, grep, number)
+    found = False
     for record in read_lines(Project.open(file), target, query, follow=follow):
+        found = True
         click.echo(_json_line(record) if as_json else _line(record))
+    if not found and not as_json:
+        narrowed = target or since or until or grep
+        click.echo("no line is like that" if narrowed else "no server has sent a line yet", err=True)
 
 
 def _json_line(record: Record) -> str:

@@ -45,6 +45,17 @@ def test_init_never_writes_over_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "bluestone.toml").read_text() == "mine"
 
 
+def test_where_nothing_was_ever_started_that_is_said(tmp_path: Path) -> None:
+    bluestone(tmp_path, "init", "shop")
+    logs = bluestone(tmp_path, "logs")
+    assert (logs.returncode, logs.stdout, logs.stderr) == (0, "", "no server has sent a line yet\n")
+    assert bluestone(tmp_path, "logs", "web", "--grep", "x").stderr == "no line is like that\n"
+    assert bluestone(tmp_path, "logs", "--json").stderr == ""
+    back = bluestone(tmp_path, "rollback")
+    assert (back.returncode, back.stderr.splitlines()[0]) == (1, "error: web has had no servers yet")
+    assert json.loads(bluestone(tmp_path, "gc", "--json").stdout)["free"] > 0
+
+
 def test_all_problems_are_shown_at_once_with_place_and_mend(tmp_path: Path) -> None:
     text = (EXAMPLE / "bluestone.toml").read_text()
     (tmp_path / "bluestone.toml").write_text(text.replace("blue-green", "blue-gren").replace("count", "coutn"))
