@@ -26,7 +26,25 @@ def free_port() -> int:
     raise AssertionError(f"no port of {PORTS} is free")
 
 
+SHARED = ("packages", "stages", "locks")
+"""What lanes share of an image store: what is costly to fetch and to install, and the locks of who builds it."""
+
+
 def shared_cache() -> Path | None:
-    """Where images are kept between tests, if anybody said: `$BLUESTONE_TEST_CACHE`."""
+    """Where images are kept between tests, if anybody said: `$BLUESTONE_TEST_CACHE`.
+
+    Tests that run in several lanes at once (pytest-xdist's workers) have images and projects of their own each: a test
+    that looks at what a build left sees nobody else's. Packages and stages are made once for all.
+    """
     cache = os.environ.get("BLUESTONE_TEST_CACHE")
-    return Path(cache) if cache else None
+    lane = os.environ.get("PYTEST_XDIST_WORKER")
+    if not cache or not lane:
+        return Path(cache) if cache else None
+    own = Path(cache) / lane
+    (own / "images").mkdir(parents=True, exist_ok=True)
+    for name in SHARED:
+        shared = Path(cache) / "images" / name
+        shared.mkdir(parents=True, mode=0o700, exist_ok=True)
+        if not (own / "images" / name).is_symlink():
+            (own / "images" / name).symlink_to(shared)
+    return own

@@ -44,7 +44,14 @@ def test_an_ordinary_user_passes(tests: str, some: str, ordinary_user: tuple[str
     done = run_in_session(
         ordinary_user[0],
         home,
-        *("env", f"BLUESTONE_TEST_CACHE={home / 'cache'}", "PYTHONDONTWRITEBYTECODE=1", f"TMPDIR={home}"),
+        *(
+            "env",
+            "-u",
+            "PYTEST_XDIST_WORKER",
+            f"BLUESTONE_TEST_CACHE={home / 'cache'}",
+            "PYTHONDONTWRITEBYTECODE=1",
+            f"TMPDIR={home}",
+        ),
         *(*pytest_command, f"tests/{tests}", "-k", some),
         timeout=900,
     )
