@@ -3,7 +3,8 @@
 #
 # RELEASE is a suite (trixie, bookworm, noble). Its root has what every Debian has, git, Python and sudo, and namespaces of
 # its own: mounts, processes, host name, network (outgoing through slirp4netns). The kernel is this machine's, and so is
-# the cgroup tree. $BLUESTONE_RELEASES names a directory that keeps roots and clones for the next run. Needs root.
+# the cgroup tree. $BLUESTONE_RELEASES names a directory that keeps roots and clones for the next run. A host that is not
+# Ubuntu is told of Ubuntu's archive and its keys by $BLUESTONE_UBUNTU (a URI) and $BLUESTONE_KEYRING (a file). Needs root.
 set -euo pipefail
 
 release=${1:?usage: tests/other_release.sh RELEASE [VERB ARG ...]}
@@ -69,7 +70,7 @@ make_root() {
             ;;
     esac
     mmdebstrap --quiet --variant=minbase --include=git,python3,ca-certificates,sudo,iproute2 \
-        "$release" "$root.new" - <<< "$sources"
+        ${BLUESTONE_KEYRING:+"--keyring=$BLUESTONE_KEYRING"} "$release" "$root.new" - <<< "$sources"
     mv "$root.new" "$root"
 }
 
