@@ -69,7 +69,7 @@ make_root() {
                 "$(archive_of Debian-Security)" "$release-security")
             ;;
     esac
-    mmdebstrap --quiet --variant=minbase --include=git,python3,ca-certificates,sudo,iproute2 \
+    mmdebstrap --quiet --variant=minbase --include=apt,git,python3,ca-certificates,sudo,iproute2 \
         ${BLUESTONE_KEYRING:+"--keyring=$BLUESTONE_KEYRING"} "$release" "$root.new" - <<< "$sources"
     mv "$root.new" "$root"
 }
