@@ -57,7 +57,7 @@ def assemble(order: Order) -> Derived:
     _refuse_findings(order.work / "root", made.manifest, frozenset(made.changed), order.recipe)
     with flushing(order.work / "root"):
         (order.work / "manifest").write_text(made.manifest)
-        scan(order.work, made.manifest)
+        scan(order.work, made.manifest, order.stage)
     return made
 
 

@@ -23,6 +23,7 @@ from bluestone.image.lock.file import render
 from bluestone.image.packagestore import PackageStore
 from bluestone.image.provision import hooks
 from bluestone.image.route import engine_name, family, installed, module_digests, nearest, stage_key
+from bluestone.image.sbom import silent
 from bluestone.image.stages import Stage, StageStore
 from bluestone.image.store import LOCK, Facts, ImageStore
 from bluestone.model.ids import short
@@ -184,7 +185,9 @@ def make_stage(
         carry_out("bluestone.image.install", order, str, progress=progress, timeout=INSTALL_LIMIT)
         flush_tree(work)
         if below is not None:
-            return store.stages.add(work, key, of_family, lock, patched=True)
+            made = store.stages.add(work, key, of_family, lock, patched=True)
+            silent.inherit(below.directory, made.directory)
+            return made
         return store.stages.conclude(work, key, of_family, lock)
 
 

@@ -4,6 +4,7 @@ DIRECTORY/<64 hex>/root            the tree      (a stage is complete once this 
 DIRECTORY/<64 hex>/manifest        its description (`tree`)
 DIRECTORY/<64 hex>/stage.json      everything else
 DIRECTORY/<64 hex>/bluestone.lock  the lock whose packages they are
+DIRECTORY/<64 hex>/silent          which programs need not be looked into for a bill (`sbom.silent`)
 DIRECTORY/<64 hex>/use             held, shared, while the tree is in use; its time is that of the last use
 DIRECTORY/proofs/<64 hex>.json     what a build from nothing gave for a key, and what differed from that
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bluestone.host.files import write_atomically
 from bluestone.image import worker
-from bluestone.image.sbom import cyclonedx, spdx
+from bluestone.image.sbom import cyclonedx, silent, spdx
 from bluestone.image.sbom.walk import contents
 from bluestone.model.image import Image
 from bluestone.model.problem import Problem
@@ -27,9 +27,16 @@ class Order:
     image: Path
 
 
-def scan(directory: Path, manifest: str) -> None:
-    """Write the bills of the tree `root` of a directory beside it. Raises `OSError`."""
-    bom = contents(directory / "root", manifest)
+def scan(directory: Path, manifest: str, stage: Path | None = None) -> None:
+    """Write the bills of the tree `root` of a directory beside it. Raises `OSError`.
+
+    What is known of the programs of `stage`, the directory of that on which the tree was made, is used and kept there.
+    """
+    known = silent.recall(stage) if stage else set()
+    found = known.copy()
+    bom = contents(directory / "root", manifest, found)
+    if stage and not known:
+        silent.keep(stage, found)
     write_atomically(directory / SPDX, spdx.write(bom))
     write_atomically(directory / CYCLONEDX, cyclonedx.write(bom))
 
