@@ -35,9 +35,9 @@ def attest(project: Project, image: Image) -> Image:
     from bluestone.host.files import write_atomically
     from bluestone.host.paths import private_directory
     from bluestone.image import provenance
-    from bluestone.image.checks import bill_digests
     from bluestone.image.lock.file import digest as lock_digest
     from bluestone.image.lock.stored import read as read_lock
+    from bluestone.image.sbom import bills
     from bluestone.image.signing import own_key, public_of, seal
     from bluestone.image.store import LOCK
     from bluestone.image.tree import digest
@@ -54,7 +54,7 @@ def attest(project: Project, image: Image) -> Image:
         raise _unrecorded(image, str(error)) from error
     if lock is None or lock_digest(lock) != record.lock or not whole:
         raise _unrecorded(image, "the lock or the manifest beside it is not that of its build")
-    statement = provenance.statement(image.digest, record, lock, bill_digests(image))
+    statement = provenance.statement(image.digest, record, lock, bills.digests(image))
     private_directory(envelope.parent)
     write_atomically(envelope, seal(statement, provenance.PAYLOAD_TYPE, key))
     return image

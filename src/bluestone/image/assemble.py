@@ -19,10 +19,10 @@ from bluestone.image.hygiene.check import check
 from bluestone.image.hygiene.finding import judge, refusal
 from bluestone.image.normalise import settle, tidy
 from bluestone.image.overlay import lay, make_directory, within
-from bluestone.image.provision.hooks import provision
+from bluestone.image.provision.hooks import hooks
 from bluestone.image.provision.shell import run_all
 from bluestone.image.sandbox import inside
-from bluestone.image.sbom.bills import scan
+from bluestone.image.sbom.scan import scan
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import OverlayFile, Recipe
 
@@ -68,7 +68,10 @@ def _shape(root: Path, order: Order) -> None:
         lay(file, root)
     for directory in recipe.writable:
         make_directory(root, directory)
-    provision(recipe, root, order.work, order.tools, order.limit, worker.say)
+    if wanted := hooks(recipe):
+        from bluestone.image.provision.apply import provision
+
+        provision(wanted, root, order.work, order.tools, order.limit, worker.say)
     _enable(root, recipe.units)
     run_all(recipe.run, root, order.limit, worker.say)
     _refuse_logins(root)

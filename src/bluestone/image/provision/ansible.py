@@ -46,6 +46,7 @@ def hook(ansible: Ansible) -> Hook:
     """The order to play what a recipe declares."""
     return Hook(
         tool=TOOL,
+        packages=PACKAGES,
         title="Ansible",
         key="image.ansible",
         directory=ansible.directory,

@@ -30,6 +30,7 @@ def hook(puppet: Puppet) -> Hook:
     """The order to apply what a recipe declares."""
     return Hook(
         tool=TOOL,
+        packages=PACKAGES,
         title="Puppet",
         key="image.puppet",
         directory=puppet.directory,

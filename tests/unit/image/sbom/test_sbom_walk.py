@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bluestone.image.sbom import silent
-from bluestone.image.sbom.bills import CYCLONEDX, SPDX, scan
+from bluestone.image.sbom.bills import CYCLONEDX, SPDX
+from bluestone.image.sbom.scan import scan
 from bluestone.image.sbom.walk import contents
 from bluestone.image.tree import digest, manifest
 from bluestone.model.bom import Bom, Component
