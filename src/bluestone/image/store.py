@@ -7,6 +7,7 @@ DIRECTORY/<64 hex>/sbom.*     the bills of what is in it
 DIRECTORY/<64 hex>/bluestone.lock   what it was first built by
 DIRECTORY/<64 hex>/build.json how it came about (`provenance`)
 DIRECTORY/<64 hex>/provenance/<64 hex>.dsse.json   the same, signed by the project whose key is called so
+DIRECTORY/<64 hex>/provenance/<64 hex>.held   that a project found the signatures to hold (`app.provenance`)
 DIRECTORY/keys/<64 hex>       a key's digest
 DIRECTORY/stages              packages alone, to build on (`stages`)
 DIRECTORY/packages            the packages that images are built from (`packagestore`)
