@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bluestone.image import assemble, install
@@ -23,7 +23,7 @@ from bluestone.model.lock import Lock
 from bluestone.model.recipe import Base, OverlayFile, Recipe
 from fake_engine import Fake, fake_lock
 
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=40)
 
 # A few paths, so that what is done meets what was done before.
 paths = st.lists(st.sampled_from(["a", "b", "c d", "é%"]), min_size=1, max_size=3).map("/".join)
@@ -132,7 +132,7 @@ def derived(
     work.mkdir()
     made = derive(stage, work, follow_history(history), settle, overlay=overlay)
     assert manifest(work / "root") == made.manifest, "the manifest is that of the tree"
-    return made, (work / "merged").exists()
+    return made, (work / "view").exists()
 
 
 @FEW
@@ -227,4 +227,4 @@ def test_where_no_attribute_can_be_set_a_copy_is_made(monkeypatch: pytest.Monkey
         monkeypatch.undo()
         again, _ = derived(stage, place, "again", [("anew", "a", None)])
         assert made == again
-        assert not (place / "work/merged").exists()
+        assert not (place / "work/view").exists()
