@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bluestone.image import assemble, install
+from bluestone.image.assembly import Assembly
 from bluestone.image.derive import Derived, derive
 from bluestone.image.normalise import backdate, settle
 from bluestone.image.packagestore import PackageStore
@@ -210,7 +211,7 @@ def test_whatever_the_upgrades_all_routes_give_one_image(
         for stage in (patched, scratch):
             work = stage / "image"
             work.mkdir()
-            images.append(assemble.assemble(assemble.Order(stage, work, recipe, 10.0)))
+            images.append(assemble.assemble(Assembly(stage, work, recipe, 10.0)))
             assert manifest(work / "root") == images[-1].manifest
         assert images[0] == images[1]
 

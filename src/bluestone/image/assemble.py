@@ -1,17 +1,17 @@
 """Packages + recipe -> tree: the second half of a build, as a process of its own that owns the tree.
 
-`python -m bluestone.image.assemble` carries out an `Order`: it makes `root`, `manifest` and the bills of what is in it
-(see `sbom.bills`) in the directory that it names.
+`python -m bluestone.image.assemble` carries out an `Assembly`: it makes `root`, `manifest` and the bills of what is in
+it (see `sbom.bills`) in the directory that it names.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from bluestone.image import lockdown, worker
+from bluestone.image.assembly import Assembly
 from bluestone.image.child import follow
 from bluestone.image.derive import Derived, derive
 from bluestone.image.flush import flushing
@@ -32,22 +32,7 @@ QUICK = 120.0
 UNIT_DIRECTORIES = ("etc/systemd/system", "usr/lib/systemd/system", "usr/local/lib/systemd/system")
 
 
-@dataclass(frozen=True)
-class Order:
-    """What to assemble: `stage` is the directory of the packages' stage, `work` the one to work in.
-
-    `limit` is how many seconds each command and tool of the recipe may take; `tools` are the packages, in the store,
-    that each tool is made of.
-    """
-
-    stage: Path
-    work: Path
-    recipe: Recipe
-    limit: float
-    tools: dict[str, tuple[Path, ...]] = field(default_factory=dict)
-
-
-def assemble(order: Order) -> Derived:
+def assemble(order: Assembly) -> Derived:
     """Make the tree, its manifest and its bills. Raises `Problem` and `OSError`."""
 
     def shape(root: Path) -> None:
@@ -61,7 +46,7 @@ def assemble(order: Order) -> Derived:
     return made
 
 
-def _shape(root: Path, order: Order) -> None:
+def _shape(root: Path, order: Assembly) -> None:
     """Make the tree of a recipe's packages the recipe's."""
     recipe = order.recipe
     for file in (*lockdown.FILES, *recipe.files, _writable_list(recipe)):
@@ -71,7 +56,7 @@ def _shape(root: Path, order: Order) -> None:
     if wanted := hooks(recipe):
         from bluestone.image.provision.apply import provision
 
-        provision(wanted, root, order.work, order.tools, order.limit, worker.say)
+        provision(wanted, root, order.work, order.tools, order.limit, worker.say, twice=order.twice)
     _enable(root, recipe.units)
     run_all(recipe.run, root, order.limit, worker.say)
     _refuse_logins(root)
@@ -145,10 +130,10 @@ def _link(root: Path, place: str, target: str) -> None:
     link.symlink_to(target)
 
 
-def _carry_out(order: Order) -> str:
+def _carry_out(order: Assembly) -> str:
     assemble(order)
     return "manifest"
 
 
 if __name__ == "__main__":
-    sys.exit(worker.serve(Order, _carry_out))
+    sys.exit(worker.serve(Assembly, _carry_out))

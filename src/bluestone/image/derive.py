@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bluestone.host.commands import CommandFailed, run
 from bluestone.image.normalise import EPOCH
-from bluestone.image.overlayfs import is_opaque, is_whiteout, mounted, strip
+from bluestone.image.overlayfs import clear, is_opaque, is_whiteout, mounted, strip
 from bluestone.image.remove import remove_path
 from bluestone.image.tree import decode, encode, entry, manifest
 
@@ -50,6 +50,7 @@ def derive(
         times(upper)
         _copy(below / "root", work / "root", "--link")
         text = _lay_over(upper, work / "root", before)
+        clear(work)
     else:
         # Links are not kept: in an overlay, what is written by one name is not seen by another.
         _copy(below / "root", work / "root", "--no-preserve=links")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Sequence
@@ -47,6 +48,12 @@ def mounted(place: Path, lower: Sequence[Path]) -> Path | None:
         view.rmdir()
         return None
     return view
+
+
+def clear(place: Path) -> None:
+    """Remove what is left in `place` of an overlay that was unmounted. Raises `OSError`."""
+    for name in ("upper", "scratch", "view"):
+        shutil.rmtree(place / name)
 
 
 def _attributes(upper: Path) -> str | None:

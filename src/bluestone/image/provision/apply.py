@@ -12,12 +12,15 @@ from bluestone.image.normalise import EPOCH
 from bluestone.image.packages import parse_status
 from bluestone.image.provision import layer, project
 from bluestone.image.provision.facts import of_tree
-from bluestone.image.provision.hook import Hook
+from bluestone.image.provision.hook import Hook, quoted
 from bluestone.image.sandbox import inside
 from bluestone.model.problem import Problem
 
 MOST_LINES = 20_000
 """Lines kept of what a tool says, so that memory is bounded."""
+
+MOST_SHOWN = 30
+"""Changes that one problem lists."""
 
 STATUS = "var/lib/dpkg/status"
 
@@ -30,18 +33,25 @@ def provision(
     limit: float,
     say: Callable[[str], None],
     *,
+    twice: bool = False,
     overlay: bool = True,
 ) -> None:
     """Carry out hooks on a tree, in `work`, by the tools made of these packages (paths in the store).
 
-    Each may take `limit` seconds. To be called in `enclosed`. Raises `Problem` and `OSError`; then the tree is not to
-    be used.
+    Each may take `limit` seconds. With `twice` all are carried out once more, and what that changes is a `Problem`. To
+    be called in `enclosed`. Raises `Problem` and `OSError`; then the tree is not to be used.
     """
-    for hook in hooks:
-        place = work / hook.tool
-        place.mkdir()
-        _carry_out(hook, root, place, debs[hook.tool], limit, say, overlay=overlay)
-        shutil.rmtree(place)
+    changed = {}
+    for again in (False, True) if twice else (False,):
+        if again:
+            say("the same a second time, which must change nothing")
+        for hook in hooks:
+            place = work / hook.tool
+            place.mkdir()
+            changed[hook.title] = _carry_out(hook, root, place, debs[hook.tool], limit, say, overlay=overlay)
+            shutil.rmtree(place)
+    if twice and any(changed.values()):
+        raise _not_settled(changed)
 
 
 def _carry_out(
@@ -53,7 +63,8 @@ def _carry_out(
     say: Callable[[str], None],
     *,
     overlay: bool,
-) -> None:
+) -> tuple[str, ...]:
+    """What was changed, in the tool's words."""
     room = place / "room"
     say(f"{hook.title}: unpacking {len(debs)} packages, which are not left in the image")
     layer.unpack(debs, place / "tool")
@@ -62,9 +73,18 @@ def _carry_out(
     with layer.lent(root, place, overlay=overlay) as view:
         say(f"{hook.title}: at work")
         status, said = _run(hook, view, limit, say)
-    outcome = hook.verdict(status, [hook.named(line) for line in said])
+    changed = hook.verdict(status, [hook.named(line) for line in said])
     _refuse_other_packages(hook, packages, (root / STATUS).read_bytes())
-    say(f"{hook.title}: {outcome}")
+    say(f"{hook.title}: {len(changed)} changes" if changed else f"{hook.title}: nothing changed")
+    return changed
+
+
+def _not_settled(changed: Mapping[str, Sequence[str]]) -> Problem:
+    lines = [f"{title}: {what}" for title, each in changed.items() for what in each]
+    return Problem(
+        f"what provisions changes the image when it is applied a second time:{quoted(lines, MOST_SHOWN)}",
+        mend="have each change only what is not so yet (`unless`, `creates`), and no two of them the same",
+    )
 
 
 def _run(hook: Hook, view: Path, limit: float, say: Callable[[str], None]) -> tuple[int, Sequence[str]]:

@@ -24,7 +24,7 @@ class Hook:
 
     `tool` is what a lock calls it, `packages` what it is made of, `key` the declaration's; `directory` is the
     project's, seen by the tool as `place`. `files` gives what else it finds below `ROOM`, by path. `heard` turns a line
-    of what it says into progress, or "". `verdict` says in a few words what was done, given the status and what the
+    of what it says into progress, or "". `verdict` says in its words what was changed, given the status and what the
     tool said; it raises `Problem`.
     """
 
@@ -36,7 +36,7 @@ class Hook:
     place: str
     command: Sequence[str]
     files: Callable[[Facts], Mapping[str, str]]
-    verdict: Callable[[int, Said], str]
+    verdict: Callable[[int, Said], tuple[str, ...]]
     heard: Callable[[str], str] = lambda _: ""
     directories: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
