@@ -183,6 +183,10 @@ class ImageStore:
             if len(entry.name) == HEX and self.find(entry.name) is None:
                 entry.unlink(missing_ok=True)
 
+    def sweep_proofs(self, older: datetime) -> None:
+        """Forget proofs of before `older` that neither a stage nor an image is judged by any more."""
+        self.stages.sweep_proofs({self._facts(image.digest).stage for image in self.list()}, older)
+
     @contextmanager
     def building(self, key: str, progress: Callable[[str], None]) -> Iterator[None]:
         """Hold the right to build this key; a second builder waits here for the first, and is told so."""
