@@ -1,4 +1,4 @@
-"""What all tests share: skipped end-to-end tests are counted, and in CI they are failures."""
+"""What all tests share: no test is timed, not by Hypothesis either; skipped end-to-end tests are failures in CI."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 ALLOWED = "machine:"
 """How the reason of a skip begins that no package could mend (the kernel or hardware lacks something)."""

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 from bench.images import builds, formats, sbom
 from bench.images.figures import note
 
+PARTS = {"builds": builds.measure, "formats": formats.measure, "bills": sbom.measure}
+
 
 def main() -> None:
-    """Measure everything and print it."""
+    """Measure what is asked for, or everything, and print it."""
+    parser = argparse.ArgumentParser(prog="./dev bench images", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(PARTS)}; all if none is named")
+    parts = parser.parse_args().parts
+    if unknown := sorted(set(parts) - PARTS.keys()):
+        parser.error(f"no part is called {', '.join(unknown)}: there are {', '.join(PARTS)}")
     ratios: dict[str, float | None] = {}
     values: dict[str, float | None] = {}
-    for title, part in (("builds", builds.measure), ("formats", formats.measure), ("bills", sbom.measure)):
+    for title in parts or PARTS:
         note(title)
-        figures = part()
+        figures = PARTS[title]()
         ratios |= figures.ratios
         values |= figures.values
     print(json.dumps({"bench": "images", "ratios": ratios, "values": values}))

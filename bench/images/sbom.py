@@ -24,6 +24,7 @@ from bluestone.image.build import build
 from bluestone.image.builders.mmdebstrap import Mmdebstrap
 from bluestone.image.lock.stored import own_lock
 from bluestone.image.sbom import bills, cyclonedx
+from bluestone.image.sbom.scan import Order, scan
 from bluestone.image.store import ImageStore
 from bluestone.model.bom import Bom
 from bluestone.model.recipe import Base, OverlayFile, Recipe
@@ -113,12 +114,12 @@ def measure() -> Figures:
         image = build(recipe, lock, store, Mmdebstrap(), progress=quiet)
         directory = image.root.parent
         manifest = (directory / "manifest").read_text()
-        order = msgspec.json.encode(bills.Order(directory), enc_hook=str)
-        alone = [sys.executable, "-m", "bluestone.image.sbom.bills"]
+        order = msgspec.json.encode(Order(directory), enc_hook=str)
+        alone = [sys.executable, "-m", "bluestone.image.sbom.scan"]
         by_syft(image.root)  # Both find the files in memory.
-        bills.scan(directory, manifest)
+        scan(directory, manifest)
         for run in range(1, RUNS + 1):
-            ours.append(cost(lambda: bills.scan(directory, manifest), resource.RUSAGE_SELF))
+            ours.append(cost(lambda: scan(directory, manifest), resource.RUSAGE_SELF))
             theirs.append(cost(lambda: by_syft(image.root), resource.RUSAGE_CHILDREN))
             process.append(
                 cost(

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bluestone.image import assemble, install
+from bluestone.image.assembly import Assembly
 from bluestone.image.derive import Derived, derive
 from bluestone.image.normalise import backdate, settle
 from bluestone.image.packagestore import PackageStore
@@ -23,7 +24,7 @@ from bluestone.model.lock import Lock
 from bluestone.model.recipe import Base, OverlayFile, Recipe
 from fake_engine import Fake, fake_lock
 
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=40)
 
 # A few paths, so that what is done meets what was done before.
 paths = st.lists(st.sampled_from(["a", "b", "c d", "é%"]), min_size=1, max_size=3).map("/".join)
@@ -132,7 +133,7 @@ def derived(
     work.mkdir()
     made = derive(stage, work, follow_history(history), settle, overlay=overlay)
     assert manifest(work / "root") == made.manifest, "the manifest is that of the tree"
-    return made, (work / "merged").exists()
+    return made, (work / "view").exists()
 
 
 @FEW
@@ -210,7 +211,7 @@ def test_whatever_the_upgrades_all_routes_give_one_image(
         for stage in (patched, scratch):
             work = stage / "image"
             work.mkdir()
-            images.append(assemble.assemble(assemble.Order(stage, work, recipe, 10.0)))
+            images.append(assemble.assemble(Assembly(stage, work, recipe, 10.0)))
             assert manifest(work / "root") == images[-1].manifest
         assert images[0] == images[1]
 
@@ -227,4 +228,4 @@ def test_where_no_attribute_can_be_set_a_copy_is_made(monkeypatch: pytest.Monkey
         monkeypatch.undo()
         again, _ = derived(stage, place, "again", [("anew", "a", None)])
         assert made == again
-        assert not (place / "work/merged").exists()
+        assert not (place / "work/view").exists()

@@ -32,6 +32,11 @@ def built(machine: Machine, title: str) -> Path:
     return machine.home / "images" / str(json.loads(out)["digest"]).removeprefix("sha256:")
 
 
+def signatures(place: Path) -> set[Path]:
+    """The signed statements on an image in its directory."""
+    return set((place / provenance.DIRECTORY).glob(f"*{provenance.SUFFIX}"))
+
+
 def checks(machine: Machine, *arguments: str, expect: int = 0) -> dict[str, str]:
     """What `verify` said of each check: `ok`, or what is wrong."""
     process = machine.popen("verify", "--json", *arguments)
@@ -87,7 +92,7 @@ def test_an_image_is_signed_and_anything_changed_is_named(machine: Machine, tmp_
     assert beside
     assert secret.encode() not in b"".join(beside)
 
-    (envelope,) = (place / provenance.DIRECTORY).iterdir()
+    (envelope,) = signatures(place)
     signed = envelope.read_bytes()
     for content, what in (
         (signed.replace(b"=", b"A", 1), "no statement"),
@@ -96,6 +101,10 @@ def test_an_image_is_signed_and_anything_changed_is_named(machine: Machine, tmp_
     ):
         envelope.write_bytes(content)
         assert what in checks(machine, expect=1)["signature"]
+    refused = machine.run("up", "--yes", expect=1)
+    assert "starts no servers of the image" in refused
+    assert "bluestone verify" in refused
+    assert machine.servers() == []
     envelope.write_bytes(signed)
 
     changes: tuple[tuple[str, str, Callable[[bytes], bytes]], ...] = (
@@ -160,10 +169,10 @@ def test_it_comes_out_again_and_what_differs_is_shown(machine: Machine) -> None:
 
 def test_two_projects_sign_one_image_each_by_its_own_key(machine: Machine) -> None:
     place = built(machine, "shared")
-    first = {file.name for file in (place / provenance.DIRECTORY).iterdir()}
+    first = signatures(place)
     (machine.home / "projects" / machine.project / "signing.key").unlink()
     machine.run("build")
-    both = {file.name for file in (place / provenance.DIRECTORY).iterdir()}
+    both = signatures(place)
     assert len(first) == 1
     assert len(both) == 2
     assert checks(machine)["signature"] == "ok"

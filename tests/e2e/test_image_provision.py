@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from bluestone.image import build as build_module
-from bluestone.image.assemble import Order
+from bluestone.image.assembly import Assembly
 from bluestone.image.build import build, build_key, staged, tool_files
 from bluestone.image.builders.mmdebstrap import Mmdebstrap
 from bluestone.image.sandbox import enclosed
@@ -50,18 +50,16 @@ MADE = {
 }
 """Every path that the two sites make, change or remove, and no other."""
 
-TWICE = """
+COPIED = """
 import sys
+from functools import partial
 from bluestone.image import assemble, worker
-once = assemble.provision
-def twice(*order):
-    once(*order, overlay=False)
-    worker.say("again")
-    once(*order, overlay=False)
-assemble.provision = twice
-sys.exit(worker.serve(assemble.Order, assemble._carry_out))
+from bluestone.image.assembly import Assembly
+from bluestone.image.provision import apply
+apply.provision = partial(apply.provision, overlay=False)
+sys.exit(worker.serve(Assembly, assemble._carry_out))
 """
-"""An assembly that carries out its hooks a second time on what they made."""
+"""An assembly on a kernel that mounts no overlay for its tools."""
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +95,11 @@ def only(store: ImageStore, image: Image, **changes: object) -> Recipe:
     return replace(RECIPE, **{"puppet": None, "ansible": None, **changes})  # type: ignore[arg-type]
 
 
-def failing(store: ImageStore, lock: Lock, recipe: Recipe) -> Problem:
+def failing(store: ImageStore, lock: Lock, recipe: Recipe, *, twice: bool = False) -> Problem:
     """The problem that a recipe ends with. Nothing of it may stay."""
     before = {image.digest for image in store.list()}
     with pytest.raises(Problem) as raised:
-        build(recipe, lock, store, Mmdebstrap(), progress=print)
+        build(recipe, lock, store, Mmdebstrap(), progress=print, twice=twice)
     assert {image.digest for image in store.list()} == before
     assert list(store.directory.glob(".work-*")) == []
     assert str(store.directory) not in Path("/proc/mounts").read_text()
@@ -181,13 +179,14 @@ def test_a_second_time_nothing_changes(image: Image, store: ImageStore, lock: Lo
     work.mkdir()
     try:
         with staged(RECIPE, lock, store, Mmdebstrap(), print) as stage:
-            wanted = Order(stage.directory, work, RECIPE, 300, tool_files(lock, store.packages))
+            wanted = Assembly(stage.directory, work, RECIPE, 300, tool_files(lock, store.packages), twice=True)
             order = msgspec.json.encode(wanted, enc_hook=str)
-            command = enclosed([sys.executable, "-c", TWICE])
+            command = enclosed([sys.executable, "-c", COPIED])
             done = subprocess.run(command, input=order, capture_output=True, check=False, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
         said = [json.loads(line).get("text", "") for line in done.stdout.splitlines()]
-        first, second = said[: said.index("again")], said[said.index("again") + 1 :]
+        again = said.index("the same a second time, which must change nothing")
+        first, second = said[:again], said[again:]
         assert [line for line in first if line.endswith(" changes")] == ["Puppet: 13 changes", "Ansible: 5 changes"]
         assert [line for line in second if line.endswith("changed")] == [
             "Puppet: nothing changed",
@@ -197,6 +196,18 @@ def test_a_second_time_nothing_changes(image: Image, store: ImageStore, lock: Lo
         assert not {"puppet", "ansible"} & {path.name for path in work.iterdir()}
     finally:
         shutil.rmtree(work)
+
+
+def test_what_changes_again_is_refused_when_it_is_tried_twice(
+    image: Image, store: ImageStore, lock: Lock, site: Path
+) -> None:
+    """While for one without such a change the same image comes out, and one without hooks has nothing to try."""
+    text = 'file { "/srv/x": content => "x" }\nexec { "count": command => "/bin/sh -c \'date >> /srv/count\'" }\n'
+    problem = failing(store, lock, only(store, image, puppet=puppet(site, text)), twice=True)
+    assert "changes the image when it is applied a second time:\n     Puppet: Main/Exec[count]/returns:" in problem.what
+    assert "/srv/x" not in problem.what
+    assert "creates" in problem.mend
+    assert "nothing to apply twice" in failing(store, lock, only(store, image), twice=True).what
 
 
 def test_built_elsewhere_without_root_and_network_it_is_the_same(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bluestone.app import wiring
 from bluestone.app.goals import no_servers, previous_goals
 from bluestone.app.project import Project
+from bluestone.app.provenance import require_signed
 from bluestone.app.rollout import Notify, Site, Watch
 from bluestone.app.up import Arrival
 from bluestone.fleet.controller.lock import hold
@@ -51,5 +52,7 @@ def down(project: Project, *, notify: Notify, watch: Watch) -> Arrival:
 
 
 def _check_image(project: Project, goal: Goal) -> None:
-    """Raises `Problem` if the image to go back to is gone."""
-    wiring.images(project).require_sound(goal.generation.image)
+    """Raise `Problem` if servers cannot be started of the image to go back to."""
+    store = wiring.images(project)
+    store.require_sound(goal.generation.image)
+    require_signed(project, store.get(goal.generation.image))

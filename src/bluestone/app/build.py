@@ -46,16 +46,23 @@ def unlocked_key(project: Project) -> str:
     )
 
 
-def build_image(project: Project, lock: Lock, progress: Callable[[str], None], *, scratch: bool = False) -> Image:
+def build_image(
+    project: Project,
+    lock: Lock,
+    progress: Callable[[str], None],
+    *,
+    scratch: bool = False,
+    twice: bool = False,
+) -> Image:
     """The project's image by its lock, built if it is not in the store, and signed by the project's key.
 
-    With `scratch` it is built from nothing in any case. What was made by patching is then proved in the background.
-    Raises `Problem`.
+    With `scratch` it is built from nothing in any case, and with `twice` provisioned twice. What was made by patching
+    is then proved in the background. Raises `Problem`.
     """
     from bluestone.image.build import build
 
     store, engine = wiring.images(project), wiring.engine()
-    image = build(full_recipe(project), lock, store, engine, progress=progress, scratch=scratch)
+    image = build(full_recipe(project), lock, store, engine, progress=progress, scratch=scratch, twice=twice)
     store.touch(image.digest)
     attest(project, image)
     if prove_patches(project):

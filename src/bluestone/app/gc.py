@@ -71,6 +71,7 @@ def collect(project: Project, policy: Policy, *, dry: bool) -> Cleaning:
                 if stage.last_use < limit:
                     store.stages.remove(stage.key)
             store.sweep_keys()
+            store.sweep_proofs(limit)
             packages = store.packages.sweep(reachable, limit)
         free = _free(store)
     return Cleaning(dry, tuple(verdicts), len(packages), max(0, free - before), free)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from bluestone.app import wiring
 from bluestone.app.outfit import read_secrets, secrets_digest
 from bluestone.app.project import Project
+from bluestone.app.provenance import require_signed
 from bluestone.model.event import Event
 from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.group import Group
@@ -100,7 +101,8 @@ def _previous(project: Project, group: str) -> int:
 def _fallback(project: Project, generation: Generation) -> Generation | None:
     """The generation that served last before this one, if the group can go back to it by itself.
 
-    Its image must be here, and its servers must listen where those of this one do: the balancer's ports are declared.
+    Its image must be here and signed, and its servers must listen where those of this one do: the balancer's ports are
+    declared.
     """
     number = next(iter(served_before(project, generation.group, generation.number)), 0)
     found = project.journal.generation_number(generation.group, number) if number else None
@@ -110,7 +112,9 @@ def _fallback(project: Project, generation: Generation) -> Generation | None:
     ):
         return None
     try:
-        wiring.images(project).require_sound(found.image)
+        store = wiring.images(project)
+        store.require_sound(found.image)
+        require_signed(project, store.get(found.image))
     except Problem:
         return None
     return found

@@ -6,13 +6,16 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bluestone.app import remembered
-from bluestone.fleet.controller.journal import Journal
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import Home
 from bluestone.model.declaration import Declaration
 from bluestone.model.group import Group
+
+if TYPE_CHECKING:
+    from bluestone.fleet.controller.journal import Journal
 
 FILE = Path("bluestone.toml")
 """The declaration's usual name."""
@@ -50,6 +53,8 @@ class Project:
     @cached_property
     def journal(self) -> Journal:
         """The project's journal."""
+        from bluestone.fleet.controller.journal import Journal
+
         return Journal(self.state / "journal.db")
 
     @property

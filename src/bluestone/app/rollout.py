@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from bluestone.app import wiring
 from bluestone.app.outfit import bootfiles, read_secrets
 from bluestone.app.project import Project
+from bluestone.app.provenance import require_signed
 from bluestone.fleet.balancer import Balancer
 from bluestone.fleet.controller.act import Tools
 from bluestone.fleet.controller.controller import Controller
@@ -145,6 +146,7 @@ class Site:
         generation = create.generation
         identity = Identity(self.project.name, create.server, create.group, generation.number, generation.image)
         image = wiring.images(self.project).get(generation.image)
+        require_signed(self.project, image)
         files = bootfiles(generation.config.environment, read_secrets(generation.config.secrets))
         with closing(Credentials(self.project.logs)) as credentials:
             token = credentials.mint(identity)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bluestone.app.project import Project
-from bluestone.fleet.balancer import Balancer
-from bluestone.fleet.provider import Provider
 from bluestone.host.commands import require_all
 from bluestone.image.store import ImageStore
 from bluestone.model.problem import MissingTool, Problem, Problems
 
 if TYPE_CHECKING:
+    from bluestone.fleet.balancer import Balancer
+    from bluestone.fleet.provider import Provider
     from bluestone.image.builders.port import Engine
     from bluestone.logs.service import Receiver
 
@@ -23,7 +23,7 @@ ENTRY_POINTS = "bluestone.providers"
 LOG_MOUNT = "/run/bluestone-log"
 """Where a server that shares this machine's files finds the receiver's socket."""
 
-MakeProvider = Callable[[Project, ImageStore], Provider]
+MakeProvider: TypeAlias = "Callable[[Project, ImageStore], Provider]"
 
 
 def images(project: Project) -> ImageStore:

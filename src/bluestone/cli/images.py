@@ -17,7 +17,8 @@ from bluestone.model.ids import short
 @json_option
 @locked_option
 @click.option("--scratch", is_flag=True, help="Build from nothing, and compare with what is stored.")
-def build(file: Path, as_json: bool, locked: bool, scratch: bool) -> None:
+@click.option("--twice", is_flag=True, help="Apply Puppet and Ansible twice; refuse an image that changes again.")
+def build(file: Path, as_json: bool, locked: bool, scratch: bool, twice: bool) -> None:
     """Build the image, if it is not built yet."""
     from bluestone.app.build import build_image
     from bluestone.app.lock import settled
@@ -27,7 +28,7 @@ def build(file: Path, as_json: bool, locked: bool, scratch: bool) -> None:
         click.echo(text, err=True)
 
     project = Project.open(file)
-    image = build_image(project, settled(project, say, exact=locked), say, scratch=scratch)
+    image = build_image(project, settled(project, say, exact=locked), say, scratch=scratch, twice=twice)
     if as_json:
         click.echo(options.as_json(image))
         return

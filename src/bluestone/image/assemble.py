@@ -1,17 +1,17 @@
 """Packages + recipe -> tree: the second half of a build, as a process of its own that owns the tree.
 
-`python -m bluestone.image.assemble` carries out an `Order`: it makes `root`, `manifest` and the bills of what is in it
-(see `sbom.bills`) in the directory that it names.
+`python -m bluestone.image.assemble` carries out an `Assembly`: it makes `root`, `manifest` and the bills of what is in
+it (see `sbom.bills`) in the directory that it names.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from bluestone.image import lockdown, worker
+from bluestone.image.assembly import Assembly
 from bluestone.image.child import follow
 from bluestone.image.derive import Derived, derive
 from bluestone.image.flush import flushing
@@ -19,10 +19,10 @@ from bluestone.image.hygiene.check import check
 from bluestone.image.hygiene.finding import judge, refusal
 from bluestone.image.normalise import settle, tidy
 from bluestone.image.overlay import lay, make_directory, within
-from bluestone.image.provision.hooks import provision
+from bluestone.image.provision.hooks import hooks
 from bluestone.image.provision.shell import run_all
 from bluestone.image.sandbox import inside
-from bluestone.image.sbom.bills import scan
+from bluestone.image.sbom.scan import scan
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import OverlayFile, Recipe
 
@@ -32,22 +32,7 @@ QUICK = 120.0
 UNIT_DIRECTORIES = ("etc/systemd/system", "usr/lib/systemd/system", "usr/local/lib/systemd/system")
 
 
-@dataclass(frozen=True)
-class Order:
-    """What to assemble: `stage` is the directory of the packages' stage, `work` the one to work in.
-
-    `limit` is how many seconds each command and tool of the recipe may take; `tools` are the packages, in the store,
-    that each tool is made of.
-    """
-
-    stage: Path
-    work: Path
-    recipe: Recipe
-    limit: float
-    tools: dict[str, tuple[Path, ...]] = field(default_factory=dict)
-
-
-def assemble(order: Order) -> Derived:
+def assemble(order: Assembly) -> Derived:
     """Make the tree, its manifest and its bills. Raises `Problem` and `OSError`."""
 
     def shape(root: Path) -> None:
@@ -57,18 +42,21 @@ def assemble(order: Order) -> Derived:
     _refuse_findings(order.work / "root", made.manifest, frozenset(made.changed), order.recipe)
     with flushing(order.work / "root"):
         (order.work / "manifest").write_text(made.manifest)
-        scan(order.work, made.manifest)
+        scan(order.work, made.manifest, order.stage)
     return made
 
 
-def _shape(root: Path, order: Order) -> None:
+def _shape(root: Path, order: Assembly) -> None:
     """Make the tree of a recipe's packages the recipe's."""
     recipe = order.recipe
     for file in (*lockdown.FILES, *recipe.files, _writable_list(recipe)):
         lay(file, root)
     for directory in recipe.writable:
         make_directory(root, directory)
-    provision(recipe, root, order.work, order.tools, order.limit, worker.say)
+    if wanted := hooks(recipe):
+        from bluestone.image.provision.apply import provision
+
+        provision(wanted, root, order.work, order.tools, order.limit, worker.say, twice=order.twice)
     _enable(root, recipe.units)
     run_all(recipe.run, root, order.limit, worker.say)
     _refuse_logins(root)
@@ -142,10 +130,10 @@ def _link(root: Path, place: str, target: str) -> None:
     link.symlink_to(target)
 
 
-def _carry_out(order: Order) -> str:
+def _carry_out(order: Assembly) -> str:
     assemble(order)
     return "manifest"
 
 
 if __name__ == "__main__":
-    sys.exit(worker.serve(Order, _carry_out))
+    sys.exit(worker.serve(Assembly, _carry_out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,14 +16,15 @@ import msgspec
 from bluestone import __version__
 from bluestone.image import lockdown, provenance
 from bluestone.image.archive import of_recipe
+from bluestone.image.assembly import Assembly
 from bluestone.image.builders.port import Engine
 from bluestone.image.flush import flush_tree
 from bluestone.image.inputs import digest, file_inputs
-from bluestone.image.lock.file import digest as lock_digest
 from bluestone.image.lock.file import render
 from bluestone.image.packagestore import PackageStore
 from bluestone.image.provision import hooks
 from bluestone.image.route import engine_name, family, installed, module_digests, nearest, stage_key
+from bluestone.image.sbom import silent
 from bluestone.image.stages import Stage, StageStore
 from bluestone.image.store import LOCK, Facts, ImageStore
 from bluestone.model.ids import short
@@ -92,22 +94,29 @@ def build(
     *,
     progress: Progress,
     scratch: bool = False,
+    twice: bool = False,
 ) -> Image:
     """The image of a recipe and its lock: the stored one, or a new one. Of two builds of one the second waits.
 
-    With `scratch` it is made from nothing, whatever is stored, and what is stored is compared with that. Packages of
-    the lock that are not in `store.packages` are fetched; where all are, no archive is asked. `progress` gets short
-    lines for people. Raises `Problem`, also for a stored image that a build from nothing has shown to be wrong; a
-    build that fails or is killed leaves no image behind.
+    With `scratch` it is made from nothing, whatever is stored, and what is stored is compared with that. With `twice`
+    it is made anew from the stage of its packages, and what provisions is applied twice. Packages of the lock that are
+    not in `store.packages` are fetched; where all are, no archive is asked. `progress` gets short lines for people.
+    Raises `Problem`, also for a stored image that a build from nothing has shown to be wrong, and with `twice` if the
+    second time changed anything; a build that fails or is killed leaves no image behind.
     """
-    key = build_key(recipe, lock)
-    if not scratch and (image := _stored(key, store)):
+    key, anew = build_key(recipe, lock), scratch or twice
+    if twice and not hooks.hooks(recipe):
+        raise Problem(
+            "nothing provisions the image: there is nothing to apply twice",
+            mend="leave --twice away; it is for image.puppet and image.ansible",
+        )
+    if not anew and (image := _stored(key, store)):
         return image
     began = time.monotonic()
     with store.building(key, progress):
-        if not scratch and (image := _stored(key, store)):
+        if not anew and (image := _stored(key, store)):
             return image
-        image = _build(recipe, lock, key, store, engine, progress, scratch=scratch)
+        image = _build(recipe, lock, key, store, engine, progress, scratch=scratch, twice=twice)
     progress(f"image {short(image.digest)} ready in {time.monotonic() - began:.1f} s")
     return image
 
@@ -120,19 +129,28 @@ def _stored(key: str, store: ImageStore) -> Image | None:
 
 
 def _build(
-    recipe: Recipe, lock: Lock, key: str, store: ImageStore, engine: Engine, progress: Progress, *, scratch: bool
+    recipe: Recipe,
+    lock: Lock,
+    key: str,
+    store: ImageStore,
+    engine: Engine,
+    progress: Progress,
+    *,
+    scratch: bool,
+    twice: bool,
 ) -> Image:
     began = datetime.now(UTC)
     with staged(recipe, lock, store, engine, progress, scratch=scratch) as stage, store.workplace() as work:
         progress("laying the recipe over its packages")
-        _assemble(recipe, lock, stage.directory, work, store.packages, progress)
+        _assemble(recipe, lock, stage.directory, work, store.packages, progress, twice=twice)
         if build_key(recipe, lock) != key:
             raise Problem(
                 "the files of the recipe were changed while the image was built",
                 mend="run the same again, and leave them alone meanwhile",
             )
-        (work / LOCK).write_text(render(lock))
-        _record(recipe, lock, key, engine, began, work)
+        text = render(lock).encode()
+        (work / LOCK).write_bytes(text)
+        _record(recipe, hashlib.sha256(text).hexdigest(), key, engine, began, work)
         return store.add(work, _describe(recipe, key, work, stage))
 
 
@@ -184,7 +202,9 @@ def make_stage(
         carry_out("bluestone.image.install", order, str, progress=progress, timeout=INSTALL_LIMIT)
         flush_tree(work)
         if below is not None:
-            return store.stages.add(work, key, of_family, lock, patched=True)
+            made = store.stages.add(work, key, of_family, lock, patched=True)
+            silent.inherit(below.directory, made.directory)
+            return made
         return store.stages.conclude(work, key, of_family, lock)
 
 
@@ -200,15 +220,16 @@ def _fetch(recipe: Recipe, lock: Lock, packages: PackageStore, progress: Progres
     packages.ensure(lock.every, of_recipe(recipe), progress)
 
 
-def _assemble(recipe: Recipe, lock: Lock, stage: Path, work: Path, packages: PackageStore, progress: Progress) -> None:
-    from bluestone.image.assemble import Order
+def _assemble(
+    recipe: Recipe, lock: Lock, stage: Path, work: Path, packages: PackageStore, progress: Progress, *, twice: bool
+) -> None:
     from bluestone.image.worker import carry_out
 
     with packages.in_use():
         if lock.tools:
             packages.ensure(lock.every, of_recipe(recipe), progress)
-        order = Order(stage, work, recipe, COMMAND_LIMIT, tool_files(lock, packages))
-        limit = ASSEMBLY_LIMIT + COMMAND_LIMIT * (len(recipe.run) + len(lock.tools))
+        order = Assembly(stage, work, recipe, COMMAND_LIMIT, tool_files(lock, packages), twice)
+        limit = ASSEMBLY_LIMIT + COMMAND_LIMIT * (len(recipe.run) + 2 * len(lock.tools))
         carry_out("bluestone.image.assemble", order, str, progress=progress, timeout=limit)
 
 
@@ -217,12 +238,12 @@ def tool_files(lock: Lock, packages: PackageStore) -> dict[str, tuple[Path, ...]
     return {tool: tuple(packages.path(each.sha256).absolute() for each in those) for tool, those in lock.tools.items()}
 
 
-def _record(recipe: Recipe, lock: Lock, key: str, engine: Engine, began: datetime, work: Path) -> None:
-    """Write down how the image came about, for whoever signs it."""
+def _record(recipe: Recipe, lock: str, key: str, engine: Engine, began: datetime, work: Path) -> None:
+    """Write down how the image came about, for whoever signs it; `lock` is the SHA-256 of the lock's text."""
     record = provenance.Build(
         key=key,
         recipe=provenance.parameters(recipe),
-        lock=lock_digest(lock),
+        lock=lock,
         engine=engine.name,
         engine_version=engine.version().removeprefix(f"{engine.name} "),
         bluestone=__version__,

@@ -108,12 +108,6 @@ def sbom(image: Image, statement: Statement | None, store: ImageStore) -> Check:
     return Check("sbom", True, f"as signed, and as the tree has it: {', '.join(sorted(statement.files))}")
 
 
-def bill_digests(image: Image) -> dict[str, str]:
-    """The digests of the bills beside an image, by file. Raises `Problem`."""
-    names = (bills.CYCLONEDX, bills.SPDX)
-    return {name: hashlib.sha256(bills.bill(image, name)).hexdigest() for name in names}
-
-
 def _bills_unlike(directory: Path, store: ImageStore) -> str:
     """How the bills differ from those of the tree as it is; empty if they do not."""
     with store.workplace() as work:

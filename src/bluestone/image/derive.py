@@ -16,15 +16,12 @@ from pathlib import Path
 
 from bluestone.host.commands import CommandFailed, run
 from bluestone.image.normalise import EPOCH
-from bluestone.image.overlayfs import SPACES, is_opaque, is_whiteout, strip
+from bluestone.image.overlayfs import clear, is_opaque, is_whiteout, mounted, strip
 from bluestone.image.remove import remove_path
 from bluestone.image.tree import decode, encode, entry, manifest
 
 LIMIT = 600.0
-"""Seconds that linking, copying or mounting a tree may take."""
-
-COPIED_UP = "index=off,metacopy=off,redirect_dir=nofollow"
-"""Mount options by which the upper directory holds all of each path that was changed."""
+"""Seconds that linking or copying a tree may take."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,8 @@ def derive(
     changed). Without `overlay` it works on a copy. Raises `OSError`, and what `shape` raises.
     """
     before = (below / "manifest").read_text()
-    upper = work / "upper"
-    if overlay and (merged := _mounted(below / "root", upper, work)):
+    if overlay and (merged := mounted(work, [below / "root"])):
+        upper = work / "upper"
         try:
             shape(merged)
         finally:
@@ -53,6 +50,7 @@ def derive(
         times(upper)
         _copy(below / "root", work / "root", "--link")
         text = _lay_over(upper, work / "root", before)
+        clear(work)
     else:
         # Links are not kept: in an overlay, what is written by one name is not seen by another.
         _copy(below / "root", work / "root", "--no-preserve=links")
@@ -60,40 +58,6 @@ def derive(
         times(work / "root")
         text = manifest(work / "root")
     return Derived(text, _changed(before, text))
-
-
-def _mounted(lower: Path, upper: Path, work: Path) -> Path | None:
-    """Where an overlay of `lower` is mounted; None if the kernel refuses."""
-    merged = work / "merged"
-    upper.mkdir(mode=0o755)
-    option = _attributes(upper)
-    if option is None:
-        return None
-    for directory in (work / "scratch", merged):
-        directory.mkdir(mode=0o755)
-    # By names without a colon or comma, as those have a meaning in the options.
-    (work / "lower").symlink_to(lower)
-    options = f"lowerdir=lower,upperdir={upper.name},workdir=scratch,{COPIED_UP}{option}"
-    try:
-        run(["mount", "-t", "overlay", "-o", options, "overlay", str(merged)], timeout=LIMIT, directory=work)
-    except CommandFailed:
-        merged.rmdir()
-        return None
-    finally:
-        (work / "lower").unlink()
-    return merged
-
-
-def _attributes(upper: Path) -> str | None:
-    """The option for the kind of attributes that may be set here; None for none, without which nothing is opaque."""
-    for space, option in zip(SPACES, ("", ",userxattr"), strict=True):
-        try:
-            os.setxattr(upper, f"{space}probe", b"y")
-            os.removexattr(upper, f"{space}probe")
-        except OSError:
-            continue
-        return option
-    return None
 
 
 def _copy(source: Path, target: Path, how: str) -> None:

@@ -42,28 +42,25 @@ ENVIRONMENT = {
 }
 """All that a command in a tree knows of the world."""
 
+MOUNTS = Path(__file__).with_suffix(".fstab")
+"""What is mounted in a tree: all at once, since each program that is started on the way in counts."""
+
 ENTER = """
 set -eu
 root=$1
-shift
+mounts=$2
+shift 2
 hostname localhost
-mount -t proc -o ro,nosuid,nodev,noexec proc "$root/proc"
 mount -t tmpfs -o nosuid,noexec,mode=755,size=64m none "$root/dev"
-for device in null zero full random urandom; do
-    : > "$root/dev/$device"
-    mount --bind "/dev/$device" "$root/dev/$device"
-done
-mkdir -m 1777 "$root/dev/shm"
 ln -s /proc/self/fd "$root/dev/fd"
 ln -s fd/0 "$root/dev/stdin"
 ln -s fd/1 "$root/dev/stdout"
 ln -s fd/2 "$root/dev/stderr"
+for device in null zero full random urandom; do : > "$root/dev/$device"; done
+mount --all --fstab "$mounts" --target-prefix "$root"
 exec chroot "$root" "$@"
 """
-"""Makes the tree's own /proc and /dev, then goes inside. They vanish with the mount namespace.
-
-/proc is read-only: by /proc/sys/kernel/core_pattern root could start a program outside, whatever its capabilities.
-"""
+"""Makes the tree's own /proc and /dev, then goes inside. They vanish with the mount namespace."""
 
 
 def enclosed(command: Sequence[str], *, root: bool | None = None) -> list[str]:
@@ -90,7 +87,7 @@ def inside(root: Path, command: Sequence[str], environment: dict[str, str] | Non
     variables = ENVIRONMENT | (environment or {})
     return [
         *("unshare", "--fork", "--kill-child", "--pid", "--mount", "--uts", "--ipc", "--net", "--"),
-        *("sh", "-c", ENTER, "enter", str(root)),
+        *("sh", "-c", ENTER, "enter", str(root), str(MOUNTS)),
         # By its place in the tree: the caller's PATH names places of this machine.
         *("/usr/bin/env", "-i", *(f"{name}={value}" for name, value in variables.items())),
         *("setpriv", "--no-new-privs", f"--bounding-set=-all,{','.join(f'+{name}' for name in KEPT)}", "--"),

@@ -4,6 +4,7 @@ DIRECTORY/<64 hex>/root            the tree      (a stage is complete once this 
 DIRECTORY/<64 hex>/manifest        its description (`tree`)
 DIRECTORY/<64 hex>/stage.json      everything else
 DIRECTORY/<64 hex>/bluestone.lock  the lock whose packages they are
+DIRECTORY/<64 hex>/silent          which programs need not be looked into for a bill (`sbom.silent`)
 DIRECTORY/<64 hex>/use             held, shared, while the tree is in use; its time is that of the last use
 DIRECTORY/proofs/<64 hex>.json     what a build from nothing gave for a key, and what differed from that
 """
@@ -11,10 +12,11 @@ DIRECTORY/proofs/<64 hex>.json     what a build from nothing gave for a key, and
 from __future__ import annotations
 
 import builtins
+import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -180,6 +182,15 @@ class StageStore:
             return msgspec.json.decode((self.directory / "proofs" / f"{key}.json").read_bytes(), type=Proof)
         except FileNotFoundError:
             return None
+
+    def sweep_proofs(self, needed: Collection[str], older: datetime) -> None:
+        """Forget proofs of before `older` whose keys are not among those needed, and of which there is no stage."""
+        keep = {*needed, *(stage.key for stage in self.list())}
+        for file in self.directory.glob("proofs/*.json"):
+            with contextlib.suppress(FileNotFoundError):
+                # One that is newer may be of a stage that is put in its place this very moment.
+                if file.stem not in keep and file.stat().st_mtime < older.timestamp():
+                    file.unlink()
 
     def conclude(self, work: Path, key: str, family: str, lock: Lock) -> Stage:
         """Compare what a build from nothing gave with the stage of its key, and keep the one that is right.

@@ -7,6 +7,7 @@ DIRECTORY/<64 hex>/sbom.*     the bills of what is in it
 DIRECTORY/<64 hex>/bluestone.lock   what it was first built by
 DIRECTORY/<64 hex>/build.json how it came about (`provenance`)
 DIRECTORY/<64 hex>/provenance/<64 hex>.dsse.json   the same, signed by the project whose key is called so
+DIRECTORY/<64 hex>/provenance/<64 hex>.held   that a project found the signatures to hold (`app.provenance`)
 DIRECTORY/keys/<64 hex>       a key's digest
 DIRECTORY/stages              packages alone, to build on (`stages`)
 DIRECTORY/packages            the packages that images are built from (`packagestore`)
@@ -181,6 +182,10 @@ class ImageStore:
         for entry in self.directory.glob("keys/*"):
             if len(entry.name) == HEX and self.find(entry.name) is None:
                 entry.unlink(missing_ok=True)
+
+    def sweep_proofs(self, older: datetime) -> None:
+        """Forget proofs of before `older` that neither a stage nor an image is judged by any more."""
+        self.stages.sweep_proofs({self._facts(image.digest).stage for image in self.list()}, older)
 
     @contextmanager
     def building(self, key: str, progress: Callable[[str], None]) -> Iterator[None]:

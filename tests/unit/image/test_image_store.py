@@ -4,12 +4,15 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bluestone.image import store as store_module
+from bluestone.image.stages import Proof
 from bluestone.image.store import Facts, ImageStore
 from bluestone.model.ids import Digest
 from bluestone.model.image import Image, Package
@@ -89,6 +92,27 @@ def test_a_removed_image_is_found_no_more(store: ImageStore) -> None:
     assert drafts(store) == []
     with pytest.raises(Problem):
         store.remove(DIGEST)
+
+
+def test_proofs_stay_while_anything_is_judged_by_them(store: ImageStore) -> None:
+    with store.workplace() as work:
+        (work / "root").mkdir()
+        (work / "manifest").write_text("")
+        store.add(work, replace(facts(), stage="c" * 64, tree="t"))
+    proofs = store.stages.directory / "proofs"
+    proofs.mkdir(parents=True)
+    for name in "cde":
+        (proofs / f"{name * 64}.json").write_bytes(msgspec.json.encode(Proof("t", {})))
+    (proofs / "log").touch()
+    for name in "cd":
+        os.utime(proofs / f"{name * 64}.json", (AT.timestamp(), AT.timestamp()))
+    later = AT + timedelta(days=1)
+    store.sweep_proofs(later)
+    assert {path.name[:1] for path in proofs.iterdir()} == {"c", "e", "l"}, "an image, a new one, and the log"
+    assert store.state(DIGEST) == "proved"
+    store.remove(DIGEST)
+    store.sweep_proofs(later)
+    assert {path.name[:1] for path in proofs.iterdir()} == {"e", "l"}
 
 
 def test_a_build_that_fails_leaves_nothing(store: ImageStore) -> None:

@@ -100,7 +100,7 @@ def test_what_cannot_be_stored_waits_and_holds_up_no_other(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.text("ab\n", max_size=12).map(str.encode), min_size=1, max_size=8),
     st.sets(st.integers(1, 12)),

@@ -2,15 +2,13 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bluestone.logs.ingest import cursor_of, key_of, parse_line, parse_lines
 
 NOW = int(datetime(2026, 11, 23, tzinfo=UTC).timestamp() * 1_000_000)
 CURSOR = "s=be04;i=2a;b=58bc;m=8f69aad8;t=660f81e67c589;x=3b47"
-
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def journal(**fields: object) -> bytes:
@@ -88,7 +86,6 @@ def test_a_body_is_cut_at_its_newlines() -> None:
     assert [line.message for line in parse_lines(b"one\n\ntwo\nthree", NOW)] == ["one", "two", "three"]
 
 
-@PATIENT
 @given(st.binary(max_size=300))
 def test_any_bytes_can_be_read_and_stored_as_text(original: bytes) -> None:
     line = parse_line(original, NOW)
@@ -97,7 +94,6 @@ def test_any_bytes_can_be_read_and_stored_as_text(original: bytes) -> None:
     assert line.original == original
 
 
-@PATIENT
 @given(
     st.dictionaries(
         st.sampled_from(["MESSAGE", "PRIORITY", "_SYSTEMD_UNIT", "__REALTIME_TIMESTAMP"]),

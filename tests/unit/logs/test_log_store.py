@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bluestone.logs.credentials import Credentials
@@ -197,7 +197,6 @@ def test_a_pattern_that_is_none_is_refused_before_anything_is_read(keeper: Keepe
         keeper.archive.follow(Query(grep=grep))
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1, max_size=40), st.text(max_size=20), st.text(max_size=20))
 def test_plain_text_is_found_wherever_it_stands(word: str, before: str, after: str) -> None:
     if len(word) > 2 and word[0] == word[-1] == "/":
@@ -327,7 +326,6 @@ def test_a_name_is_never_given_to_another_server(keeper: Keeper) -> None:
     keeper.credentials.mint(identity("web-3"))  # and the store is not left locked
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.binary(max_size=500))
 def test_what_is_packed_is_unpacked(dictionary: bytes, original: bytes) -> None:
     assert Packer(dictionary).unpack(Packer(dictionary).pack(original)) == original

@@ -1,15 +1,13 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bluestone.logs.moments import parse_moment
 from bluestone.model.problem import Problem
 
 NOW = datetime(2026, 11, 23, 21, 5, 48, 123, tzinfo=timezone(timedelta(hours=1)))
-
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize(
@@ -70,7 +68,6 @@ def test_anything_else_is_refused_with_examples(written: str) -> None:
     assert "15m ago" in refused.value.mend
 
 
-@PATIENT
 @given(st.text(max_size=80))
 def test_any_text_is_a_moment_or_a_problem(written: str) -> None:
     try:
@@ -80,13 +77,11 @@ def test_any_text_is_a_moment_or_a_problem(written: str) -> None:
     assert moment.tzinfo is not None
 
 
-@PATIENT
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_what_python_writes_is_read_back(moment: datetime) -> None:
     assert parse_moment(moment.isoformat(), NOW) == moment
 
 
-@PATIENT
 @given(
     st.integers(0, 10**6),
     st.sampled_from(["s", "m", "h"]),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bluestone.logs.ship import shipper
@@ -219,14 +219,12 @@ def test_the_cursor_is_found_only_as_a_field() -> None:
     assert cursor_of(b"plain") == ""
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_no_message_can_pretend_to_be_the_cursor(message: str) -> None:
     for fields in ({"MESSAGE": message, "__CURSOR": "mine"}, {"__CURSOR": "mine", "MESSAGE": message}):
         assert cursor_of(json.dumps(fields, separators=(",", ":")).encode()) == "mine"
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=50).map(lambda data: data.replace(b"\n", b""))), st.integers(1, 20))
 def test_lines_do_not_depend_on_how_the_stream_is_cut(lines: list[bytes], step: int) -> None:
     stream = b"".join(line + b"\n" for line in lines)

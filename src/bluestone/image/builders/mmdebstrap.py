@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,9 @@ LIMIT = 1800.0
 PASSED = ("PATH", "HOME")
 """What mmdebstrap gets of this process's environment."""
 
+VERSION = re.compile(rb"^our \$VERSION = '([^']+)';$", re.MULTILINE)
+"""Where the program, which is a script, has its version."""
+
 STEPS = {
     "I: extracting archives": "extracting packages",
     "I: installing essential packages": "installing essential packages",
@@ -38,7 +42,10 @@ class Mmdebstrap:
 
     def version(self) -> str:
         """As `mmdebstrap --version` says it. Raises `MissingTool`."""
-        return run(["mmdebstrap", "--version"], timeout=30).strip()
+        program = Path(require("mmdebstrap"))
+        # Asking it takes longer than half of what a build costs of which one file has changed.
+        said = VERSION.search(program.read_bytes())
+        return f"mmdebstrap {said[1].decode()}" if said else run([str(program), "--version"], timeout=30).strip()
 
     def install(self, lock: Lock, packages: PackageStore, root: Path, progress: Callable[[str], None]) -> None:
         """Fill the empty directory `root` with the lock's packages. Raises `Problem`."""

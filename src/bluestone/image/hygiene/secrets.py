@@ -23,11 +23,14 @@ _END = rb"(?![A-Za-z0-9_-])"
 
 
 class _Token(NamedTuple):
-    """`literal` is in every file that has one: looking for it first costs little."""
+    """`literal` is in every file that has one: looking for it first costs little.
+
+    `pattern` is compiled when a file has the literal: compiling all would take longer than a small image's files.
+    """
 
     what: str
     literal: bytes
-    pattern: re.Pattern[bytes]
+    pattern: bytes
     is_one: Callable[[bytes], bool] = lambda _: True
 
 
@@ -36,11 +39,11 @@ class _Credentials(NamedTuple):
 
     what: str
     path: re.Pattern[str]
-    pattern: re.Pattern[bytes]
+    pattern: bytes
 
 
 def _token(what: str, literal: str, pattern: str) -> _Token:
-    return _Token(what, literal.encode(), re.compile(_START + pattern.encode() + _END))
+    return _Token(what, literal.encode(), _START + pattern.encode() + _END)
 
 
 def _is_web_token(token: bytes) -> bool:
@@ -61,7 +64,7 @@ _KEYS = (
         "a private key",
         b"PRIVATE KEY",
         # A marker alone is in every program that reads keys; only what follows makes it one.
-        re.compile(
+        (
             rb"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----[ \t]*"
             + _LINE_END
             + rb"(?:[A-Za-z-]+: [^\r\n]*"
@@ -71,7 +74,7 @@ _KEYS = (
             + rb")?[A-Za-z0-9+/=]{32}"
         ),
     ),
-    _Token("a private key of PuTTY's", b"PuTTY-User-Key-File-", re.compile(rb"(?m)^PuTTY-User-Key-File-[0-9]+: ")),
+    _Token("a private key of PuTTY's", b"PuTTY-User-Key-File-", rb"(?m)^PuTTY-User-Key-File-[0-9]+: "),
     _token("a secret key of age", "AGE-SECRET-KEY-1", "AGE-SECRET-KEY-1[0-9A-Z]{58}"),
 )
 """Looked for in any file."""
@@ -81,7 +84,7 @@ _TOKENS = (
     _Token(
         "a secret key of AWS",
         b"aws_",
-        re.compile(rb"(?i)aws_(?:secret_access_key|session_token)[\"']?\s{0,8}[=:]\s{0,8}[\"']?([A-Za-z0-9/+=]{40,})"),
+        rb"(?i)aws_(?:secret_access_key|session_token)[\"']?\s{0,8}[=:]\s{0,8}[\"']?([A-Za-z0-9/+=]{40,})",
     ),
     _token("a token of GitHub", "gh", "gh[pousr]_[A-Za-z0-9]{36,255}"),
     _token("a token of GitHub", "github_pat_", "github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"),
@@ -105,23 +108,23 @@ _TOKENS = (
     _token("a token of DigitalOcean", "_v1_", "do[opr]_v1_[a-f0-9]{64}"),
     _token("a token of Hugging Face", "hf_", "hf_[A-Za-z0-9]{34}"),
     _token("a key of Anthropic", "sk-ant-", "sk-ant-[a-z0-9]{3,12}-[A-Za-z0-9_-]{80,200}"),
-    _Token("a key of Azure storage", b"AccountKey=", re.compile(rb"AccountKey=([A-Za-z0-9+/]{86}==)")),
+    _Token("a key of Azure storage", b"AccountKey=", rb"AccountKey=([A-Za-z0-9+/]{86}==)"),
     _Token(
         "a signed web token (JWT)",
         b"eyJ",
-        re.compile(_START + rb"(eyJ[A-Za-z0-9_-]{8,2048}[.]eyJ[A-Za-z0-9_-]{8,8192}[.][A-Za-z0-9_-]{20,2048})" + _END),
+        _START + rb"(eyJ[A-Za-z0-9_-]{8,2048}[.]eyJ[A-Za-z0-9_-]{8,8192}[.][A-Za-z0-9_-]{20,2048})" + _END,
         _is_web_token,
     ),
     _Token(
         "a password in a URL",
         b"://",
-        re.compile(rb"(?<=[a-z0-9])://[^\s/:@\"'<>${}%()\[\]]{1,64}:([^\s/@\"'<>()]{3,128})@[A-Za-z0-9\[]"),
+        rb"(?<=[a-z0-9])://[^\s/:@\"'<>${}%()\[\]]{1,64}:([^\s/@\"'<>()]{3,128})@[A-Za-z0-9\[]",
     ),
 )
 """Looked for in text alone. Where a pattern has a group, that is the secret in it."""
 
 _CREDENTIALS = tuple(
-    _Credentials(what, re.compile(path), re.compile(pattern.encode()))
+    _Credentials(what, re.compile(path), pattern.encode())
     for what, path, pattern in (
         (
             "a password (netrc)",
@@ -181,7 +184,7 @@ def _found(path: str, content: bytes) -> Iterator[tuple[str, int]]:
         yield from _of_token(token, content)
     for kind in _CREDENTIALS:
         if kind.path.fullmatch(path):
-            for match in kind.pattern.finditer(content):
+            for match in re.finditer(kind.pattern, content):
                 if not _STAND_INS.fullmatch(match[1].strip()):
                     yield kind.what, match.start()
 
@@ -190,7 +193,7 @@ def _of_token(token: _Token, content: bytes) -> Iterator[tuple[str, int]]:
     """The first of a kind that is no stand-in for one."""
     if token.literal not in content:
         return
-    for match in token.pattern.finditer(content):
+    for match in re.finditer(token.pattern, content):
         value = match[match.lastindex or 0]
         if _is_meant(value, whole=not match.lastindex) and token.is_one(value):
             yield token.what, match.start()

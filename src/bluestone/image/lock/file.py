@@ -128,12 +128,15 @@ def _sorted(packages: Iterable[LockedPackage]) -> list[LockedPackage]:
     return sorted(packages, key=lambda package: package.key)
 
 
+_FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in (Release, LockedPackage)}
+
+
 def _table(name: str, value: Release | LockedPackage) -> Iterator[str]:
     yield f"\n[[{name}]]\n"
-    for field in dataclasses.fields(value):
-        held = getattr(value, field.name)
+    for field in _FIELDS[type(value)]:
+        held = getattr(value, field)
         if held is not None and held is not False:
-            yield f"{field.name} = {_value(held)}\n"
+            yield f"{field} = {_value(held)}\n"
 
 
 def _value(value: object) -> str:
@@ -148,6 +151,8 @@ def _value(value: object) -> str:
 
 def _quoted(text: str) -> str:
     """A basic string of TOML."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'  # Nearly all.
     text = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda match: f"\\u{ord(match[0]):04x}", text) + '"'
 

@@ -46,6 +46,7 @@ def hook(ansible: Ansible) -> Hook:
     """The order to play what a recipe declares."""
     return Hook(
         tool=TOOL,
+        packages=PACKAGES,
         title="Ansible",
         key="image.ansible",
         directory=ansible.directory,
@@ -84,8 +85,8 @@ def heard(line: str) -> str:
     return f"Ansible: {told['name']}" if told.get("kind") == "task" else ""
 
 
-def verdict(ansible: Ansible, status: int, said: Said) -> str:
-    """What was done, given the status and what Ansible said. Raises `Problem`."""
+def verdict(ansible: Ansible, status: int, said: Said) -> tuple[str, ...]:
+    """The tasks that changed something, given the status and what Ansible said. Raises `Problem`."""
     told = list(_told(said))
     name = f"{ansible.directory}/{ansible.playbook}"
     if any(each["kind"] == "nobody" for each in told) or (status == 0 and not any(each.get("ok") for each in told)):
@@ -94,8 +95,7 @@ def verdict(ansible: Ansible, status: int, said: Said) -> str:
             mend=f'write "hosts: all" in it, or "hosts: {NAME}"',
         )
     if status == 0:
-        changed = sum(each["changed"] for each in told if each["kind"] == "end")
-        return f"{changed} changes" if changed else "nothing changed"
+        return tuple(each["name"] for each in told if each["kind"] == "changed")
     failures = [each for each in told if each["kind"] == "failed"]
     words = [line for each in failures for text in each["said"] for line in text.strip().splitlines()]
     if lacking := [next(filter(None, found)) for line in words for found in NO_PACKAGE.findall(line)]:

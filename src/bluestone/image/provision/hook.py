@@ -22,19 +22,21 @@ Said = Sequence[str]
 class Hook:
     """One application of one tool.
 
-    `tool` is what a lock calls it, `key` the declaration's; `directory` is the project's, seen by the tool as `place`.
-    `files` gives what else it finds below `ROOM`, by path. `heard` turns a line of what it says into progress, or "".
-    `verdict` says in a few words what was done, given the status and what the tool said; it raises `Problem`.
+    `tool` is what a lock calls it, `packages` what it is made of, `key` the declaration's; `directory` is the
+    project's, seen by the tool as `place`. `files` gives what else it finds below `ROOM`, by path. `heard` turns a line
+    of what it says into progress, or "". `verdict` says in its words what was changed, given the status and what the
+    tool said; it raises `Problem`.
     """
 
     tool: str
+    packages: Sequence[str]
     title: str
     key: str
     directory: Path
     place: str
     command: Sequence[str]
     files: Callable[[Facts], Mapping[str, str]]
-    verdict: Callable[[int, Said], str]
+    verdict: Callable[[int, Said], tuple[str, ...]]
     heard: Callable[[str], str] = lambda _: ""
     directories: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -1,39 +1,38 @@
-"""The hooks of a recipe: which tools they need, what they read, and how they are carried out, one after the other."""
+"""The hooks of a recipe: which there are, which tools they need, and what they read.
+
+A tool's module is loaded where a recipe has a hook for it: most have none.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bluestone.image.child import follow
-from bluestone.image.normalise import EPOCH
-from bluestone.image.packages import parse_status
-from bluestone.image.provision import ansible, layer, project, puppet
-from bluestone.image.provision.facts import of_tree
-from bluestone.image.provision.hook import Hook
-from bluestone.image.sandbox import inside
-from bluestone.model.problem import Problem
+from bluestone.image.provision import project
 from bluestone.model.recipe import Recipe
 
-MOST_LINES = 20_000
-"""Lines kept of what a tool says, so that memory is bounded."""
-
-STATUS = "var/lib/dpkg/status"
+if TYPE_CHECKING:
+    from bluestone.image.provision.hook import Hook
 
 
 def hooks(recipe: Recipe) -> list[Hook]:
     """The hooks of a recipe, in the order in which they are carried out."""
-    found = [puppet.hook(recipe.puppet)] if recipe.puppet else []
-    return [*found, ansible.hook(recipe.ansible)] if recipe.ansible else found
+    found: list[Hook] = []
+    if recipe.puppet:
+        from bluestone.image.provision import puppet
+
+        found.append(puppet.hook(recipe.puppet))
+    if recipe.ansible:
+        from bluestone.image.provision import ansible
+
+        found.append(ansible.hook(recipe.ansible))
+    return found
 
 
 def tools(recipe: Recipe) -> dict[str, tuple[str, ...]]:
     """The packages that each tool of a recipe is made of, by what a lock calls the tool."""
-    packages = {puppet.TOOL: puppet.PACKAGES, ansible.TOOL: ansible.PACKAGES}
-    return {hook.tool: packages[hook.tool] for hook in hooks(recipe)}
+    return {hook.tool: tuple(hook.packages) for hook in hooks(recipe)}
 
 
 def inputs(recipe: Recipe) -> dict[str, object]:
@@ -52,91 +51,3 @@ def own_part(recipe: Recipe) -> list[str]:
     """Digests of what bluestone itself does to carry out the hooks; none if there are none."""
     files = sorted(path for path in Path(__file__).parent.rglob("*") if path.is_file() and path.suffix != ".pyc")
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files] if hooks(recipe) else []
-
-
-def provision(
-    recipe: Recipe,
-    root: Path,
-    work: Path,
-    debs: Mapping[str, Sequence[Path]],
-    limit: float,
-    say: Callable[[str], None],
-    *,
-    overlay: bool = True,
-) -> None:
-    """Carry out the hooks on a tree, in `work`, by the tools made of these packages (paths in the store).
-
-    Each may take `limit` seconds. To be called in `enclosed`. Raises `Problem` and `OSError`; then the tree is not to
-    be used.
-    """
-    for hook in hooks(recipe):
-        place = work / hook.tool
-        place.mkdir()
-        _carry_out(hook, root, place, debs[hook.tool], limit, say, overlay=overlay)
-        shutil.rmtree(place)
-
-
-def _carry_out(
-    hook: Hook,
-    root: Path,
-    place: Path,
-    debs: Sequence[Path],
-    limit: float,
-    say: Callable[[str], None],
-    *,
-    overlay: bool,
-) -> None:
-    room = place / "room"
-    say(f"{hook.title}: unpacking {len(debs)} packages, which are not left in the image")
-    layer.unpack(debs, place / "tool")
-    _furnish(hook, root, room)
-    packages = (root / STATUS).read_bytes()
-    with layer.lent(root, place, overlay=overlay) as view:
-        say(f"{hook.title}: at work")
-        status, said = _run(hook, view, limit, say)
-    outcome = hook.verdict(status, [hook.named(line) for line in said])
-    _refuse_other_packages(hook, packages, (root / STATUS).read_bytes())
-    say(f"{hook.title}: {outcome}")
-
-
-def _run(hook: Hook, view: Path, limit: float, say: Callable[[str], None]) -> tuple[int, Sequence[str]]:
-    said: deque[str] = deque(maxlen=MOST_LINES)
-
-    def hear(line: str) -> None:
-        said.append(line)
-        if progress := hook.heard(line):
-            say(progress)
-
-    variables = {"SOURCE_DATE_EPOCH": str(EPOCH), **hook.environment}
-    ending = follow(inside(view, hook.command, variables), hear, timeout=limit)
-    if ending.status is None:
-        raise Problem(
-            f"{hook.title} did not end within {limit:g} s{hook.named(ending.quoted())}",
-            mend=f"look at what it waits for in {hook.directory}: there is no network, and no service runs",
-        )
-    return ending.status, said
-
-
-def _furnish(hook: Hook, root: Path, room: Path) -> None:
-    """Make the /run of a hook: the project's directory, what bluestone lays beside it, and room to write."""
-    own = room / "bluestone"
-    for directory in (own, *(own / name for name in hook.directories)):
-        directory.mkdir(parents=True, mode=0o755)
-    (room / "lock").mkdir()
-    (room / "lock").chmod(0o1777)
-    project.copy(hook.directory, room / Path(hook.place).relative_to("/run"), hook.key)
-    for name, text in hook.files(of_tree(root)).items():
-        (own / name).parent.mkdir(parents=True, exist_ok=True)
-        (own / name).write_text(text)
-
-
-def _refuse_other_packages(hook: Hook, before: bytes, after: bytes) -> None:
-    if before == after:
-        return
-    old, new = (set(parse_status(text.decode())) for text in (before, after))
-    names = sorted({package.name for package in old ^ new})
-    changed = f": {', '.join(names)}" if names else " or what dpkg is to do with them"
-    raise Problem(
-        f"{hook.title} changed the packages of the image{changed}",
-        mend="correct image.packages instead: what is installed is in the lock, and only there",
-    )

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from bluestone.image.overlayfs import is_opaque, is_whiteout, strip
+from bluestone.image.overlayfs import is_opaque, is_whiteout, mounted, strip
 from bluestone.image.remove import remove_path
 from bluestone.image.tree import hash_file
 from bluestone.model.problem import Problem
@@ -30,12 +30,6 @@ LINKED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/
 """Directories that a tree has in /usr, and some packages still ship at the top (hier(7))."""
 
 LEFT_OUT = ("./usr/share/doc", "./usr/share/info", "./usr/share/locale", "./usr/share/man")
-
-OPTIONS = "lowerdir=lower:tool,upperdir=upper,workdir=scratch,index=off,metacopy=off,redirect_dir=off"
-"""Of the overlay, relative to the directory that has all four. Its marks are then whiteouts and opaque directories."""
-
-ROOTLESS = "lowerdir=lower:tool,upperdir=upper,workdir=scratch,userxattr"
-"""The same in a user namespace, where `userxattr` brings the rest with it."""
 
 
 def unpack(debs: Sequence[Path], directory: Path) -> None:
@@ -75,29 +69,17 @@ def lent(root: Path, place: Path, *, overlay: bool = True) -> Iterator[Path]:
 
     To be called in `enclosed`. `overlay` is whether to try one. After an exception the tree is not to be used.
     """
-    tool, room, upper, view = (place / name for name in ("tool", "room", "upper", "view"))
-    if overlay and _overlaid(root, place):
+    tool, room = place / "tool", place / "room"
+    if overlay and (view := mounted(place, [root, tool])):
         with _run_directory(view, room):
             yield view
         _umount(view)
-        carry(upper, root, tool)
+        carry(place / "upper", root, tool)
     else:
         brought = merge(tool, root)
         with _run_directory(root, room):
             yield root
         take_out(brought, root, tool)
-
-
-def _overlaid(root: Path, place: Path) -> bool:
-    for name in ("upper", "scratch", "view"):
-        (place / name).mkdir(mode=0o755)
-    (place / "lower").symlink_to(root.absolute())
-    for options in (OPTIONS, ROOTLESS):
-        # Relative paths: those of a home may have commas and colons in them.
-        command = ["mount", "-t", "overlay", "-o", options, "none", "view"]
-        if subprocess.run(command, cwd=place, capture_output=True, check=False, timeout=LIMIT).returncode == 0:
-            return True
-    return False
 
 
 @contextmanager

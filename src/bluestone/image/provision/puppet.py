@@ -23,6 +23,7 @@ CHANGED = (2, 6)
 FAILED = (4, 6)
 """The statuses of `--detailed-exitcodes` (puppet-apply(8))."""
 
+CHANGE = re.compile(r"Notice: /Stage\[\w+\]/(.*)")
 NO_PACKAGE = re.compile(r"Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate")
 
 
@@ -30,6 +31,7 @@ def hook(puppet: Puppet) -> Hook:
     """The order to apply what a recipe declares."""
     return Hook(
         tool=TOOL,
+        packages=PACKAGES,
         title="Puppet",
         key="image.puppet",
         directory=puppet.directory,
@@ -62,12 +64,11 @@ def _files(puppet: Puppet, facts: Facts) -> Mapping[str, str]:
     return {"apply.rb": inside("apply.rb"), "facts/bluestone.json": json.dumps(known)}
 
 
-def verdict(puppet: Puppet, status: int, said: Said) -> str:
-    """What was done, given the status and what Puppet said. Raises `Problem`."""
+def verdict(puppet: Puppet, status: int, said: Said) -> tuple[str, ...]:
+    """What was changed, given the status and what Puppet said. Raises `Problem`."""
     errors = [line for line in said if line.startswith("Error: ")]
     if status in (0, *CHANGED) and status not in FAILED:
-        changed = [line for line in said if re.match(r"Notice: /Stage\[", line)]
-        return f"{len(changed)} changes" if status else "nothing changed"
+        return tuple(match[1] for line in said if (match := CHANGE.match(line))) if status else ()
     lacking = [next(filter(None, found)) for line in said for found in NO_PACKAGE.findall(line)]
     if lacking:
         raise not_installed("Puppet", sorted(set(lacking)), errors)

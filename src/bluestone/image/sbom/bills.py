@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
+import hashlib
 from pathlib import Path
 
-from bluestone.host.files import write_atomically
-from bluestone.image import worker
-from bluestone.image.sbom import cyclonedx, spdx
-from bluestone.image.sbom.walk import contents
 from bluestone.model.image import Image
 from bluestone.model.problem import Problem
 
@@ -20,23 +15,15 @@ LIMIT = 1800.0
 """Seconds that a scan may take."""
 
 
-@dataclass(frozen=True)
-class Order:
-    """Scan an image: `image` is its directory, with `root` and `manifest`."""
-
-    image: Path
-
-
-def scan(directory: Path, manifest: str) -> None:
-    """Write the bills of the tree `root` of a directory beside it. Raises `OSError`."""
-    bom = contents(directory / "root", manifest)
-    write_atomically(directory / SPDX, spdx.write(bom))
-    write_atomically(directory / CYCLONEDX, cyclonedx.write(bom))
-
-
 def scan_apart(directory: Path) -> None:
-    """The same as `scan`, of the manifest in the directory, by a process that may read the tree. Raises `Problem`."""
-    worker.carry_out(__name__, Order(directory), str, progress=_quiet, timeout=LIMIT)
+    """Write the bills of the tree `root` of a directory, by its `manifest`, from a process that may read the tree.
+
+    Raises `Problem`.
+    """
+    from bluestone.image import worker
+    from bluestone.image.sbom import scan
+
+    worker.carry_out(scan.__name__, scan.Order(directory), str, progress=_quiet, timeout=LIMIT)
 
 
 def bill(image: Image, name: str) -> bytes:
@@ -56,14 +43,10 @@ def bill(image: Image, name: str) -> bytes:
         ) from error
 
 
-def _carry_out(order: Order) -> str:
-    scan(order.image, (order.image / "manifest").read_text())
-    return CYCLONEDX
+def digests(image: Image) -> dict[str, str]:
+    """The SHA-256 of the bills of an image, by the names of their files. Raises `Problem`."""
+    return {name: hashlib.sha256(bill(image, name)).hexdigest() for name in (CYCLONEDX, SPDX)}
 
 
 def _quiet(text: str) -> None:
     """Say nothing: it takes a moment."""
-
-
-if __name__ == "__main__":
-    sys.exit(worker.serve(Order, _carry_out))

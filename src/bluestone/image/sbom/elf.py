@@ -47,20 +47,23 @@ class Elf:
         """The content of those sections of these names that there are."""
         form = self.order + ("IIQQQQ" if self.wide else "IIIIII")
         smallest = struct.calcsize(form)
-        if not self._table or not 0 < self._count <= MOST_SECTIONS or not smallest <= self._entry <= 256:
+        if not self._table or not self._names < self._count <= MOST_SECTIONS or not smallest <= self._entry <= 256:
             return {}
-        table = self._read(self._table, self._entry * self._count)
-        rows = [struct.unpack_from(form, table, index * self._entry) for index in range(len(table) // self._entry)]
-        if self._names >= len(rows):
+        row = self._read(self._table + self._names * self._entry, smallest)
+        if len(row) < smallest:
             return {}
-        names = self._read(rows[self._names][4], min(rows[self._names][5], 1 << 20))
-        found = {}
-        for name in wanted:
-            at = names.find(b"\0" + name + b"\0") + 1
-            # A name may be the end of another's: of `.rela.dep` the last four are `.dep`.
-            row = next((row for row in rows if at and row[0] == at), None)
-            if row and row[1] != 8:  # SHT_NOBITS: nothing in the file
-                found[name] = self._read(row[4], min(row[5], LARGEST_SECTION))
+        *_, offset, size = struct.unpack(form, row)
+        names = self._read(offset, min(size, 1 << 20))
+        # A name may be the end of another's: of `.rela.dep` the last four are `.dep`.
+        places = {at: name for name in wanted if (at := names.find(b"\0" + name + b"\0") + 1)}
+        if not places:
+            return {}
+        table, found = self._read(self._table, self._entry * self._count), dict[bytes, bytes]()
+        for index in range(len(table) // self._entry):
+            at, kind, *_, offset, size = struct.unpack_from(form, table, index * self._entry)
+            name = places.pop(at, None)
+            if name and kind != 8:  # SHT_NOBITS: nothing in the file
+                found[name] = self._read(offset, min(size, LARGEST_SECTION))
         return found
 
     @property

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 _UNSAFE = re.compile(r"[\s${}<>/\\:!]")
 _NUMBER = re.compile(r"[vr]?\d[\w.+~]*")
@@ -49,6 +51,8 @@ def pom_xml(data: bytes) -> Coordinates | None:
     text = data.decode(errors="replace").removeprefix("\ufeff")
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         return None  # No project has one, and entities may unfold without end.
+    from xml.etree import ElementTree  # Most trees have no pom.xml, and loading it takes a while.
+
     try:
         project = ElementTree.fromstring(text)  # noqa: S314 - no entities, see above
     except (ElementTree.ParseError, ValueError):
@@ -135,7 +139,7 @@ def _resolved(text: str, values: dict[str, str]) -> str:
     return text
 
 
-def _children(project: ElementTree.Element, name: str) -> dict[str, str]:
+def _children(project: Element, name: str) -> dict[str, str]:
     element = next((child for child in project if _local(child.tag) == name), None)
     return {} if element is None else {_local(child.tag): (child.text or "").strip() for child in element}
 

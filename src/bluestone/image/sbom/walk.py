@@ -52,13 +52,16 @@ class _File(NamedTuple):
     sha256: str
 
 
-def contents(root: Path, manifest: str) -> Bom:
-    """The bill of the tree at `root` (see `image.tree` for its manifest). Raises `OSError` for what cannot be read."""
+def contents(root: Path, manifest: str, silent: set[str] | None = None) -> Bom:
+    """The bill of the tree at `root` (see `image.tree` for its manifest). Raises `OSError` for what cannot be read.
+
+    `silent` are programs that are known not to tell anything (`sbom.silent`); those that are found are added to them.
+    """
     base = os.fsencode(root)
     database = Database(base)
     where, installed = database.components()
     files, links = _parse(manifest)
-    walk = _Walk(base, database.owners(), _repository(links))
+    walk = _Walk(base, database.owners(), _repository(links), set() if silent is None else silent)
     for file in files:
         walk.see(file)
     components = sorted(_really_there([*installed, *walk.components]), key=_rank)
@@ -75,13 +78,16 @@ def contents(root: Path, manifest: str) -> Bom:
 class _Walk:
     """What was seen of the files of a tree so far."""
 
-    def __init__(self, base: bytes, owners: dict[str, str], repository: dict[str, dict[Coordinates, str]]) -> None:
+    def __init__(
+        self, base: bytes, owners: dict[str, str], repository: dict[str, dict[Coordinates, str]], silent: set[str]
+    ) -> None:
         self.components: list[Component] = []
         self.loose: list[LooseFile] = []
         self.unidentified: list[Unidentified] = []
         self._base = base
         self._owners = owners
         self._repository = repository
+        self._silent = silent
 
     def see(self, file: _File) -> None:
         """Look at a file, and into it if it may tell of more than itself."""
@@ -97,7 +103,7 @@ class _Walk:
             self._java(Place(path, owner), file)
         elif suffix in WHEELS:
             self._wheel(Place(path, owner), file)
-        elif file.size >= HEAD and (file.mode & 0o111 or ".so" in name):
+        elif file.size >= HEAD and (file.mode & 0o111 or ".so" in name) and file.sha256 not in self._silent:
             self._program(Place(path, owner), file)
 
     def _text(self, place: Place, name: str, file: _File) -> None:
@@ -138,6 +144,7 @@ class _Walk:
         with self._open(file) as opened:
             head = opened.read_at(0, HEAD)
             if head[:4] != ELF:
+                self._silent.add(file.sha256)
                 return
             try:
                 elf = Elf(head, opened.read_at)
@@ -146,6 +153,8 @@ class _Walk:
                     self.components += go.catalogue(place, elf, sections.get(go.SECTION))
                     if rust.SECTION in sections:
                         self.components += rust.catalogue(place, sections[rust.SECTION])
+                else:
+                    self._silent.add(file.sha256)
             except (ValueError, struct.error) as error:
                 reason = f"its build information cannot be read: {error}"
                 self.unidentified.append(Unidentified(place.path, reason, place.owner))

@@ -33,8 +33,8 @@ def test_tools_are_asked_for_where_they_are_used() -> None:
 
 def test_puppet_tells_what_it_did() -> None:
     said = ["Notice: /Stage[main]/Main/File[/x]/ensure: defined", "Notice: Applied catalog in 0.01 seconds"]
-    assert puppet.verdict(PUPPET, 2, said) == "1 changes"
-    assert puppet.verdict(PUPPET, 0, said[1:]) == "nothing changed"
+    assert puppet.verdict(PUPPET, 2, said) == ("Main/File[/x]/ensure: defined",)
+    assert puppet.verdict(PUPPET, 0, said[1:]) == ()
     for status, what in ((1, "cannot make sense of /site/manifests"), (4, "could not apply"), (6, "could not apply")):
         with pytest.raises(Problem, match=what) as raised:
             puppet.verdict(PUPPET, status, ["Warning: w", "Error: e (file: /site/x.pp, line: 3)"])
@@ -46,9 +46,11 @@ def test_puppet_tells_what_it_did() -> None:
 
 
 def test_ansible_tells_what_it_did() -> None:
-    end = json.dumps({"kind": "end", "ok": 3, "changed": 2, "failures": 0})
+    end = json.dumps({"kind": "end", "ok": 3, "changed": 1, "failures": 0})
     task = json.dumps({"kind": "task", "name": "It"})
-    assert ansible.verdict(ANSIBLE, 0, [task, end]) == "2 changes"
+    changed = json.dumps({"kind": "changed", "name": "It"})
+    assert ansible.verdict(ANSIBLE, 0, [task, changed, end]) == ("It",)
+    assert ansible.verdict(ANSIBLE, 0, [task, end]) == ()
     assert (ansible.heard(task), ansible.heard(end), ansible.heard("plain")) == ("Ansible: It", "", "")
     failed = json.dumps({"kind": "failed", "name": "It", "place": "/site/site.yml:4", "said": ["why\nso"]})
     with pytest.raises(Problem, match=r'"It" failed \(/site/site.yml:4\)\n     why\n     so'):

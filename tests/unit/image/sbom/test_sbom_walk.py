@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bluestone.image.sbom.bills import CYCLONEDX, SPDX, scan
+from bluestone.image.sbom import silent
+from bluestone.image.sbom.bills import CYCLONEDX, SPDX
+from bluestone.image.sbom.scan import scan
 from bluestone.image.sbom.walk import contents
 from bluestone.image.tree import digest, manifest
 from bluestone.model.bom import Bom, Component
-from sbom_tree import plant, put
+from sbom_tree import elf, plant, put
 
 
 @pytest.fixture
@@ -131,3 +133,40 @@ def test_links_never_lead_out_of_the_tree(tmp_path: Path) -> None:
     (root / "usr/share/doc/x").symlink_to("y")
     (root / "usr/share/doc/y").symlink_to(outside)
     assert [each.licences for each in contents(root, manifest(root)).components] == [()]
+
+
+def test_programs_that_told_nothing_are_not_opened_again_and_the_bill_is_the_same(root: Path) -> None:
+    script, program = _plant_silent(root)
+    text, found = manifest(root), set[str]()
+    first = contents(root, text, found)
+    assert found == {hashlib.sha256(path.read_bytes()).hexdigest() for path in (script, program)}
+    script.unlink()
+    program.unlink()
+    assert contents(root, text, found) == first
+    with pytest.raises(FileNotFoundError):
+        contents(root, text)
+
+
+def test_a_stage_keeps_which_programs_are_silent_until_they_are_asked_something_else(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, other = tmp_path / "stage", tmp_path / "other"
+    stage.mkdir()
+    other.mkdir()
+    silent.inherit(stage, other)
+    assert silent.recall(other) == set()
+    _plant_silent(root)
+    scan(tmp_path, manifest(root), stage)
+    known = silent.recall(stage)
+    assert len(known) == 2
+    silent.inherit(stage, other)
+    assert silent.recall(other) == known
+    monkeypatch.setattr(silent, "_asked", lambda: "something else")
+    assert silent.recall(stage) == set()
+
+
+def _plant_silent(root: Path) -> tuple[Path, Path]:
+    """A script and a program that do not tell what they were built from."""
+    put(root, "opt/script", "#!/bin/sh\n" + "true\n" * 20, 0o755)
+    put(root, "opt/program", elf({b".text": b"x" * 100}), 0o755)
+    return root / "opt/script", root / "opt/program"
