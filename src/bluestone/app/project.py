@@ -50,7 +50,9 @@ class Project:
     @cached_property
     def journal(self) -> Journal:
         """The project's journal."""
-        return Journal(self.state / "journal.db")
+        from bluestone.app import wiring
+
+        return wiring.journal(self)
 
     @property
     def logs(self) -> Path:

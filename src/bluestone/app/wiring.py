@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bluestone.app.project import Project
 from bluestone.fleet.balancer import Balancer
+from bluestone.fleet.controller.journal import Journal
 from bluestone.fleet.provider import Provider
 from bluestone.host.commands import require_all
 from bluestone.image.store import ImageStore
@@ -24,6 +25,13 @@ LOG_MOUNT = "/run/bluestone-log"
 """Where a server that shares this machine's files finds the receiver's socket."""
 
 MakeProvider = Callable[[Project, ImageStore], Provider]
+
+
+def journal(project: Project) -> Journal:
+    """The project's journal."""
+    from bluestone.fleet.journals.sqlite import SqliteJournal
+
+    return SqliteJournal(project.state / "journal.db")
 
 
 def images(project: Project) -> ImageStore:

@@ -8,6 +8,7 @@ import pytest
 
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.recall import recall, unresolved_creates
+from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.generation import ServerConfig
 from bluestone.model.group import Amount, Group, Port, RolloutPolicy, SecretRef
 from bluestone.model.problem import Problem
@@ -18,7 +19,7 @@ IMAGE = "sha256:" + "a" * 64
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "journal.db")
+    return SqliteJournal(tmp_path / "journal.db")
 
 
 def test_events_come_back_as_they_went_in(journal: Journal, tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ def test_events_come_back_as_they_went_in(journal: Journal, tmp_path: Path) -> N
     ]
     journal.record(NOW, entries)
     journal.close()
-    again = Journal(tmp_path / "journal.db").events()
+    again = SqliteJournal(tmp_path / "journal.db").events()
     assert [(e.sequence, e.at, e.kind, e.server, e.message) for e in again] == [
         (1, NOW, "server.create", "web-1", "because"),
         (2, NOW, "rollout.started", "", ""),
@@ -132,13 +133,13 @@ def test_a_newer_schema_is_refused(journal: Journal, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "journal.db") as db:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(Problem, match="newer bluestone"):
-        Journal(tmp_path / "journal.db")
+        SqliteJournal(tmp_path / "journal.db")
 
 
 def test_a_file_that_is_no_journal_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "journal.db").write_text("this is not a database, but long enough to look at" * 50)
     with pytest.raises(Problem, match="cannot be used"):
-        Journal(tmp_path / "journal.db")
+        SqliteJournal(tmp_path / "journal.db")
 
 
 WRITER = """
@@ -146,7 +147,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from bluestone.fleet.controller.journal import Entry, Journal
-journal = Journal(Path(sys.argv[1]))
+from bluestone.fleet.journals.sqlite import SqliteJournal
+journal = SqliteJournal(Path(sys.argv[1]))
 for number in range(1_000_000):
     journal.record(datetime.now(UTC), [Entry("a.b", data={"n": number}), Entry("c.d", data={"n": number})])
     print(number, flush=True)
@@ -162,7 +164,7 @@ def test_what_was_recorded_survives_kill_9_and_groups_are_whole(tmp_path: Path) 
         recorded = int(writer.stdout.readline())
     writer.kill()
     writer.wait()
-    events = Journal(tmp_path / "journal.db").events()
+    events = SqliteJournal(tmp_path / "journal.db").events()
     assert len(events) % 2 == 0, "a group of events is recorded whole or not at all"
     assert events[-1].data["n"] >= recorded
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
