@@ -49,10 +49,10 @@ class Project:
 
     @cached_property
     def journal(self) -> Journal:
-        """The project's journal."""
-        from bluestone.app import wiring
+        """The project's journal, where it is declared to be. Raises `Problem` if it is not there."""
+        from bluestone.app.state import opened
 
-        return wiring.journal(self)
+        return opened(self)
 
     @property
     def logs(self) -> Path:

@@ -219,10 +219,10 @@ def _create(db: psycopg.Connection[Row], schema: str) -> None:
 
 
 def _version(db: psycopg.Connection[Row], schema: str) -> int:
-    table = sql.Identifier(schema, "version")
-    if db.execute("SELECT to_regclass(%s)", (table.as_string(db),)).fetchone() == (None,):
+    tables = "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename = 'version'"
+    if db.execute(tables, (schema,)).fetchone() is None:
         return 0
-    row = db.execute(sql.SQL("SELECT number FROM {}").format(table)).fetchone()
+    row = db.execute(sql.SQL("SELECT number FROM {}").format(sql.Identifier(schema, "version"))).fetchone()
     return int(row[0]) if row else 0
 
 

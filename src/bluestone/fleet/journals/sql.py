@@ -121,6 +121,8 @@ class SqlJournal(ABC):
     def select(  # noqa: D102
         self, kinds: Sequence[str], *, group: str = "", server: str = "", after: int = 0, newest: int | None = None
     ) -> list[Event]:
+        if not kinds:
+            return []
         where, values = ["sequence > ?", f"kind IN ({','.join('?' * len(kinds))})"], [after, *kinds]
         for column, value in (("grp", group), ("server", server)):
             if value:
