@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from postgres_server import PostgresServer, postgres
+
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
 
 ALLOWED = "machine:"
 """How the reason of a skip begins that no package could mend (the kernel or hardware lacks something)."""
@@ -28,3 +31,10 @@ def pytest_runtest_makereport(
     if ALLOWED not in reason:
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {reason}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server that tests share; whoever stops it starts it again."""
+    with postgres() as server:
+        yield server

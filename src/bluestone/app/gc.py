@@ -12,6 +12,7 @@ from bluestone.app.build import image_key
 from bluestone.app.goals import current, served_before
 from bluestone.app.lock import peek, read_lock
 from bluestone.app.project import Project
+from bluestone.app.state import HERE, located
 from bluestone.fleet.controller.lock import hold
 from bluestone.fleet.controller.observe import Lookout
 from bluestone.image.build import build_key
@@ -97,8 +98,9 @@ def _needed(project: Project, store: ImageStore, keep: int) -> dict[str, str]:
 def _projects(project: Project) -> Iterator[Project]:
     """All projects of this machine; of others than this one the name is all that is known."""
     for directory in sorted((project.home.state / "projects").iterdir()):
-        if (directory / "journal.db").exists():
-            known = replace(project.declaration, project=directory.name, groups=())
+        store = located(directory)
+        if store is not None or (directory / HERE).exists():
+            known = replace(project.declaration, project=directory.name, groups=(), store=store)
             yield project if directory.name == project.name else replace(project, declaration=known)
 
 

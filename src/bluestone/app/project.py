@@ -52,10 +52,10 @@ class Project:
 
     @cached_property
     def journal(self) -> Journal:
-        """The project's journal."""
-        from bluestone.fleet.controller.journal import Journal
+        """The project's journal, where it is declared to be. Raises `Problem` if it is not there."""
+        from bluestone.app.state import opened
 
-        return Journal(self.state / "journal.db")
+        return opened(self)
 
     @property
     def logs(self) -> Path:

@@ -65,7 +65,7 @@ class Site:
         self.providers: Mapping[str, Provider] = wiring.providers(project, names)
         self.balancer: Balancer = wiring.balancer(project)
         self.receiver = wiring.receiver(project, names)
-        tools = Tools(self.providers, self.balancer, self._outfit, self._destroyed)
+        tools = Tools(self.providers, self.balancer, self._outfit, self._destroyed, project.journal.fence.may_act)
         self.controller = Controller(goals, tools, project.journal, utc_now, notify)
         self._notify = notify
 
@@ -151,7 +151,8 @@ class Site:
         with closing(Credentials(self.project.logs)) as credentials:
             token = credentials.mint(identity)
         files |= wiring.log_files(self.receiver, generation.config.provider, token)
-        return ServerSpec(self.project.name, create.slot, create.incarnation, generation, image.writable, files)
+        epoch = self.project.journal.fence.epoch
+        return ServerSpec(self.project.name, create.slot, create.incarnation, generation, image.writable, files, epoch)
 
     def _destroyed(self, server: str) -> None:
         with closing(Credentials(self.project.logs)) as credentials:

@@ -9,10 +9,10 @@ from bluestone.app import wiring
 from bluestone.app.build import build_image, image_key, unlocked_key
 from bluestone.app.disks import ensure_disk
 from bluestone.app.goals import declared_goals
+from bluestone.app.lead import lead
 from bluestone.app.lock import peek, read_lock, settled
 from bluestone.app.project import Project
 from bluestone.app.rollout import Failure, Notify, Site, Watch, tell_nobody
-from bluestone.fleet.controller.lock import hold
 from bluestone.fleet.forecast import Forecast
 from bluestone.model.ids import Digest
 from bluestone.model.problem import Problem
@@ -58,6 +58,7 @@ def up(
     plan_id: str | None,
     *,
     exact: bool = False,
+    take_over: bool = False,
     notify: Notify,
     watch: Watch,
     progress: Callable[[str], None],
@@ -66,8 +67,9 @@ def up(
 
     With `plan_id`, only if `intend` still comes to that plan; otherwise `Problem`, with nothing done. Without a
     lock one is made; with `exact` that, and any difference between lock and declaration, is refused.
+    `take_over`: see `lead`.
     """
-    with hold(project.lock_file):
+    with lead(project, take_over=take_over):
         if plan_id is not None:
             _check_plan(project, plan_id)
         wiring.require_tools(project, building=read_lock(project) is None)

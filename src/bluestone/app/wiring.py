@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from bluestone.app.outfit import read_secret
 from bluestone.app.project import Project
 from bluestone.host.commands import require_all
 from bluestone.image.store import ImageStore
+from bluestone.model.declaration import Store
 from bluestone.model.problem import MissingTool, Problem, Problems
 
 if TYPE_CHECKING:
     from bluestone.fleet.balancer import Balancer
+    from bluestone.fleet.controller.journal import Journal
     from bluestone.fleet.provider import Provider
     from bluestone.image.builders.port import Engine
     from bluestone.logs.service import Receiver
@@ -24,6 +27,26 @@ LOG_MOUNT = "/run/bluestone-log"
 """Where a server that shares this machine's files finds the receiver's socket."""
 
 MakeProvider: TypeAlias = "Callable[[Project, ImageStore], Provider]"
+
+
+def journal_here(path: Path) -> Journal:
+    """A journal in a file."""
+    from bluestone.fleet.journals.sqlite import SqliteJournal
+
+    return SqliteJournal(path)
+
+
+def journal_elsewhere(project: str, store: Store) -> Journal:
+    """The journal of the project of that name in a database."""
+    try:
+        from bluestone.fleet.journals.postgres import PostgresJournal
+    except ImportError as error:
+        raise Problem(
+            f"the journal is in PostgreSQL, for which something is not installed: {error}",
+            mend="pip install 'bluestone[postgres]'",
+        ) from error
+    password = read_secret(store.password).decode().rstrip("\r\n") if store.password else None
+    return PostgresJournal(project, store.address, password)
 
 
 def images(project: Project) -> ImageStore:

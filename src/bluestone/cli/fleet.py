@@ -8,7 +8,7 @@ import click
 
 from bluestone.app.project import Project
 from bluestone.cli import options
-from bluestone.cli.options import file_option, json_option, locked_option
+from bluestone.cli.options import file_option, json_option, locked_option, take_over_option
 from bluestone.cli.progress import Reporter
 
 EXIT_CHANGES = 2
@@ -42,14 +42,21 @@ def plan(file: Path, as_json: bool) -> int:
 @file_option
 @json_option
 @locked_option
-def up(plan_id: str | None, file: Path, as_json: bool, locked: bool) -> int:
+@take_over_option
+def up(plan_id: str | None, file: Path, as_json: bool, locked: bool, take_over: bool) -> int:
     """Make the servers what the declaration says. With PLAN, only if that is still the plan."""
     from bluestone.app import up as use_case
 
     project = Project.open(file)
     with Reporter(as_json=as_json) as reporter:
         arrival = use_case.up(
-            project, plan_id, exact=locked, notify=reporter.event, watch=reporter.watch, progress=reporter.say
+            project,
+            plan_id,
+            exact=locked,
+            take_over=take_over,
+            notify=reporter.event,
+            watch=reporter.watch,
+            progress=reporter.say,
         )
     return reporter.close(arrival, project)
 
@@ -58,24 +65,26 @@ def up(plan_id: str | None, file: Path, as_json: bool, locked: bool) -> int:
 @click.argument("groups", nargs=-1)
 @file_option
 @json_option
-def rollback(groups: tuple[str, ...], file: Path, as_json: bool) -> int:
+@take_over_option
+def rollback(groups: tuple[str, ...], file: Path, as_json: bool, take_over: bool) -> int:
     """Go back to the generation that served before. The declaration stays as it is."""
     from bluestone.app import back
 
     project = Project.open(file)
     with Reporter(as_json=as_json) as reporter:
-        arrival = back.rollback(project, groups, notify=reporter.event, watch=reporter.watch)
+        arrival = back.rollback(project, groups, take_over=take_over, notify=reporter.event, watch=reporter.watch)
     return reporter.close(arrival, project)
 
 
 @click.command()
 @file_option
 @json_option
-def down(file: Path, as_json: bool) -> int:
+@take_over_option
+def down(file: Path, as_json: bool, take_over: bool) -> int:
     """Destroy all servers and stop what runs beside them. Log lines, events and images stay."""
     from bluestone.app import back
 
     project = Project.open(file)
     with Reporter(as_json=as_json) as reporter:
-        arrival = back.down(project, notify=reporter.event, watch=reporter.watch)
+        arrival = back.down(project, take_over=take_over, notify=reporter.event, watch=reporter.watch)
     return reporter.close(arrival, project, end="nothing runs any more; logs and events stay")

@@ -37,6 +37,7 @@ VERBS = {
     "servers": "look",
     "events": "look",
     "logs": "look",
+    "state": "state",
 }
 """Verb -> the module of this package that has it. Only that of the verb in use is loaded: start-up counts."""
 

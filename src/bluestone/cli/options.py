@@ -28,6 +28,13 @@ locked_option = click.option(
 )
 
 
+take_over_option = click.option(
+    "--take-over",
+    is_flag=True,
+    help="Of machines that share a fleet: lead from here from now on, and fence off whoever does.",
+)
+
+
 class DurationType(click.ParamType[timedelta]):
     """A duration as the declaration has them: `90s`, `1h30m`, `2d`."""
 

@@ -31,6 +31,9 @@ def check(table: DeclarationTable, directory: Path) -> Iterator[Finding]:
         yield from _names(group, at)
         yield from _virtual_machine(group, table.image, at)
     yield from _listening(table.servers)
+    if table.state.password and not table.state.store:
+        fault = Fault("there is a password, and no store that it is for", "add store, or leave the password out")
+        yield Finding(("state", "password"), fault, (("state", "store"),))
 
 
 def _image(image: ImageTable, directory: Path) -> Iterator[Finding]:

@@ -15,8 +15,9 @@ from bluestone.declaration.keys import (
     ImageTable,
     PuppetTable,
     RolloutTable,
+    StateTable,
 )
-from bluestone.model.declaration import Declaration
+from bluestone.model.declaration import Declaration, Store
 from bluestone.model.group import Amount, Group, Health, Port, Resources, RolloutPolicy, SecretRef
 from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe, Waiver
 
@@ -31,6 +32,7 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         project=table.project,
         recipe=_recipe(table.image, directory),
         groups=tuple(_group(name, group, directory) for name, group in table.servers.items()),
+        store=_store(table.state, directory),
     )
 
 
@@ -74,6 +76,12 @@ def _ansible(table: AnsibleTable, directory: Path) -> Ansible:
 def _file(target: str, table: FileTable, directory: Path) -> OverlayFile:
     source = None if table.source is None else place_of(table.source, directory)
     return OverlayFile(texts.normal(target), source, table.content, table.mode, table.owner)
+
+
+def _store(table: StateTable, directory: Path) -> Store | None:
+    if table.store is None:
+        return None
+    return Store(table.store, _secret("password", table.password, directory) if table.password else None)
 
 
 def _group(name: str, table: GroupTable, directory: Path) -> Group:

@@ -6,13 +6,14 @@ import ipaddress
 import re
 from math import isfinite
 from posixpath import normpath
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from bluestone.declaration.fault import Fault, quoted
 from bluestone.model.ids import MAX_NAME
 from bluestone.model.ids import NAME as _NAME
 
 NAME = f"^{_NAME.pattern}$"
+STORE = r"^postgres(ql)?://\S*$"
 SUITE = r"^[a-z][a-z0-9.-]*$"
 PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
 """A package's name by Debian Policy 5.6.1: at least two characters."""
@@ -261,6 +262,27 @@ def secret(text: str) -> str:
             "a secret names where its value comes from, and is never the value itself",
             'write "env:VARIABLE" for a variable of your own, or "file:PATH" for a file on this machine',
             hidden=True,
+        )
+    return text
+
+
+def store(text: str) -> str:
+    """The address of a PostgreSQL database, without a password."""
+    try:
+        uri = urlsplit(text)
+        secret = uri.password is not None or "password" in parse_qs(uri.query)
+    except ValueError:
+        uri, secret = urlsplit(""), "@" in text
+    if secret:
+        raise Fault(
+            "the store's address has a password in it",
+            'leave it out, and write where it comes from: password = "env:VARIABLE" or "file:PATH"',
+            hidden=True,
+        )
+    if uri.scheme not in ("postgresql", "postgres") or not re.fullmatch(STORE, text) or not _printable(text):
+        raise Fault(
+            f"{quoted(text)} is not the address of a database",
+            'write it as "postgresql://USER@HOST:PORT/DATABASE"',
         )
     return text
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from bluestone.host.files import write_atomically
 from bluestone.model.problem import Problem
 
 MAX_SOCKET_PATH = 107
@@ -31,6 +33,14 @@ class Home:
             return cls(state=state, run=Path("/run/bluestone"))
         runtime = env.get("XDG_RUNTIME_DIR")
         return cls(state=state, run=Path(runtime) / "bluestone" if runtime else state / "run")
+
+    @property
+    def host(self) -> str:
+        """This machine's own number, made at random on first use: machines of one name are told apart by it."""
+        path = private_directory(self.state) / "host"
+        if not path.exists():
+            write_atomically(path, secrets.token_hex(8).encode())
+        return path.read_text()
 
     @property
     def images(self) -> Path:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bluestone.model.group import Group
+from bluestone.model.group import Group, SecretRef
 from bluestone.model.recipe import Recipe
 
 
 @dataclass(frozen=True)
+class Store:
+    """Where the journal is, if not on this machine: a database's address, without its password."""
+
+    address: str
+    password: SecretRef | None = None
+
+
+@dataclass(frozen=True)
 class Declaration:
-    """All of `bluestone.toml`. `recipe` is its `[image]`."""
+    """All of `bluestone.toml`. `recipe` is its `[image]`; `store` is None for the journal on this machine."""
 
     project: str
     recipe: Recipe
     groups: tuple[Group, ...]
+    store: Store | None = None

@@ -26,7 +26,8 @@ class ServerSpec:
     """What a provider needs to create a server.
 
     `bootfiles` (relative path -> content) appear under `/run/bluestone` on the server before its init starts,
-    readable by its root alone; they carry the environment, secrets and the log credential.
+    readable by its root alone; they carry the environment, secrets and the log credential. `epoch` is the lease's, of
+    whoever asked.
     """
 
     project: str
@@ -35,6 +36,7 @@ class ServerSpec:
     generation: Generation
     writable: tuple[str, ...] = ()
     bootfiles: dict[str, bytes] = field(default_factory=dict, repr=False)
+    epoch: int = 0
 
     @property
     def group(self) -> str:

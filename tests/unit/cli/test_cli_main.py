@@ -12,7 +12,8 @@ import pytest
 
 from bluestone.cli.main import VERBS
 from bluestone.cli.reference import PAGE, reference
-from bluestone.fleet.controller.journal import Entry, Journal
+from bluestone.fleet.controller.journal import Entry
+from bluestone.fleet.journals.sqlite import SqliteJournal
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "web"
 
@@ -106,7 +107,7 @@ def test_the_journal_is_verified_up_to_the_first_entry_that_is_not_whole(tmp_pat
     (tmp_path / "bluestone.toml").write_text('project = "a"\n[image]\nbase = "debian:trixie"\n')
     path = tmp_path / "home" / "projects" / "a" / "journal.db"
     path.parent.mkdir(parents=True)
-    journal = Journal(path)
+    journal = SqliteJournal(path)
     journal.record(datetime.now(UTC), [Entry("a.b", message="one"), Entry("c.d", message="two")])
     journal.close()
     whole = json.loads(bluestone(tmp_path, "events", "--verify", "--json").stdout)

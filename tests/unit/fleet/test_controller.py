@@ -10,8 +10,9 @@ import pytest
 from bluestone.fleet.balancer import Service
 from bluestone.fleet.controller.act import Actor, Tools
 from bluestone.fleet.controller.controller import Controller
-from bluestone.fleet.controller.journal import Entry, Journal
+from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.resolve import unanswered
+from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.action import Create
 from bluestone.model.generation import ServerConfig
 from bluestone.model.group import Amount, Group, Port, RolloutPolicy
@@ -48,7 +49,7 @@ class Bench:
 
     def __init__(self, journal: Path) -> None:
         self.now = datetime(2026, 11, 23, 8, tzinfo=UTC)
-        self.journal = Journal(journal)
+        self.journal = SqliteJournal(journal)
         self.provider = SimulatedProvider("p", self.clock)
         self.balancer = Checked()
         self.gone: list[str] = []
@@ -249,7 +250,7 @@ def test_an_upgrade_of_bluestone_in_the_middle_of_a_rollout_continues_it(bench: 
         killed.tick()
     bench.journal.close()
     _as_of_schema_1(tmp_path / "journal.db", tmp_path / "first.db")
-    bench.journal = Journal(tmp_path / "first.db")
+    bench.journal = SqliteJournal(tmp_path / "first.db")
     assert bench.controller("b", count=3).run().done
     created = [event.server for event in bench.journal.events() if event.kind == "server.create"]
     assert len(created) == len(set(created)), "no name was used twice"
@@ -275,7 +276,7 @@ def test_without_its_journal_no_name_of_a_server_that_lives_is_used_again(bench:
         bench.lead(image)
     before = {server.name: server.incarnation for server in bench.provider.list_servers()}
     bench.journal.close()
-    bench.journal = Journal(tmp_path / "another.db")
+    bench.journal = SqliteJournal(tmp_path / "another.db")
     assert bench.lead("c").done
     created = [event for event in bench.journal.events() if event.kind == "server.create"]
     assert min(event.data["incarnation"] for event in created) > max(before.values())

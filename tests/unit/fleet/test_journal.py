@@ -8,8 +8,7 @@ import pytest
 
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.recall import recall, unresolved_creates
-from bluestone.model.generation import ServerConfig
-from bluestone.model.group import Amount, Group, Port, RolloutPolicy, SecretRef
+from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.problem import Problem
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -18,59 +17,7 @@ IMAGE = "sha256:" + "a" * 64
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "journal.db")
-
-
-def test_events_come_back_as_they_went_in(journal: Journal, tmp_path: Path) -> None:
-    entries = [
-        Entry("server.create", "web", "web-1", "because", {"slot": 1}),
-        Entry("rollout.started", "web"),
-    ]
-    journal.record(NOW, entries)
-    journal.close()
-    again = Journal(tmp_path / "journal.db").events()
-    assert [(e.sequence, e.at, e.kind, e.server, e.message) for e in again] == [
-        (1, NOW, "server.create", "web-1", "because"),
-        (2, NOW, "rollout.started", "", ""),
-    ]
-    assert again[0].data == {"slot": 1}
-
-
-def test_a_generation_keeps_its_number_and_its_whole_configuration(journal: Journal) -> None:
-    config = ServerConfig("podman", (80,), environment={"A": "b"}, secrets=(SecretRef("S", "env", "S"),))
-    first = journal.generation("web", IMAGE, config, keep=True)
-    other = journal.generation("web", IMAGE, ServerConfig("podman"), keep=True)
-    assert (first.number, other.number) == (1, 2)
-    assert journal.generation("web", IMAGE, config, keep=True).number == 1
-    assert journal.generation_number("web", 1) == first
-    assert journal.generation("web", "sha256:" + "b" * 64, config, keep=False).number == 3
-    assert journal.generation_number("web", 3) is None
-
-
-def test_a_provider_is_looked_at_while_it_may_have_servers(journal: Journal) -> None:
-    journal.generation("web", IMAGE, ServerConfig("podman"), keep=True)
-    journal.generation("web", IMAGE, ServerConfig("qemu"), keep=True)
-    born = [Entry("server.create", "web", f"web-{number}", data={"generation": number}) for number in (1, 2)]
-    assert journal.providers() == set()
-    journal.record(NOW, born)
-    assert journal.providers() == {"podman", "qemu"}
-    journal.record(NOW, [Entry("server.destroy", "web", "web-1"), Entry("server.destroyed", "web", "web-2")])
-    assert journal.providers() == {"podman"}
-
-
-def test_groups_are_remembered_as_declared(journal: Journal) -> None:
-    policy = RolloutPolicy("rolling", Amount(25, percent=True), drain=timedelta(seconds=7))
-    group = Group("web", count=2, ports=(Port(1, 2),), rollout=policy)
-    journal.declare([group])
-    assert journal.declared() == [group]
-    journal.forget_group("web")
-    assert journal.declared() == []
-
-
-def test_numbers_are_never_given_out_twice(journal: Journal) -> None:
-    journal.record(NOW, [Entry("server.create")], incarnations=5)
-    journal.record(NOW, [Entry("server.create")], incarnations=3)
-    assert journal.next_incarnation() == 6
+    return SqliteJournal(tmp_path / "journal.db")
 
 
 def test_memory_follows_the_newest_of_opposite_events(journal: Journal) -> None:
@@ -132,13 +79,13 @@ def test_a_newer_schema_is_refused(journal: Journal, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "journal.db") as db:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(Problem, match="newer bluestone"):
-        Journal(tmp_path / "journal.db")
+        SqliteJournal(tmp_path / "journal.db")
 
 
 def test_a_file_that_is_no_journal_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "journal.db").write_text("this is not a database, but long enough to look at" * 50)
     with pytest.raises(Problem, match="cannot be used"):
-        Journal(tmp_path / "journal.db")
+        SqliteJournal(tmp_path / "journal.db")
 
 
 WRITER = """
@@ -146,7 +93,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from bluestone.fleet.controller.journal import Entry, Journal
-journal = Journal(Path(sys.argv[1]))
+from bluestone.fleet.journals.sqlite import SqliteJournal
+journal = SqliteJournal(Path(sys.argv[1]))
 for number in range(1_000_000):
     journal.record(datetime.now(UTC), [Entry("a.b", data={"n": number}), Entry("c.d", data={"n": number})])
     print(number, flush=True)
@@ -162,7 +110,7 @@ def test_what_was_recorded_survives_kill_9_and_groups_are_whole(tmp_path: Path) 
         recorded = int(writer.stdout.readline())
     writer.kill()
     writer.wait()
-    events = Journal(tmp_path / "journal.db").events()
+    events = SqliteJournal(tmp_path / "journal.db").events()
     assert len(events) % 2 == 0, "a group of events is recorded whole or not at all"
     assert events[-1].data["n"] >= recorded
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bluestone.fleet.controller.chain import Break, Head, Link, check, follow
-from bluestone.fleet.controller.journal import Entry, Journal
+from bluestone.fleet.controller.journal import Entry
+from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.problem import Problem
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -109,7 +110,7 @@ def test_what_is_no_head_is_refused(text: str) -> None:
 
 
 def filled(path: Path, count: int = 5) -> Head:
-    journal = Journal(path)
+    journal = SqliteJournal(path)
     for number in range(count):
         journal.record(NOW + timedelta(seconds=number), [Entry("a.b", "web", f"web-{number}", "grüße", {"n": number})])
     assert journal.verify() is None
@@ -119,39 +120,13 @@ def filled(path: Path, count: int = 5) -> Head:
     return head
 
 
-@pytest.mark.parametrize(
-    ("tampering", "sequence"),
-    [
-        ("UPDATE event SET message = 'another' WHERE sequence = 3", 3),
-        ("UPDATE event SET at = '2026-11-23T08:00:09+00:00' WHERE sequence = 2", 2),
-        ("UPDATE event SET message = CAST(x'ff00' AS TEXT) WHERE sequence = 4", 4),
-        ("DELETE FROM event WHERE sequence = 2", 2),
-        ("DELETE FROM event WHERE sequence > 3", 4),
-        ("DELETE FROM event", 1),
-        ("UPDATE head SET sequence = 4", 5),
-        ("UPDATE event SET sequence = 100 WHERE sequence = 5", 5),
-    ],
-)
-def test_tampering_with_the_file_is_found(tmp_path: Path, tampering: str, sequence: int) -> None:
+def test_bytes_that_are_no_text_are_found(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     filled(path)
     with sqlite3.connect(path) as db:
-        db.execute(tampering)
+        db.execute("UPDATE event SET message = CAST(x'ff00' AS TEXT) WHERE sequence = 4")
     db.close()
-    broken = Journal(path).verify()
-    assert broken is not None
-    assert broken.sequence == sequence
-
-
-def test_a_truncated_journal_stays_broken_however_much_is_added(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    filled(path)
-    with sqlite3.connect(path) as db:
-        db.execute("DELETE FROM event WHERE sequence > 3")
-    db.close()
-    journal = Journal(path)
-    journal.record(NOW, [Entry("c.d")])
-    broken = journal.verify()
+    broken = SqliteJournal(path).verify()
     assert broken is not None
     assert broken.sequence == 4
 
@@ -174,7 +149,7 @@ def first_journal(path: Path, count: int = 3) -> None:
 def test_a_journal_of_the_first_schema_is_chained(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     first_journal(path)
-    journal = Journal(path)
+    journal = SqliteJournal(path)
     assert [(e.sequence, e.server, e.message) for e in journal.events()] == [
         (1, "web-0", "why"),
         (2, "web-1", "why"),
@@ -189,8 +164,8 @@ def test_a_journal_of_the_first_schema_is_chained(tmp_path: Path) -> None:
 
 def test_a_migrated_journal_is_like_a_new_one(tmp_path: Path) -> None:
     first_journal(tmp_path / "old.db")
-    Journal(tmp_path / "old.db").close()
-    Journal(tmp_path / "new.db").close()
+    SqliteJournal(tmp_path / "old.db").close()
+    SqliteJournal(tmp_path / "new.db").close()
 
     def shape(path: Path) -> list[tuple[str, list[tuple[object, ...]]]]:
         db = sqlite3.connect(path)
@@ -206,19 +181,19 @@ def test_an_earlier_bluestone_that_still_runs_can_add_nothing_to_a_migrated_jour
     path = tmp_path / "journal.db"
     first_journal(path)
     old = sqlite3.connect(path, isolation_level=None)
-    Journal(path).close()
+    SqliteJournal(path).close()
     with pytest.raises(sqlite3.Error):
         old.execute("INSERT INTO event (at, kind, grp, server, message, data) VALUES ('', '', '', '', '', '{}')")
     old.close()
-    assert Journal(path).verify() is None
+    assert SqliteJournal(path).verify() is None
 
 
 OPENER = """
 import sys
 from pathlib import Path
-from bluestone.fleet.controller.journal import Journal
+from bluestone.fleet.journals.sqlite import SqliteJournal
 sys.stdin.readline()
-print(Journal(Path(sys.argv[1])).verify())
+print(SqliteJournal(Path(sys.argv[1])).verify())
 """
 
 
@@ -236,4 +211,4 @@ def test_several_at_once_migrate_it_once(tmp_path: Path) -> None:
         opener.stdin.write("\n")
         opener.stdin.flush()
     assert [opener.communicate()[0] for opener in openers] == ["None\n"] * 3
-    assert Journal(path).head().sequence == 500
+    assert SqliteJournal(path).head().sequence == 500

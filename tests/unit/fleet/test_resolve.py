@@ -9,6 +9,7 @@ import pytest
 
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.resolve import resolve, unanswered
+from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.action import PAST
 from bluestone.model.ids import Digest
 from bluestone.model.inventory import Admission, Backend, Inventory
@@ -22,7 +23,7 @@ SERVER = Server("web-1", "web", 1, 1, 1, IMAGE, IMAGE, "running", BEGAN)
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    one = Journal(tmp_path / "journal.db")
+    one = SqliteJournal(tmp_path / "journal.db")
     yield one
     one.close()
 

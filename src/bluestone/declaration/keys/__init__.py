@@ -16,6 +16,7 @@ from bluestone.declaration.keys.image import (
     WaiverTable,
 )
 from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable
+from bluestone.declaration.keys.state import StateTable
 from bluestone.declaration.keys.table import Name, Table, key
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "ImageTable",
     "PuppetTable",
     "RolloutTable",
+    "StateTable",
     "WaiverTable",
 ]
 
@@ -40,4 +42,9 @@ class DeclarationTable(Table):
     image: ImageTable = key("What goes into the image.", example={"base": "debian:trixie"})
     servers: dict[Name, GroupTable] = key(
         "Groups of servers, each under its name.", example={"web": {"count": 3}}, default={}
+    )
+    state: StateTable = key(
+        "Where bluestone keeps its journal.",
+        example={"store": "postgresql://bluestone@db.example.org/fleet"},
+        default={},
     )

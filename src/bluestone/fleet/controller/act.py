@@ -37,13 +37,15 @@ class Outcome:
 class Tools:
     """What actions are carried out with.
 
-    `outfit` turns a create into what the provider needs; `destroyed` is told which server is gone.
+    `outfit` turns a create into what the provider needs; `destroyed` is told which server is gone. `may_act` is asked
+    before each call, and raises `Refused` if somebody else may lead by now.
     """
 
     providers: Mapping[str, Provider]
     balancer: Balancer
     outfit: Callable[[Create], ServerSpec]
     destroyed: Callable[[str], None]
+    may_act: Callable[[], None] = lambda: None
 
 
 class Actor:
@@ -96,6 +98,7 @@ class Actor:
 
     def _carry_out(self, action: Action, endpoint: Endpoint | None) -> None:
         balancer = self._tools.balancer
+        self._tools.may_act()
         match action:
             case Create():
                 provider = self._tools.providers[action.generation.config.provider]

@@ -7,14 +7,19 @@ says who holds it.
 from __future__ import annotations
 
 import fcntl
-import json
+import getpass
 import os
+import secrets
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
+from bluestone.fleet.controller.lease import Holder
 from bluestone.model.problem import Problem
 
 MAX_TEXT = 4096
@@ -28,7 +33,7 @@ def hold(path: Path) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as busy:
-        holder = _holder(os.read(descriptor, MAX_TEXT).decode(errors="replace"))
+        holder = _holder(os.read(descriptor, MAX_TEXT))
         os.close(descriptor)
         raise Problem(
             f"another bluestone acts on this project: {holder}",
@@ -38,22 +43,29 @@ def hold(path: Path) -> Iterator[None]:
         # On a full disk the name is missing; the lock holds all the same.
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, _introduction().encode(), 0)
+            os.pwrite(descriptor, msgspec.json.encode(introduce()), 0)
         yield
     finally:
         os.ftruncate(descriptor, 0)
         os.close(descriptor)
 
 
-def _introduction() -> str:
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    return json.dumps({"pid": os.getpid(), "user": os.getuid(), "command": command[:200], "since": since})
+def introduce(host: str = "") -> Holder:
+    """This process, as a holder. `host` is this machine's own number (`Home.host`)."""
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
+    now = datetime.now(UTC).replace(microsecond=0)
+    return Holder(secrets.token_hex(8), host, socket.gethostname(), os.getpid(), _user(), command, now)
 
 
-def _holder(text: str) -> str:
+def _user() -> str:
     try:
-        who = json.loads(text)
-        return f"process {who['pid']} (`{who['command']}`), user id {who['user']}, since {who['since']}"
-    except (ValueError, KeyError):
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name
+        return f"user id {os.getuid()}"
+
+
+def _holder(text: bytes) -> str:
+    try:
+        return str(msgspec.json.decode(text, type=Holder))
+    except msgspec.DecodeError:
         return "a process that has only just begun"

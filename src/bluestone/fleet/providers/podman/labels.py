@@ -26,6 +26,7 @@ IMAGE = "bluestone.image"
 CONFIG = "bluestone.config"
 PORTS = "bluestone.ports"
 ADDRESS = "bluestone.address"
+EPOCH = "bluestone.epoch"
 
 PHASES: dict[str, Phase] = {
     "created": "creating",
@@ -87,6 +88,7 @@ def labels(spec: ServerSpec, address: IPv4Address) -> dict[str, str]:
         CONFIG: generation.config.digest(),
         PORTS: ",".join(map(str, generation.config.ports)),
         ADDRESS: str(address),
+        EPOCH: str(spec.epoch),
     }
 
 

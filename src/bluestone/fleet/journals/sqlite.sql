@@ -12,6 +12,7 @@ CREATE TABLE event (
 ) STRICT;
 CREATE INDEX event_server ON event (server, kind) WHERE server <> '';
 CREATE INDEX event_group ON event (grp, kind) WHERE grp <> '';
+CREATE INDEX event_kind ON event (kind);
 
 -- The last entry, kept apart from the entries: some that are missing at the end are found by it.
 CREATE TABLE head (
@@ -20,6 +21,15 @@ CREATE TABLE head (
     digest   BLOB NOT NULL
 ) STRICT;
 INSERT INTO head VALUES (1, 0, zeroblob(32));
+
+-- Who leads: no entry is taken from a holder of an earlier epoch.
+CREATE TABLE lease (
+    only   INTEGER PRIMARY KEY CHECK (only = 1),
+    epoch  INTEGER NOT NULL,               -- counts the holders
+    holder TEXT NOT NULL,                  -- JSON of Holder
+    ends   REAL NOT NULL                   -- seconds since 1970; 0 once it was given back
+) STRICT;
+INSERT INTO lease VALUES (1, 0, '', 0);
 
 CREATE TABLE generation (
     grp        TEXT NOT NULL,

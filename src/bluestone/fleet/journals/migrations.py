@@ -9,20 +9,18 @@ from pathlib import Path
 from bluestone.fleet.controller.chain import Head, follow
 from bluestone.model.problem import Problem
 
-VERSION = 2
+VERSION = 3
 """Of the schema, kept in SQLite's `user_version`."""
 
-FIELDS = ("at", "kind", "grp", "server", "message", "data")
-"""The columns of an entry that its digest is made of, in that order."""
-
-AS_BYTES = ", ".join(f"CAST({field} AS BLOB)" for field in FIELDS)
+_FIELDS = ("at", "kind", "grp", "server", "message", "data")
+"""Of an entry of schema 2: what its digest is made of."""
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:
     """Bring the journal at `path` up to date; make it if it is empty. Raises `Problem` for one that is newer.
 
-    A bluestone of an earlier version that has the journal open can add no entry afterwards: it stops with an error,
-    and whoever runs next goes on.
+    A bluestone of schema 1 that has the journal open can add no entry afterwards: it stops with an error, and whoever
+    runs next goes on.
     """
     if _version(db) == VERSION:
         return
@@ -35,7 +33,7 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
                 mend="use that version of bluestone, or a newer one",
             )
         if version == 0:
-            _script(db, (Path(__file__).parent / "schema.sql").read_text())
+            _script(db, (Path(__file__).parent / "sqlite.sql").read_text())
         else:
             for step in range(version, VERSION):
                 STEPS[step](db)
@@ -79,15 +77,33 @@ def _chain_entries(db: sqlite3.Connection) -> None:
         """,
     )
     head = Head()
-    rows = db.execute(f"SELECT sequence, {AS_BYTES} FROM event_1 ORDER BY sequence").fetchall()  # noqa: S608
-    for sequence, *fields in rows:
-        head = follow(Head(sequence - 1, head.digest), tuple(fields))
+    fields = ", ".join(f"CAST({field} AS BLOB)" for field in _FIELDS)
+    rows = db.execute(f"SELECT sequence, {fields} FROM event_1 ORDER BY sequence").fetchall()  # noqa: S608
+    for sequence, *entry in rows:
+        head = follow(Head(sequence - 1, head.digest), tuple(entry))
         db.execute(
-            f"INSERT INTO event SELECT sequence, {', '.join(FIELDS)}, ? FROM event_1 WHERE sequence = ?",  # noqa: S608
+            f"INSERT INTO event SELECT sequence, {', '.join(_FIELDS)}, ? FROM event_1 WHERE sequence = ?",  # noqa: S608
             (head.digest, sequence),
         )
     db.execute("INSERT INTO head VALUES (1, ?, ?)", (head.sequence, head.digest))
     db.execute("DROP TABLE event_1")
+
+
+def _know_the_leader(db: sqlite3.Connection) -> None:
+    """Schema 2 to 3: who leads, and an index for what is asked of all groups."""
+    _script(
+        db,
+        """
+        CREATE INDEX event_kind ON event (kind);
+        CREATE TABLE lease (
+            only   INTEGER PRIMARY KEY CHECK (only = 1),
+            epoch  INTEGER NOT NULL,
+            holder TEXT NOT NULL,
+            ends   REAL NOT NULL
+        ) STRICT;
+        INSERT INTO lease VALUES (1, 0, '', 0);
+        """,
+    )
 
 
 def _script(db: sqlite3.Connection, text: str) -> None:
@@ -98,5 +114,5 @@ def _script(db: sqlite3.Connection, text: str) -> None:
             db.execute(statement)
 
 
-STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _chain_entries}
+STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _chain_entries, 2: _know_the_leader}
 """From each schema to the next."""
