@@ -18,6 +18,20 @@ ALLOWED = "machine:"
 """How the reason of a skip begins that no package could mend (the kernel or hardware lacks something)."""
 
 
+LONGEST = ("test_rootless.py", "test_fleet_faults.py", "test_image_provision.py", "test_image_build.py")
+"""The files of end-to-end tests that take longest, in that order."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: lanes that take file after file then end at the same time."""
+
+    def rank(item: pytest.Item) -> tuple[bool, int]:
+        name = item.path.name
+        return item.nodeid.startswith("tests/unit/"), LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=rank)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

@@ -140,8 +140,8 @@ def test_macs_stay_as_servers_come_and_go(here: Site) -> None:
         assert (bridge(here) / "address").read_text() == mac
     for server in here.provider.list_servers():
         here.provider.destroy(server.name, timedelta(0))
+    # With the last server its bridge goes; the next may have another MAC, as nobody is left who knows the old one.
     here.provider.create(spec(here.project, 0, 9))
-    assert (bridge(here) / "address").read_text() == mac
     again = "web-0-1f3a9c0d-9"
     assert here.on_server(again, "cat", "/sys/class/net/eth0/address") == own
     wait_until_booted(here, again)

@@ -3,7 +3,8 @@
 By itself a Linux bridge takes the lowest MAC among its ports, so it changes as servers come and go. Those that
 stay go on sending to the MAC that is gone until this machine next asks for theirs: at once when it sends them
 requests, but a server that only sends is cut off meanwhile. A MAC that somebody set stays
-(`br_stp_recalculate_bridge_id` in the kernel's net/bridge/br_stp_if.c).
+(`br_stp_recalculate_bridge_id` in the kernel's net/bridge/br_stp_if.c). Newer netavark (1.14) sets one as it makes the
+bridge, which goes with the last server: nobody is left then who knows it.
 """
 
 from __future__ import annotations
