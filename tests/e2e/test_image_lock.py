@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from bluestone.image.archive import resolve as resolve_base
+from bluestone.image.lock import index
 from bluestone.image.lock.diff import diff
 from bluestone.image.lock.file import parse, render
+from bluestone.image.lock.index import installed
 from bluestone.image.lock.pins import KEEP, Upgrade
 from bluestone.image.lock.resolve import resolve
 from bluestone.image.lock.versions import newer
@@ -353,3 +355,17 @@ def test_a_full_disk_is_said_and_nothing_half_made_stays(
         assert store.check() == []
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def test_what_was_chosen_is_not_chosen_again(
+    site: Archives, store: PackageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """apt may take an installed package for another build of its version, and offer it again (Ubuntu's gcc-14-base)."""
+
+    def otherwise(stanzas: Iterable[str]) -> str:
+        return installed(text.replace("Installed-Size: 1", "Installed-Size: 2") for text in stanzas)
+
+    monkeypatch.setattr(index, "installed", otherwise)
+    made = lock(site, store, "web", "tzdata")
+    names = [each.name for each in made.packages]
+    assert sorted(names) == sorted({*BASE_NAMES, "web", "web-common", "libz"})

@@ -197,7 +197,10 @@ class _Resolution:
         ending = self._apt.run(install(sorted(names)))
         if ending.status:
             raise trouble.Unsolvable(ending.tail)
-        return [self._choice(uri, indexes) for uri in uris(ending.tail)]
+        # apt may take what is installed for another build of the same version, and offer it once more.
+        known = {choice.package.sha256 for choice in there}
+        choices = [self._choice(uri, indexes) for uri in uris(ending.tail)]
+        return [choice for choice in choices if choice.package.sha256 not in known]
 
     def _choice(self, uri: str, indexes: Sequence[Index]) -> _Choice:
         """The package that apt would fetch from here."""
