@@ -38,11 +38,12 @@ def container_of(machine: Machine, server: str) -> str:
 
 def test_an_image_that_never_gets_healthy_stops_and_the_old_serves_on(running: Machine) -> None:
     before = names(running)
-    running.set('"60s"', '"4s"')
+    # Long enough for a server to boot and say something, also beside another lane of tests.
+    running.set('"60s"', '"6s"')
     running.set('health = "/health"', 'health = "/nothing-there"')
     running.page("the bad one")
     said = running.run("up", expect=1)
-    assert "was not healthy within 4 s" in said
+    assert "was not healthy within 6 s" in said
     assert "last lines of" in said
     assert re.search(r"\|  .*(nginx|systemd)", said), "the failing server's own log lines"
     assert "still serves" in said
