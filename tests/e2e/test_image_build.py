@@ -260,6 +260,7 @@ def test_a_command_that_fails_shows_its_last_words(rebuild: Callable[..., Image]
     assert "`seq 1 50; echo this is why >&2; exit 3` of image.run failed with status 3" in problem.what
     assert "     this is why" in problem.what
     assert "     2\n" not in problem.what
+    assert "without a network" in problem.mend
     unset = failing(rebuild, store, run=("echo $nothing_like_it; true",))
     assert "nothing_like_it" in unset.what
 

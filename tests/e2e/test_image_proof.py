@@ -101,7 +101,7 @@ def test_an_image_is_signed_and_anything_changed_is_named(machine: Machine, tmp_
     ):
         envelope.write_bytes(content)
         assert what in checks(machine, expect=1)["signature"]
-    refused = machine.run("up", "--yes", expect=1)
+    refused = machine.run("up", expect=1)
     assert "starts no servers of the image" in refused
     assert "bluestone verify" in refused
     assert machine.servers() == []

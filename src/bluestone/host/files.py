@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -21,9 +22,12 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise Problem(
-            f"cannot write {path}: {error.strerror}", mend="free some space, or make the directory writable"
-        ) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Problem(
+                f"the disk is full: {path} could not be written",
+                mend="free some space, or set BLUESTONE_HOME to a directory on a larger disk",
+            ) from error
+        raise Problem(f"cannot write {path}: {error.strerror}", mend="make the directory writable") from error
 
 
 def flush(path: Path) -> None:

@@ -194,10 +194,10 @@ def make_stage(
     with ExitStack() as held, store.workplace() as work:
         below = held.enter_context(store.stages.in_use(near.key)) if near else None
         order = Order(engine_name(engine), lock, store.packages.directory, work)
-        if below is None:
+        if near is None or below is None:
             progress(f"installing {len(lock.packages)} packages of {lock.base}")
         else:
-            order = replace(order, below=below.directory, before=below.lock)
+            order = replace(order, below=below.directory, before=near.lock)
             progress(f"changing packages of {lock.base} that were installed before")
         carry_out("bluestone.image.install", order, str, progress=progress, timeout=INSTALL_LIMIT)
         flush_tree(work)

@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Literal
 
@@ -69,9 +70,9 @@ class Stage:
         """The manifest of its tree."""
         return (self.directory / "manifest").read_text()
 
-    @property
+    @cached_property
     def lock(self) -> Lock:
-        """The lock whose packages are in it. Raises `Problem` if it cannot be read."""
+        """The lock whose packages are in it; reading it takes a while. Raises `Problem` if it cannot be read."""
         return parse((self.directory / NAME).read_text(), str(self.directory / NAME))
 
 

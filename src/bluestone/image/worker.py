@@ -14,8 +14,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from bluestone.image.child import follow
-from bluestone.image.sandbox import enclosed, require_namespaces
 from bluestone.model.problem import Problem
 
 Result = TypeVar("Result")
@@ -44,6 +42,10 @@ def carry_out(
     module: str, order: object, result: type[Result], *, progress: Callable[[str], None], timeout: float
 ) -> Result:
     """Have `python -m MODULE` carry out an order; it ends with this process. Raises `Problem`. `timeout` in seconds."""
+    # Those who serve need none of these, and their start counts.
+    from bluestone.image.child import follow
+    from bluestone.image.sandbox import enclosed, require_namespaces
+
     require_namespaces()
     troubles: list[Trouble] = []
     results: list[Done] = []

@@ -30,6 +30,7 @@ def test_of_our_environment_only_paths_are_passed_on() -> None:
     ("said", "what", "mend"),
     [
         ("tar: ./usr: Cannot write: No space left on device", "disk is full", "BLUESTONE_HOME"),
+        ("E: You don't have enough free space in /w/var/cache/apt/archives/.", "disk is full", "BLUESTONE_HOME"),
         ("E: Unable to locate package web", "cannot be installed by themselves\n     E: Unable", "bluestone lock"),
         ("E: something else", "the base could not be made\n     E: something else", "try again"),
     ],

@@ -26,6 +26,9 @@ PASSED = ("PATH", "HOME")
 VERSION = re.compile(rb"^our \$VERSION = '([^']+)';$", re.MULTILINE)
 """Where the program, which is a script, has its version."""
 
+DISK_FULL = ("No space left on device", "quota exceeded", "You don't have enough free space in")
+"""What programs say of a disk that is full."""
+
 STEPS = {
     "I: extracting archives": "extracting packages",
     "I: installing essential packages": "installing essential packages",
@@ -53,7 +56,11 @@ class Mmdebstrap:
         repository, tar = root.with_name("repository"), root.with_name("packages.tar")
         make_repository(repository, lock, lock.packages, packages)
 
+        full: list[str] = []
+
         def hear(line: str) -> None:
+            if any(words in line for words in DISK_FULL):
+                full.append(line)  # dpkg says so much afterwards that it would not be among the last lines.
             for said, told in STEPS.items():
                 if line.startswith(said):
                     progress(told)
@@ -72,7 +79,7 @@ class Mmdebstrap:
                 mend="try again when this machine has less to do",
             )
         if ending.status:
-            raise explain(ending.tail)
+            raise explain([*full[:1], *ending.tail])
         unpacked = follow(unpack(tar, root), timeout=LIMIT)
         if unpacked.status != 0:
             raise explain(unpacked.tail)
@@ -118,7 +125,7 @@ def environment(scratch: Path, ours: dict[str, str] | os._Environ[str]) -> dict[
 def explain(said: Sequence[str]) -> Problem:
     """What mmdebstrap's failure means to the person who declared the image."""
     text = "\n".join(said)
-    if "No space left on device" in text or "quota exceeded" in text:
+    if any(words in text for words in DISK_FULL):
         return Problem(
             "the disk is full: the base could not be made",
             mend="free some space, or set BLUESTONE_HOME to a directory on a larger disk",
