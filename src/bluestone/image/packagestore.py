@@ -1,6 +1,7 @@
 """Every package that a lock names, by the SHA-256 of its file: with it an image can be built when the archive is gone.
 
 DIRECTORY/<64 hex>.deb   a package           (it is whole once it has this name)
+DIRECTORY/<64 hex>.plain the same, decompressed: made again if it is not there (`builders.own`)
 DIRECTORY/.new-*         on its way in; whoever sweeps next removes those of the dead
 DIRECTORY/lock           held, shared, while packages are in use; exclusively while they are removed
 """
@@ -54,6 +55,10 @@ class PackageStore:
         if not SHA256.fullmatch(sha256):
             raise ValueError(f"{sha256!r} is no SHA-256")
         return self.directory / f"{sha256}.deb"
+
+    def plain(self, sha256: str) -> Path:
+        """Where the decompressed form of the package of this digest is, or would be. Raises `ValueError`."""
+        return self.path(sha256).with_suffix(".plain")
 
     def missing(self, packages: Iterable[LockedPackage]) -> list[LockedPackage]:
         """Those that are not here, or not whole by their size."""

@@ -1,0 +1,89 @@
+"""dpkg's database of packages, written as dpkg leaves it once it has unpacked them (dpkg(1), deb-triggers(5))."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bluestone.image.builders.own.archive import Plain
+from bluestone.image.builders.own.tar import FILE, Member
+
+DIRECTORIES = ("alternatives", "info", "parts", "triggers", "updates")
+
+def write(admin: Path, packages: Sequence[tuple[Plain, Sequence[Member]]], native: str) -> None:
+    """Write the database of packages, and what is in them, to an empty directory `admin`; none is configured yet.
+
+    `native` is the architecture. Raises `ValueError` for a package that names a configuration file which it does not
+    have, and `OSError`.
+    """
+    for name in DIRECTORIES:
+        (admin / name).mkdir(exist_ok=True)
+    (admin / "info/format").write_text("1\n")
+    (admin / "arch-native").write_text(f"{native}\n")
+    for plain, members in packages:
+        for name, (mode, content) in plain.control.items():
+            file = admin / f"info/{plain.stem}.{name}"
+            file.write_bytes(content)
+            file.chmod(mode)
+        (admin / f"info/{plain.stem}.list").write_bytes(listing(members))
+        if "md5sums" not in plain.control:
+            (admin / f"info/{plain.stem}.md5sums").write_bytes(md5sums(members))
+    (admin / "status").write_text("".join(stanza(plain, members) for plain, members in packages))
+    (admin / "available").touch()
+    for name, lines in interests(plain for plain, _ in packages).items():
+        (admin / f"triggers/{name}").write_text("".join(f"{line}\n" for line in lines))
+    (admin / "triggers/Unincorp").touch()
+
+
+def listing(members: Iterable[Member]) -> bytes:
+    """The paths of a package: its `.list`."""
+    return b"".join(b"/%s\n" % (member.path or b".") for member in members)
+
+
+def md5sums(members: Iterable[Member]) -> bytes:
+    """The `.md5sums` of a package that brings none."""
+    lines = [
+        f"{hashlib.md5(member.content).hexdigest()}  ".encode() + member.path + b"\n"
+        for member in members
+        if member.kind == FILE
+    ]
+    return b"".join(lines)
+
+
+def stanza(plain: Plain, members: Iterable[Member]) -> str:
+    """A package as the status has it when it is unpacked and its configuration files are laid."""
+    fields = {"Package": plain.name, "Status": "install ok unpacked", **plain.fields}
+    if conffiles := conffiles_of(plain):
+        contents = {b"/" + member.path: member.content for member in members if member.kind == FILE}
+        lines = []
+        for path in conffiles:
+            content = contents.get(path.encode())
+            if content is None:
+                raise ValueError(f"{plain.name} does not have its configuration file {path}")
+            lines.append(f"\n {path} {hashlib.md5(content).hexdigest()}")
+        fields["Conffiles"] = "".join(lines)
+    return "".join(f"{name}: {value}\n" if value[:1] != "\n" else f"{name}:{value}\n" for name, value in fields.items()) + "\n"
+
+
+def conffiles_of(plain: Plain) -> list[str]:
+    """The configuration files that a package brings (deb-conffiles(5))."""
+    lines = plain.control.get("conffiles", (0, b""))[1].decode().splitlines()
+    # A line with a flag before the path names one that the package no longer brings.
+    return [line.strip() for line in lines if line.startswith("/")]
+
+
+def interests(packages: Iterable[Plain]) -> dict[str, list[str]]:
+    """The lines of the files below `triggers`, by name: who is interested in what (deb-triggers(5))."""
+    found: dict[str, list[str]] = {"File": []}
+    for plain in packages:
+        for line in plain.control.get("triggers", (0, b""))[1].decode().splitlines():
+            words = line.partition("#")[0].split()
+            if len(words) != 2 or not words[0].startswith("interest"):
+                continue
+            who = plain.stem + ("/noawait" if words[0].endswith("-noawait") else "")
+            if words[1].startswith("/"):
+                found["File"].append(f"{words[1]} {who}")
+            else:
+                found.setdefault(words[1], []).append(who)
+    return found
