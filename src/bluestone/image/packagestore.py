@@ -119,6 +119,7 @@ class PackageStore:
         """Remove packages; those that are not here are no error."""
         for each in sha256:
             self.path(each).unlink(missing_ok=True)
+            self.plain(each).unlink(missing_ok=True)
 
     def unreachable(self, reachable: Set[str], before: datetime) -> list[str]:
         """The digests of packages other than these that were taken in before an instant, sorted."""
@@ -131,7 +132,8 @@ class PackageStore:
     def sweep(self, reachable: Set[str], before: datetime) -> list[str]:
         """Remove what is `unreachable`, and what killed processes left; return the digests of the packages removed.
 
-        Waits until nobody uses the store (`in_use`).
+        So are decompressed packages that were not used since: they can be made again. Waits until nobody uses the
+        store (`in_use`).
         """
         if not self.directory.is_dir():
             return []
@@ -140,6 +142,9 @@ class PackageStore:
                 draft.unlink()
             doomed = self.unreachable(reachable, before)
             self.remove(*doomed)
+            for plain in self.directory.glob("*.plain"):
+                if not self.path(plain.stem).exists() or plain.stat().st_mtime < before.timestamp():
+                    plain.unlink()
         return doomed
 
     def check(self) -> list[str]:

@@ -25,6 +25,8 @@ DEBS = "var/tmp/bluestone"
 POLICY = "usr/sbin/policy-rc.d"
 """What services ask before they start (Debian's invoke-rc.d): 101 is `no`."""
 
+FSTAB = "etc/fstab"
+
 ENVIRONMENT = {"DEBCONF_NONINTERACTIVE_SEEN": "true", "SOURCE_DATE_EPOCH": str(EPOCH)}
 
 DPKG = ("dpkg", "--force-unsafe-io")
@@ -41,7 +43,7 @@ class Trouble(msgspec.Struct):
 def within(root: Path, work: Callable[[], object]) -> None:
     """Carry out some work in a process whose root is the tree: no link that is in it leads out of it.
 
-    Its umask is 0. Raises `OSError`, also for a `ValueError` of the work.
+    Raises `OSError`, also for a `ValueError` of the work.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -50,7 +52,7 @@ def within(root: Path, work: Callable[[], object]) -> None:
         try:
             os.chroot(root)
             os.chdir("/")
-            os.umask(0)
+            os.umask(0o022)
             work()
             status = 0
         except (OSError, ValueError) as error:
@@ -74,7 +76,7 @@ def within(root: Path, work: Callable[[], object]) -> None:
 def dpkg(root: Path, commands: Sequence[Sequence[str]]) -> None:
     """Run the tree's dpkg with each of these arguments in turn; services do not start. Raises `Problem`."""
     script = "set -e\ncd /\n" + "\n".join(shlex.join([*DPKG, *each]) for each in commands)
-    with _no_services(root):
+    with _as_debian_begins(root):
         ending = follow(inside(root, ["sh", "-c", script], ENVIRONMENT), timeout=LIMIT)
     if ending.status is None:
         raise Problem(
@@ -99,8 +101,11 @@ def lent(root: Path, debs: Sequence[Path]) -> Iterator[dict[Path, str]]:
 
 
 @contextmanager
-def _no_services(root: Path) -> Iterator[None]:
-    policy = root / POLICY
+def _as_debian_begins(root: Path) -> Iterator[None]:
+    """What scripts find in a tree that Debian's own tools make; and nothing that they ask for starts."""
+    fstab, policy = root / FSTAB, root / POLICY
+    if not fstab.is_symlink() and not fstab.exists():
+        fstab.write_text("# UNCONFIGURED FSTAB FOR BASE SYSTEM\n")
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
     try:

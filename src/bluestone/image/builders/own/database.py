@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from bluestone.image.builders.own.archive import Plain
 from bluestone.image.builders.own.tar import FILE, Member
 
 DIRECTORIES = ("alternatives", "info", "parts", "triggers", "updates")
+NEW_LINE = "\n"
+MD5 = 32
+"""Digits of an MD5, by which dpkg knows configuration files."""
+
+_EMPTY = re.compile(r"^Conffiles:\n(?! )", re.MULTILINE)
+
 
 def write(admin: Path, packages: Sequence[tuple[Plain, Sequence[Member]]], native: str) -> None:
     """Write the database of packages, and what is in them, to an empty directory `admin`; none is configured yet.
@@ -43,12 +50,13 @@ def listing(members: Iterable[Member]) -> bytes:
 
 def md5sums(members: Iterable[Member]) -> bytes:
     """The `.md5sums` of a package that brings none."""
-    lines = [
-        f"{hashlib.md5(member.content).hexdigest()}  ".encode() + member.path + b"\n"
-        for member in members
-        if member.kind == FILE
-    ]
+    lines = [f"{md5(member.content)}  ".encode() + member.path + b"\n" for member in members if member.kind == FILE]
     return b"".join(lines)
+
+
+def md5(content: bytes | memoryview) -> str:
+    """The MD5 by which dpkg knows a file: against accidents, not against anybody."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def stanza(plain: Plain, members: Iterable[Member]) -> str:
@@ -56,14 +64,11 @@ def stanza(plain: Plain, members: Iterable[Member]) -> str:
     fields = {"Package": plain.name, "Status": "install ok unpacked", **plain.fields}
     if conffiles := conffiles_of(plain):
         contents = {b"/" + member.path: member.content for member in members if member.kind == FILE}
-        lines = []
-        for path in conffiles:
-            content = contents.get(path.encode())
-            if content is None:
-                raise ValueError(f"{plain.name} does not have its configuration file {path}")
-            lines.append(f"\n {path} {hashlib.md5(content).hexdigest()}")
-        fields["Conffiles"] = "".join(lines)
-    return "".join(f"{name}: {value}\n" if value[:1] != "\n" else f"{name}:{value}\n" for name, value in fields.items()) + "\n"
+        if missing := [path for path in conffiles if path.encode() not in contents]:
+            raise ValueError(f"{plain.name} does not have its configuration file {missing[0]}")
+        fields["Conffiles"] = "".join(f"\n {path} {md5(contents[path.encode()])}" for path in conffiles)
+    lines = [f"{name}:{'' if value[:1] == NEW_LINE else ' '}{value}\n" for name, value in fields.items()]
+    return "".join(lines) + "\n"
 
 
 def conffiles_of(plain: Plain) -> list[str]:
@@ -87,3 +92,16 @@ def interests(packages: Iterable[Plain]) -> dict[str, list[str]]:
             else:
                 found.setdefault(words[1], []).append(who)
     return found
+
+
+def without_obsolete(status: str) -> tuple[str, list[str]]:
+    """A status without the configuration files that packages once brought and no longer do; and their paths."""
+    kept, gone = [], []
+    for line in status.splitlines(keepends=True):
+        words = line.split()
+        if line.startswith(" /") and len(words) == 3 and words[2] == "obsolete" and len(words[1]) == MD5:
+            gone.append(words[0])
+        else:
+            kept.append(line)
+    text = "".join(kept)
+    return _EMPTY.sub("", text), gone

@@ -1,33 +1,36 @@
 """bluestone's own engine: it lays packages, enters them in dpkg's database, and has the tree's own dpkg configure them.
 
 What depends on what is there already is left to dpkg: packages with a `preinst`, and those that bring the same path as
-another, are unpacked by it.
+another, are unpacked by it. So are all where a tree is changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bluestone.image.builders.own import database, tar
 from bluestone.image.builders.own.archive import Plain
 from bluestone.image.builders.own.chroot import dpkg, lent, within
 from bluestone.image.builders.own.extract import lay
+from bluestone.image.builders.own.order import CONFIGURE_ALL, Steps, installing, particular, unpacking
 from bluestone.image.builders.own.relations import Relations
 from bluestone.image.builders.own.shelf import take
+from bluestone.image.lockdown import LEFT_OUT
 from bluestone.image.packagestore import PackageStore
-from bluestone.model.lock import Lock
+from bluestone.image.remove import remove_path
+from bluestone.model.lock import Lock, LockedPackage
 
-ADMIN = Path("/var/lib/dpkg")
+ADMIN = Path("var/lib/dpkg")
+
 FIRST = "base-files"
 """It brings the links in the root by which other packages' paths lead below /usr."""
 
-Contents = list[tuple[Plain, list[tar.Member]]]
+SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 
 
 class Own:
-    """The engine port on nothing but the tree's own dpkg."""
+    """The engine port, and that of a `Changer`, on nothing but the tree's own dpkg."""
 
     name = "bluestone"
 
@@ -41,60 +44,72 @@ class Own:
         plains = sorted(take(lock.packages, packages), key=lambda plain: (plain.name != FIRST, plain.name))
         contents = [(plain, list(tar.read(plain.data))) for plain in plains]
         required = {package.name for package in lock.packages if package.required}
-        by_dpkg = particular(contents)
+        unpacked = {plain.name for plain in plains} - particular(contents)
 
         def fill() -> None:
-            ours = [(plain, members) for plain, members in contents if plain.name not in by_dpkg]
             for plain, members in contents:
                 # Of the base everything: the dpkg that does the rest must be there to run.
-                if plain.name in required or plain.name not in by_dpkg:
+                if plain.name in unpacked or plain.name in required:
                     lay(members, b"")
-            database.write(ADMIN, ours, lock.architecture)
+            ours = [each for each in contents if each[0].name in unpacked]
+            database.write(Path("/") / ADMIN, ours, lock.architecture)
 
         within(root, fill)
         progress("configuring packages")
-        debs = {plain.name: plain.path for plain in plains if plain.name in by_dpkg}
         relations = Relations({plain.name: plain.fields for plain in plains})
-        with lent(root, list(debs.values())) as places:
-            steps = steps_of(relations, by_dpkg, required)
-            dpkg(root, [[place_of(word, debs, places) for word in step] for step in steps])
+        _run(root, installing(relations, unpacked, required), plains)
+        leave_out(root)
+
+    def can_change(self, before: Lock, after: Lock, root: Path) -> bool:
+        """Whether `change` would leave no trace: a package that goes must have run nothing when it came."""
+        gone = _by_key(before).keys() - _by_key(after).keys()
+        stems = [stem for key in gone for stem in (key, key.partition(":")[0])]
+        return not any((root / ADMIN / f"info/{stem}.{script}").exists() for stem in stems for script in SCRIPTS)
+
+    def change(
+        self, before: Lock, after: Lock, packages: PackageStore, root: Path, progress: Callable[[str], None]
+    ) -> None:
+        """Turn the tree of `before` into that of `after` (see `can_change`). Raises `Problem` and `OSError`."""
+        progress("changing packages")
+        old, new = _by_key(before), _by_key(after)
+        gone = sorted(key for key in old if key not in new)
+        fresh = take([each for key, each in new.items() if key not in old or old[key].sha256 != each.sha256], packages)
+        relations = Relations({plain.name: plain.fields for plain in fresh})
+        steps: Steps = [(["--force-depends", "--purge", *gone], [])] if gone else []
+        steps += unpacking(relations, relations.packages.keys(), set()) + CONFIGURE_ALL
+        _run(root, steps, fresh)
+        within(root, _forget_obsolete)
+        leave_out(root)
 
 
-def place_of(word: str, debs: dict[str, Path], places: dict[Path, str]) -> str:
-    return places[debs[word.removeprefix("deb:")]] if word.startswith("deb:") else word
+def leave_out(root: Path) -> None:
+    """Remove what no image holds. Scripts have seen it: alternatives, for one, have links for each manual page."""
+    for pattern in LEFT_OUT:
+        for path in root.glob(pattern):
+            remove_path(path)
 
 
-def particular(contents: Contents) -> set[str]:
-    """The packages that dpkg has to unpack: those with a `preinst`, and those with a path that another has too."""
-    owners: dict[bytes, str] = {}
-    found = {plain.name for plain, _ in contents if "preinst" in plain.control}
-    for plain, members in contents:
-        for member in members:
-            if member.kind != tar.DIRECTORY and owners.setdefault(member.path, plain.name) != plain.name:
-                found |= {plain.name, owners[member.path]}
-    return found
+def _forget_obsolete() -> None:
+    """Remove configuration files that packages brought before and do not now. To be called within the tree."""
+    status = Path("/") / ADMIN / "status"
+    text, gone = database.without_obsolete(status.read_text())
+    if gone:
+        status.write_text(text)
+    for path in gone:
+        Path(path).unlink(missing_ok=True)
 
 
-def steps_of(relations: Relations, by_dpkg: Set[str], required: Set[str]) -> list[list[str]]:
-    """What dpkg is to do, in turn: unpack these, each as late as it must for what it needs before to be configured."""
-    first, others = by_dpkg & required, by_dpkg - required
-    steps: list[list[str]] = []
-    if first:
-        # The base is what its scripts need, and none of it is configured yet.
-        steps.append(["--force-depends", "--unpack", *(f"deb:{name}" for name in relations.in_order(first))])
-    if others:
-        configured = set(required)
-        steps.append(["--configure", *sorted(configured)])
-        batch: list[str] = []
-        for name in relations.in_order(others):
-            needed = relations.closure(relations.needs(name, "Pre-Depends")) - configured - {name}
-            if needed:
-                late = [each for each in relations.in_order(needed & others) if each not in batch]
-                steps.append(["--unpack", *(f"deb:{each}" for each in [*batch, *late])])
-                steps.append(["--configure", *sorted(needed)])
-                others, batch, configured = others - set(batch) - set(late), [], configured | needed
-            if name in others:
-                batch.append(name)
-        if batch:
-            steps.append(["--unpack", *(f"deb:{each}" for each in batch)])
-    return [step for step in steps if len(step) > 1] + [["--configure", "-a"]]
+def _by_key(lock: Lock) -> dict[str, LockedPackage]:
+    return {package.key: package for package in lock.packages}
+
+
+def _run(root: Path, steps: Steps, plains: list[Plain]) -> None:
+    """Have the tree's dpkg take these steps."""
+    unpacking = {name for options, names in steps if "--unpack" in options for name in names}
+    debs = {plain.name: plain.path for plain in plains if plain.name in unpacking}
+    with lent(root, list(debs.values())) as places:
+        dpkg(root, [[*options, *(_named(name, options, debs, places) for name in names)] for options, names in steps])
+
+
+def _named(name: str, options: list[str], debs: Mapping[str, Path], places: Mapping[Path, str]) -> str:
+    return places[debs[name]] if "--unpack" in options else name

@@ -9,6 +9,9 @@ from collections.abc import Collection
 
 from bluestone.image.builders.own.tar import DIRECTORY, FIFO, FILE, HARD_LINK, LINK, Member
 
+UNREAD = (b"usr/share/locale/", b"usr/share/info/")
+"""What no image holds (`lockdown.LEFT_OUT`), and no package's script asks for either."""
+
 PRIVILEGED = stat.S_ISUID | stat.S_ISGID
 
 
@@ -16,16 +19,18 @@ def lay(members: Collection[Member], root: bytes) -> None:
     """Lay a package's members into the tree at `root`, which this process owns. What is there is replaced.
 
     A directory that is there already stays as it is, also if it is one by a link within the tree: as dpkg has it.
-    The process's umask must be 0. Raises `ValueError` for a device, which no package may bring, and `OSError`.
+    Raises `ValueError` for a device, which no package may bring, and `OSError`.
     """
+    before = os.umask(0)
     for member in members:
-        if member.path:
+        if member.path and not member.path.startswith(UNREAD):
             _lay(member, root + b"/" + member.path, root)
+    os.umask(before)
 
 
 def _lay(member: Member, place: bytes, root: bytes) -> None:
     if member.kind == DIRECTORY:
-        if not os.path.isdir(place):  # noqa: PTH112 - bytes
+        if not os.path.isdir(place):
             os.mkdir(place, member.mode)
             _settle(member, place)
         return
@@ -33,7 +38,7 @@ def _lay(member: Member, place: bytes, root: bytes) -> None:
         _write(member, place)
         return
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(place)  # noqa: PTH108 - bytes
+        os.unlink(place)
     if member.kind == LINK:
         os.symlink(member.target, place)
         if member.uid or member.gid:
@@ -52,7 +57,7 @@ def _write(member: Member, place: bytes) -> None:
     try:
         descriptor = os.open(place, flags, member.mode)
     except FileExistsError:
-        os.unlink(place)  # noqa: PTH108 - bytes
+        os.unlink(place)
         descriptor = os.open(place, flags, member.mode)
     try:
         rest = member.content

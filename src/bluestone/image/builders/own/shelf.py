@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,11 @@ def take(packages: Iterable[LockedPackage], store: PackageStore) -> list[Plain]:
 
 def _take(package: LockedPackage, store: PackageStore) -> Plain:
     kept = store.plain(package.sha256)
-    return read_plain(kept) or _make(package, store, kept)
+    plain = read_plain(kept)
+    if plain is None:
+        return _make(package, store, kept)
+    os.utime(kept)  # By its time the store knows how long it was not used.
+    return plain
 
 
 def _make(package: LockedPackage, store: PackageStore, kept: Path) -> Plain:
