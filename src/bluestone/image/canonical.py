@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bluestone.image import accounts
 from bluestone.image.tree import CAPABILITY
+from bluestone.model.problem import Problem
 
 DPKG = "var/lib/dpkg"
 
@@ -32,7 +33,7 @@ SYSUSERS = ("usr/lib/sysusers.d/*.conf", "etc/sysusers.d/*.conf")
 
 
 def canonicalise(root: Path) -> None:
-    """Bring a tree of packages into the one form. Raises `OSError`."""
+    """Bring a tree of packages into the one form. Raises `Problem` for accounts that are none, and `OSError`."""
     _accounts(root)
     _rewrite(root / DPKG / "status", stanzas)
     _rewrite(root / DPKG / "diversions", triples)
@@ -41,10 +42,8 @@ def canonicalise(root: Path) -> None:
             _rewrite(path, lines)
     for name in REMOVED:
         (root / name).unlink(missing_ok=True)
-    for directory in PRIVATE:
-        if (root / directory).is_dir() and not (root / directory).is_symlink():
-            os.chown(root / directory, 0, 0)
-            (root / directory).chmod(0o700)
+    for name in PRIVATE:
+        _make_private(root / name)
     _unit_links(root)
 
 
@@ -67,13 +66,25 @@ def lines(text: bytes) -> bytes:
 def _accounts(root: Path) -> None:
     files = {name: (root / name).read_text() for name in accounts.FILES if (root / name).is_file()}
     sysusers = [path.read_text() for pattern in SYSUSERS for path in root.glob(pattern) if path.is_file()]
-    new = accounts.renumber(files, accounts.fixed_names(sysusers))
+    try:
+        new = accounts.renumber(files, accounts.fixed_names(sysusers))
+    except ValueError as error:
+        raise Problem(str(error), mend="leave out the package that writes it") from error
     for name, text in new.files.items():
         if text != files[name]:
             (root / name).write_text(text)
     if new.users or new.groups:
         for path in _paths(os.fsencode(root)):
             _give(path, new)
+
+
+def _make_private(directory: Path) -> None:
+    if directory.is_symlink() or not directory.is_dir():
+        return
+    status = directory.stat()
+    if (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) != (0, 0, 0o700):
+        os.chown(directory, 0, 0)
+        directory.chmod(0o700)
 
 
 def _unit_links(root: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bluestone import __version__
 from bluestone.image.builders.own import database, tar
 from bluestone.image.builders.own.archive import Plain
 from bluestone.image.builders.own.chroot import dpkg, lent, within
@@ -35,8 +36,8 @@ class Own:
     name = "bluestone"
 
     def version(self) -> str:
-        """Its code is what it is (`route.family`)."""
-        return "1"
+        """That of bluestone."""
+        return __version__
 
     def install(self, lock: Lock, packages: PackageStore, root: Path, progress: Callable[[str], None]) -> None:
         """Fill the empty directory `root` with the lock's packages. Raises `Problem` and `OSError`."""

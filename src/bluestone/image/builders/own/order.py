@@ -38,7 +38,8 @@ def installing(relations: Relations, unpacked: Set[str], required: Set[str]) -> 
         # Nothing is configured yet that these say they need.
         steps.append((["--force-depends", "--unpack"], relations.in_order(base)))
     if others:
-        steps.append((["--configure"], sorted(required)))
+        if required:
+            steps.append((["--configure"], sorted(required)))
         steps += unpacking(relations, others, required)
     return steps + CONFIGURE_ALL
 
