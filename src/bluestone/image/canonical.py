@@ -11,7 +11,8 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bluestone.image import accounts
+from bluestone.image import accounts, keystore
+from bluestone.image.remove import remove_path
 from bluestone.image.tree import CAPABILITY
 from bluestone.model.problem import Problem
 
@@ -27,13 +28,23 @@ REMOVED = (
 PRIVATE = ("var/lib/apt/lists/partial", "var/cache/apt/archives/partial")
 """apt's directories, whose owner is whoever ran it last. On a server nobody does."""
 
+JAVA = "etc/ssl/certs/java/cacerts"
+SNAKEOIL = "ssl-cert-snakeoil.pem"
+"""A certificate that no image holds (`lockdown.REMOVED`)."""
+
+DATABASES = "var/lib/postgresql/*/*"
+"""Clusters that were made, by chance, with the package; a server makes its own (`lockdown.FIRST_CLUSTER`)."""
+
 UNITS = "etc/systemd/system"
 
 SYSUSERS = ("usr/lib/sysusers.d/*.conf", "etc/sysusers.d/*.conf")
 
 
-def canonicalise(root: Path) -> None:
-    """Bring a tree of packages into the one form. Raises `Problem` for accounts that are none, and `OSError`."""
+def canonicalise(root: Path, time: int) -> None:
+    """Bring a tree of packages into the one form, in which things are of a `time` (seconds since 1970).
+
+    Raises `Problem` for accounts that are none, and `OSError`.
+    """
     _accounts(root)
     _rewrite(root / DPKG / "status", stanzas)
     _rewrite(root / DPKG / "diversions", triples)
@@ -44,7 +55,9 @@ def canonicalise(root: Path) -> None:
         (root / name).unlink(missing_ok=True)
     for name in PRIVATE:
         _make_private(root / name)
+    _rewrite(root / JAVA, lambda store: keystore.canonical(store, time))
     _unit_links(root)
+    _without_data(root)
 
 
 def stanzas(text: bytes) -> bytes:
@@ -76,6 +89,15 @@ def _accounts(root: Path) -> None:
     if new.users or new.groups:
         for path in _paths(os.fsencode(root)):
             _give(path, new)
+
+
+def _without_data(root: Path) -> None:
+    """Remove what is another each time, and the links that lead to such."""
+    for path in root.glob(DATABASES):
+        remove_path(path)
+    for path in root.glob("etc/ssl/certs/*.0"):
+        if path.is_symlink() and path.readlink().name == SNAKEOIL:
+            path.unlink()
 
 
 def _make_private(directory: Path) -> None:

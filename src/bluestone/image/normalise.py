@@ -21,7 +21,7 @@ SPREAD = 2**28
 def normalise(root: Path) -> None:
     """Make a tree of packages, as an engine left it, the same for the same packages; times are not touched."""
     tidy(root)
-    canonicalise(root)
+    canonicalise(root, EPOCH)
 
 
 def tidy(root: Path) -> None:

@@ -18,16 +18,8 @@ FEW = 10
 
 HERE = Path(__file__).parent
 MAKERS = (
-    "accounts",
-    "canonical",
-    "derive",
-    "install",
-    "lockdown",
-    "normalise",
-    "overlayfs",
-    "remove",
-    "sandbox",
-    "tree",
+    *("accounts", "canonical", "derive", "install", "keystore", "lockdown"),
+    *("normalise", "overlayfs", "remove", "sandbox", "tree"),
 )
 """Modules that, besides the engine, decide what a stage is like."""
 

@@ -72,23 +72,23 @@ def test_any_order_of_packages_gives_the_same_bytes(
     for order in (sorted(names), chance.sample(names, len(names))):
         root = tmp_path_factory.mktemp("tree")
         tree(root, order, chance)
-        canonicalise(root)
+        canonicalise(root, 1)
         trees.append(described(root))
     assert trees[0] == trees[1]
 
 
 def test_a_tree_in_its_form_is_not_written_to(tmp_path: Path) -> None:
     tree(tmp_path, ["web", "db"], Random(1))
-    canonicalise(tmp_path)
+    canonicalise(tmp_path, 1)
     before = {path: path.lstat().st_ctime_ns for path in tmp_path.rglob("*")}
-    canonicalise(tmp_path)
+    canonicalise(tmp_path, 1)
     assert {path: path.lstat().st_ctime_ns for path in tmp_path.rglob("*")} == before
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="machine: only root gives files away")
 def test_files_go_with_their_owners_and_keep_their_modes(tmp_path: Path) -> None:
     tree(tmp_path, ["web", "db"], Random(1))
-    canonicalise(tmp_path)
+    canonicalise(tmp_path, 1)
     numbers = {row.split(":")[0]: int(row.split(":")[2]) for row in (tmp_path / "etc/passwd").read_text().splitlines()}
     for name in ("web", "db"):
         status = (tmp_path / f"usr/lib/{name}").stat()
