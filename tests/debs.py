@@ -13,15 +13,16 @@ from bluestone.model.lock import LockedPackage
 def make_deb(
     place: Path,
     name: str,
+    version: str = "1",
     files: Mapping[str, str] = {},
     control: Mapping[str, str] = {},
     compression: str = "gzip",
     **fields: str,
 ) -> Path:
     """A package of files (path -> content) and of control files beside `control`; fields with `_` for `-`."""
-    tree = place / f"{name}-tree"
+    tree = place / f"{name}-{version}"
     (tree / "DEBIAN").mkdir(parents=True)
-    said = {"Package": name, "Version": "1", "Architecture": "amd64", "Maintainer": "n <n@example.org>"}
+    said = {"Package": name, "Version": version, "Architecture": "amd64", "Maintainer": "n <n@example.org>"}
     said |= {key.replace("_", "-"): value for key, value in fields.items()} | {"Description": f"{name}\n more of it"}
     (tree / "DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in said.items()))
     for script, text in control.items():
@@ -30,7 +31,7 @@ def make_deb(
     for path, content in files.items():
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).write_text(content)
-    deb = place / f"{name}.deb"
+    deb = place / f"{name}_{version}.deb"
     line = ["dpkg-deb", "--root-owner-group", f"-Z{compression}", "--build", str(tree), str(deb)]
     subprocess.run(line, check=True, capture_output=True)
     return deb

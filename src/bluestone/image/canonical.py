@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bluestone.image import accounts, keystore
+from bluestone.image import accounts, keystore, lockdown
 from bluestone.image.remove import remove_path
 from bluestone.image.tree import CAPABILITY
 from bluestone.model.problem import Problem
@@ -35,6 +35,8 @@ SNAKEOIL = "ssl-cert-snakeoil.pem"
 DATABASES = "var/lib/postgresql/*/*"
 """Clusters that were made, by chance, with the package; a server makes its own (`lockdown.FIRST_CLUSTER`)."""
 
+LEFT_OUT = tuple(pattern.removeprefix(".").removesuffix("*").encode() for pattern in lockdown.LEFT_OUT)
+
 UNITS = "etc/systemd/system"
 
 SYSUSERS = ("usr/lib/sysusers.d/*.conf", "etc/sysusers.d/*.conf")
@@ -48,7 +50,9 @@ def canonicalise(root: Path, time: int) -> None:
     _accounts(root)
     _rewrite(root / DPKG / "status", stanzas)
     _rewrite(root / DPKG / "diversions", triples)
-    for pattern in ("info/*.list", "triggers/*", "statoverride"):
+    for path in sorted((root / DPKG / "info").glob("*.list")):
+        _rewrite(path, listing)
+    for pattern in ("triggers/*", "statoverride"):
         for path in sorted((root / DPKG).glob(pattern)):
             _rewrite(path, lines)
     for name in REMOVED:
@@ -76,6 +80,14 @@ def lines(text: bytes) -> bytes:
     return b"".join(sorted(set(text.splitlines(keepends=True))))
 
 
+def listing(text: bytes) -> bytes:
+    """The paths of a package in order, without those that no image holds.
+
+    What is not there, dpkg takes from one package's list when it unpacks another that has it too.
+    """
+    return b"".join(sorted(line for line in text.splitlines(keepends=True) if not line.startswith(LEFT_OUT)))
+
+
 def _accounts(root: Path) -> None:
     files = {name: (root / name).read_text() for name in accounts.FILES if (root / name).is_file()}
     sysusers = [path.read_text() for pattern in SYSUSERS for path in root.glob(pattern) if path.is_file()]
@@ -92,9 +104,13 @@ def _accounts(root: Path) -> None:
 
 
 def _without_data(root: Path) -> None:
-    """Remove what is another each time, and the links that lead to such."""
+    """Remove what is another each time or is left out of every image, and the links that lead to such."""
     for path in root.glob(DATABASES):
         remove_path(path)
+    for path in root.glob("etc/alternatives/*"):
+        # dpkg drops some of these when it meets them again.
+        if path.is_symlink() and os.fsencode(path.readlink()).startswith(LEFT_OUT):
+            path.unlink()
     for path in root.glob("etc/ssl/certs/*.0"):
         if path.is_symlink() and path.readlink().name == SNAKEOIL:
             path.unlink()

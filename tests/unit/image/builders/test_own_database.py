@@ -21,6 +21,7 @@ def plains(tmp_path: Path) -> list[Plain]:
         make_deb(
             tmp_path,
             "conf",
+            "1",
             {"etc/conf/a": "one", "etc/conf/b c": "two", "usr/share/conf/x": "x"},
             {"conffiles": "/etc/conf/a\n/etc/conf/b c\n"},
             Depends="libx (>= 1), other | more",
@@ -28,6 +29,7 @@ def plains(tmp_path: Path) -> list[Plain]:
         make_deb(
             tmp_path,
             "libx",
+            "1",
             {"usr/lib/libx.so.1": "x"},
             {
                 "triggers": "activate-noawait ldconfig\ninterest-noawait /usr/share/x\ninterest named\n",
@@ -37,7 +39,11 @@ def plains(tmp_path: Path) -> list[Plain]:
             compression="xz",
         ),
         make_deb(
-            tmp_path, "script", {"usr/bin/s": "s"}, {"postinst": "#!/bin/sh\nexit 0\n", "triggers": "interest named\n"}
+            tmp_path,
+            "script",
+            "1",
+            {"usr/bin/s": "s"},
+            {"postinst": "#!/bin/sh\nexit 0\n", "triggers": "interest named\n"},
         ),
     ]
     found = []
@@ -84,7 +90,7 @@ def test_the_database_is_that_of_dpkg(plains: list[Plain], tmp_path: Path) -> No
 
 
 def test_a_configuration_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    tree = make_deb(tmp_path, "conf", {"etc/a": "a"}, {"conffiles": "/etc/a\n"})
+    tree = make_deb(tmp_path, "conf", "1", {"etc/a": "a"}, {"conffiles": "/etc/a\n"})
     write_plain(tree, tmp_path / "plain")
     plain = read_plain(tmp_path / "plain")
     assert plain is not None
@@ -105,7 +111,7 @@ def test_obsolete_configuration_files_are_forgotten() -> None:
 
 def test_a_plain_package_is_made_once_and_again_when_it_is_not_what_it_was(tmp_path: Path) -> None:
     store = PackageStore(tmp_path / "store")
-    package = locked(make_deb(tmp_path, "a", {"usr/a": "content"}), store)
+    package = locked(make_deb(tmp_path, "a", "1", {"usr/a": "content"}), store)
     (made,) = shelf.take([package], store)
     kept = store.plain(package.sha256)
     assert made.path == kept
@@ -123,7 +129,7 @@ def test_a_plain_package_is_made_once_and_again_when_it_is_not_what_it_was(tmp_p
 
 def test_a_damaged_package_is_named(tmp_path: Path) -> None:
     store = PackageStore(tmp_path / "store")
-    package = locked(make_deb(tmp_path, "a", {"usr/a": "content"}), store)
+    package = locked(make_deb(tmp_path, "a", "1", {"usr/a": "content"}), store)
     deb = store.path(package.sha256)
     deb.chmod(0o600)
     deb.write_bytes(deb.read_bytes()[:-1] + b"x")

@@ -38,17 +38,15 @@ class Relations:
         return found
 
     def in_order(self, names: Iterable[str]) -> list[str]:
-        """These packages so that each comes after those that must be there before it; by name where all is one."""
-        known = set(names)
-        ordered: list[str] = []
-        for field in ("Pre-Depends", ""):
-            sorter = TopologicalSorter({name: sorted(self.needs(name, field) & known) for name in sorted(known)})
+        """These packages so that each comes after what it needs, as far as they do not need each other; else by name."""
+        known = sorted(set(names))
+        for fields in (("Pre-Depends", "Depends"), ("Pre-Depends",)):
+            sorter = TopologicalSorter({name: sorted(self.needs(name, *fields) & set(known)) for name in known})
             try:
-                ordered = list(sorter.static_order())
+                return list(sorter.static_order())
             except CycleError:
                 continue
-            break
-        return ordered
+        return known
 
 
 def _names(said: str) -> list[list[str]]:
