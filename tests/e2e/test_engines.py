@@ -44,7 +44,7 @@ date > /var/log/bs-{0}.log
 """
 DIVERT = """#!/bin/sh
 set -e
-[ "$1" != install ] || dpkg-divert --package bs-other --add --rename --divert /usr/bin/bs-tool.web /usr/bin/bs-tool
+[ "$1" != install ] || dpkg-divert --package bs-divert --add --rename --divert /usr/bin/bs-tool.web /usr/bin/bs-tool
 """
 
 
@@ -88,14 +88,15 @@ def old_and_new(place: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
         },
         Depends="passwd",
     )
-    other = make_deb(
+    divert = make_deb(
         place,
-        "bs-other",
+        "bs-divert",
         "1",
-        {"usr/bin/bs-tool": "of other", "usr/share/bs-web/taken": "of other"},
-        {"preinst": DIVERT, "postinst": MAKE_ACCOUNT.format("other")},
-        Replaces="bs-web",
-        Depends="bs-web",
+        {"usr/bin/bs-tool": "of divert"},
+        {"preinst": DIVERT, "postinst": MAKE_ACCOUNT.format("divert")},
+    )
+    replacing = make_deb(
+        place, "bs-replacing", "1", {"usr/share/bs-web/taken": "of replacing"}, Replaces="bs-web", Depends="bs-web"
     )
     upgraded = make_deb(
         place,
@@ -115,7 +116,7 @@ def old_and_new(place: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
         },
         Depends="passwd",
     )
-    return (web, other), (upgraded, other)
+    return (web, divert, replacing), (upgraded, divert, replacing)
 
 
 def made(
@@ -153,9 +154,9 @@ def test_the_tree_is_that_of_mmdebstrap(server: str, locks: Locks, store: ImageS
     assert differences(server, theirs) == []
     assert server == theirs
     root = work / "own/root"
-    assert (root / "usr/bin/bs-tool").read_text() == "of other"
+    assert (root / "usr/bin/bs-tool").read_text() == "of divert"
     assert (root / "usr/bin/bs-tool.web").read_text() == "of web"
-    assert (root / "usr/share/bs-web/taken").read_text() == "of other"
+    assert (root / "usr/share/bs-web/taken").read_text() == "of replacing"
     (row,) = [row for row in (root / "etc/passwd").read_text().splitlines() if row.startswith("bs-web:")]
     helper = (root / "usr/lib/bs-web-helper").stat()
     assert (str(helper.st_uid), helper.st_mode & 0o7777) == (row.split(":")[2], 0o4755)

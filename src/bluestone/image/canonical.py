@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
+from functools import partial
 from pathlib import Path
 
 from bluestone.image import accounts, keystore, lockdown
@@ -52,6 +53,8 @@ def canonicalise(root: Path, time: int) -> None:
     _rewrite(root / DPKG / "diversions", triples)
     for path in sorted((root / DPKG / "info").glob("*.list")):
         _rewrite(path, listing)
+        kept = frozenset(path.read_bytes().splitlines())
+        _rewrite(path.with_suffix(".md5sums"), partial(sums, kept))
     for pattern in ("triggers/*", "statoverride"):
         for path in sorted((root / DPKG).glob(pattern)):
             _rewrite(path, lines)
@@ -86,6 +89,12 @@ def listing(text: bytes) -> bytes:
     What is not there, dpkg takes from one package's list when it unpacks another that has it too.
     """
     return b"".join(sorted(line for line in text.splitlines(keepends=True) if not line.startswith(LEFT_OUT)))
+
+
+def sums(kept: Set[bytes], text: bytes) -> bytes:
+    """The digests of those files that are a package's own (`listing`)."""
+    lines = text.splitlines(keepends=True)
+    return b"".join(line for line in lines if b"/" + line.rstrip(b"\n").partition(b"  ")[2] in kept)
 
 
 def _accounts(root: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bluestone.image.canonical import canonicalise, lines, listing, stanzas, triples
+from bluestone.image.canonical import canonicalise, lines, listing, stanzas, sums, triples
 
 PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
 GROUP = "root:x:0:\n"
@@ -100,4 +100,5 @@ def test_nothing_is_lost_by_ordering() -> None:
     assert stanzas(b"Package: b\nX: 1\n\nPackage: a\n\n") == b"Package: a\n\nPackage: b\nX: 1\n\n"
     assert triples(b"/b\n/b.x\nq\n/a\n/a.x\np\n") == b"/a\n/a.x\np\n/b\n/b.x\nq\n"
     assert listing(b"/usr/share/man/man1/x.1\n/usr/share/man\n/.\n") == b"/.\n/usr/share/man\n"
+    assert sums({b"/usr/a b"}, b"0  usr/a b\n1  usr/share/man/x\n") == b"0  usr/a b\n"
     assert lines(b"/usr\n/.\n") == b"/.\n/usr\n"

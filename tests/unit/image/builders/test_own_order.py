@@ -72,4 +72,7 @@ def test_every_package_is_unpacked_once_and_configured_after(
 
 def test_what_is_changed_is_unpacked_at_once_where_nothing_forbids_it() -> None:
     relations = Relations({"a": {}, "b": {"Depends": "a"}, "c": {"Pre-Depends": "unchanged"}})
-    assert unpacking(relations, {"a", "b", "c"}, set()) == [(["--unpack"], ["a", "b", "c"])]
+    ((options, names),) = unpacking(relations, {"a", "b", "c"}, set())
+    assert options == ["--unpack"]
+    assert sorted(names) == ["a", "b", "c"]
+    assert names.index("a") < names.index("b")

@@ -6,7 +6,7 @@ another, are unpacked by it. So are all where a tree is changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from bluestone import __version__
@@ -79,7 +79,7 @@ class Own:
         steps: Steps = [(["--force-depends", "--purge", *gone], [])] if gone else []
         steps += unpacking(relations, relations.packages.keys(), set()) + CONFIGURE_ALL
         _run(root, steps, fresh)
-        within(root, _forget_obsolete)
+        within(root, lambda: _forget_obsolete(plain.stem for plain in fresh))
         leave_out(root)
 
 
@@ -90,14 +90,18 @@ def leave_out(root: Path) -> None:
             remove_path(path)
 
 
-def _forget_obsolete() -> None:
+def _forget_obsolete(stems: Iterable[str]) -> None:
     """Remove configuration files that packages brought before and do not now. To be called within the tree."""
-    status = Path("/") / ADMIN / "status"
-    text, gone = database.without_obsolete(status.read_text())
-    if gone:
-        status.write_text(text)
+    admin = Path("/") / ADMIN
+    text, gone = database.without_obsolete((admin / "status").read_text())
+    if not gone:
+        return
+    (admin / "status").write_text(text)
     for path in gone:
         Path(path).unlink(missing_ok=True)
+    for file in (admin / f"info/{stem}.list" for stem in stems):
+        paths = file.read_text().splitlines()
+        file.write_text("".join(f"{path}\n" for path in paths if path not in gone))
 
 
 def _by_key(lock: Lock) -> dict[str, LockedPackage]:

@@ -38,7 +38,7 @@ class Relations:
         return found
 
     def in_order(self, names: Iterable[str]) -> list[str]:
-        """These packages so that each comes after what it needs, as far as they do not need each other; else by name."""
+        """These packages so that each comes after what it needs, where they do not need each other; else by name."""
         known = sorted(set(names))
         for fields in (("Pre-Depends", "Depends"), ("Pre-Depends",)):
             sorter = TopologicalSorter({name: sorted(self.needs(name, *fields) & set(known)) for name in known})
