@@ -15,7 +15,6 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -169,6 +168,8 @@ class PackageStore:
 
     def _fetch(self, packages: Sequence[LockedPackage], base: ResolvedBase) -> dict[LockedPackage, str]:
         """Fetch packages, several at a time; return those that could not be had, and why."""
+        from concurrent.futures import ThreadPoolExecutor
+
         from bluestone.image.apt import failures, fetch, isolated
 
         by_size = sorted(packages, key=lambda package: package.size, reverse=True)

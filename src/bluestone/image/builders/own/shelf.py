@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +20,8 @@ def take(packages: Iterable[LockedPackage], store: PackageStore) -> list[Plain]:
 
     Raises one `Problem` for a package that is not what the lock says, and `OSError`.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor() as pool:
         return list(pool.map(lambda package: _take(package, store), packages))
 
