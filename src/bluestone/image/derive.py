@@ -73,7 +73,7 @@ def _link(source: Path, target: Path, text: str) -> None:
 
 
 def _link_each(source: bytes, target: bytes, text: str) -> None:
-    """What `cp --archive --link` does, at a quarter of its price: the manifest says what `cp` looks for."""
+    """What `cp --archive --link` does, for less: the manifest says what `cp` has to look for."""
     os.mkdir(target)
     os.chmod(target, stat.S_IMODE(os.stat(source).st_mode))
     directories = []
