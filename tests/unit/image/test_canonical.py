@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bluestone.image.canonical import canonicalise, lines, listing, stanzas, sums, triples
+from bluestone.model.problem import Problem
 
 PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
 GROUP = "root:x:0:\n"
@@ -102,3 +103,28 @@ def test_nothing_is_lost_by_ordering() -> None:
     assert listing(b"/usr/share/man/man1/x.1\n/usr/share/man\n/.\n") == b"/.\n/usr/share/man\n"
     assert sums({b"/usr/a b"}, b"0  usr/a b\n1  usr/share/man/x\n") == b"0  usr/a b\n"
     assert lines(b"/usr\n/.\n") == b"/.\n/usr\n"
+
+
+def test_what_is_another_each_time_goes_with_the_links_to_it(tmp_path: Path) -> None:
+    tree(tmp_path, ["db"], Random(1))
+    cluster = tmp_path / "var/lib/postgresql/17/main"
+    (cluster / "base").mkdir(parents=True)
+    (cluster / "PG_VERSION").write_text("17\n")
+    certificates, alternatives = tmp_path / "etc/ssl/certs", tmp_path / "etc/alternatives"
+    certificates.mkdir(parents=True)
+    alternatives.mkdir()
+    (certificates / "0a1b2c3d.0").symlink_to("ssl-cert-snakeoil.pem")
+    (certificates / "11112222.0").symlink_to("ISRG_Root_X1.pem")
+    (alternatives / "pager").symlink_to("/bin/less")
+    (alternatives / "pager.1.gz").symlink_to("/usr/share/man/man1/less.1.gz")
+    canonicalise(tmp_path, 1)
+    assert [path.name for path in certificates.iterdir()] == ["11112222.0"]
+    assert [path.name for path in alternatives.iterdir()] == ["pager"]
+    assert list((tmp_path / "var/lib/postgresql/17").iterdir()) == []
+
+
+def test_accounts_that_are_none_are_a_problem(tmp_path: Path) -> None:
+    tree(tmp_path, ["db"], Random(1))
+    (tmp_path / "etc/group").write_text("what\n")
+    with pytest.raises(Problem, match="etc/group has a row that is no account: what"):
+        canonicalise(tmp_path, 1)
