@@ -80,24 +80,32 @@ def write_plain(deb: Path, plain: Path) -> None:
 
 
 def read_plain(path: Path) -> Plain | None:
-    """A plain package; None for a file that is not what was once written."""
+    """A plain package; None for a file that is not what was once written, or of what was never a package."""
     try:
         members, whole = _members(path)
         seal = members[SEAL]
         before = seal.nbytes + HEADER
         if hashlib.sha256(whole[: whole.nbytes - before]).hexdigest().encode() != bytes(seal):
             return None
-        control, data = members["control.tar"], members["data.tar"]
-    except (OSError, ValueError, KeyError):
+        files = _control(members["control.tar"])
+        _, text = files.pop("control")
+        return Plain(path, parse_fields(text.decode()), files, members["data.tar"])
+    except (OSError, ValueError, KeyError, tarfile.TarError):
         return None
+
+
+def _control(content: memoryview) -> dict[str, tuple[int, bytes]]:
+    """The control files of a package, each with its mode. Raises `ValueError` for one that is not at the top."""
     files = {}
-    with tarfile.open(fileobj=BytesIO(control), mode="r:") as tar:
+    with tarfile.open(fileobj=BytesIO(content), mode="r:") as tar:
         for each in tar:
-            content = tar.extractfile(each)
-            if content is not None:
-                files[each.name.removeprefix("./")] = (each.mode, content.read())
-    _, text = files.pop("control")
-    return Plain(path, parse_fields(text.decode()), files, data)
+            name = each.name.removeprefix("./")
+            file = tar.extractfile(each) if each.isreg() else None
+            if file is not None:
+                if "/" in name:
+                    raise ValueError(f"a control file in a directory: {name}")
+                files[name] = (each.mode, file.read())
+    return files
 
 
 def parse_fields(text: str) -> dict[str, str]:

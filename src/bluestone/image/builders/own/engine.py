@@ -21,6 +21,7 @@ from bluestone.image.lockdown import LEFT_OUT
 from bluestone.image.packagestore import PackageStore
 from bluestone.image.remove import remove_path
 from bluestone.model.lock import Lock, LockedPackage
+from bluestone.model.problem import Problem
 
 ADMIN = Path("var/lib/dpkg")
 
@@ -43,7 +44,7 @@ class Own:
         """Fill the empty directory `root` with the lock's packages. Raises `Problem` and `OSError`."""
         progress("extracting packages")
         plains = sorted(take(lock.packages, packages), key=lambda plain: (plain.name != FIRST, plain.name))
-        contents = [(plain, list(tar.read(plain.data))) for plain in plains]
+        contents = [(plain, _members(plain)) for plain in plains]
         required = {package.name for package in lock.packages if package.required}
         unpacked = {plain.name for plain in plains} - particular(contents)
 
@@ -81,6 +82,13 @@ class Own:
         _run(root, steps, fresh)
         within(root, lambda: _forget_obsolete(plain.stem for plain in fresh))
         leave_out(root)
+
+
+def _members(plain: Plain) -> list[tar.Member]:
+    try:
+        return list(tar.read(plain.data))
+    except ValueError as error:
+        raise Problem(f"the package {plain.name} cannot be unpacked: {error}", mend="leave it out") from error
 
 
 def leave_out(root: Path) -> None:

@@ -47,7 +47,7 @@ def _make(package: LockedPackage, store: PackageStore, kept: Path) -> Plain:
     try:
         write_plain(deb, path)
         plain = read_plain(path)
-        if plain is None or (plain.name, plain.fields.get("Version")) != (package.name, package.version):
+        if plain is None or (plain.key, plain.fields.get("Version")) != (package.key, package.version):
             raise Problem(
                 f"{deb.name} is not {package.name} {package.version}, as the lock has it",
                 mend=f"remove bluestone.lock and run `bluestone lock`; if it stays so, remove {deb}",
