@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bluestone.image.builders.own.order import CONFIGURE_ALL, installing, unpacking
+from bluestone.image.builders.own.order import CONFIGURE_ALL, changing, installing
 from bluestone.image.builders.own.relations import Relations
 
 NAMES = [f"p{number}" for number in range(8)]
@@ -70,9 +70,18 @@ def test_every_package_is_unpacked_once_and_configured_after(
     assert unpacked == packages.keys()
 
 
-def test_what_is_changed_is_unpacked_at_once_where_nothing_forbids_it() -> None:
+def test_what_is_changed_is_installed_at_once_where_nothing_forbids_it() -> None:
     relations = Relations({"a": {}, "b": {"Depends": "a"}, "c": {"Pre-Depends": "unchanged"}})
-    ((options, names),) = unpacking(relations, {"a", "b", "c"}, set())
-    assert options == ["--unpack"]
+    purge, (options, names) = changing(relations, ["old"])
+    assert purge == (["--force-depends", "--purge", "old"], [])
+    assert options == ["--install"]
     assert sorted(names) == ["a", "b", "c"]
     assert names.index("a") < names.index("b")
+    waits = Relations({"a": {}, "b": {"Pre-Depends": "a"}})
+    assert changing(waits, []) == [
+        (["--unpack"], ["a"]),
+        (["--configure"], ["a"]),
+        (["--unpack"], ["b"]),
+        *CONFIGURE_ALL,
+    ]
+    assert changing(Relations({}), []) == CONFIGURE_ALL

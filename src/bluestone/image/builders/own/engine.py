@@ -14,7 +14,7 @@ from bluestone.image.builders.own import database, tar
 from bluestone.image.builders.own.archive import Plain
 from bluestone.image.builders.own.chroot import dpkg, lent, within
 from bluestone.image.builders.own.extract import lay
-from bluestone.image.builders.own.order import CONFIGURE_ALL, Steps, installing, particular, unpacking
+from bluestone.image.builders.own.order import UNPACKING, Steps, changing, installing, particular
 from bluestone.image.builders.own.relations import Relations
 from bluestone.image.builders.own.shelf import take
 from bluestone.image.lockdown import LEFT_OUT
@@ -77,9 +77,7 @@ class Own:
         gone = sorted(key for key in old if key not in new)
         fresh = take([each for key, each in new.items() if key not in old or old[key].sha256 != each.sha256], packages)
         relations = Relations({plain.name: plain.fields for plain in fresh})
-        steps: Steps = [(["--force-depends", "--purge", *gone], [])] if gone else []
-        steps += unpacking(relations, relations.packages.keys(), set()) + CONFIGURE_ALL
-        _run(root, steps, fresh)
+        _run(root, changing(relations, gone), fresh)
         within(root, lambda: _forget_obsolete(plain.stem for plain in fresh))
         leave_out(root)
 
@@ -118,11 +116,11 @@ def _by_key(lock: Lock) -> dict[str, LockedPackage]:
 
 def _run(root: Path, steps: Steps, plains: list[Plain]) -> None:
     """Have the tree's dpkg take these steps."""
-    unpacking = {name for options, names in steps if "--unpack" in options for name in names}
+    unpacking = {name for options, names in steps if UNPACKING & set(options) for name in names}
     debs = {plain.name: plain.path for plain in plains if plain.name in unpacking}
     with lent(root, list(debs.values())) as places:
         dpkg(root, [[*options, *(_named(name, options, debs, places) for name in names)] for options, names in steps])
 
 
 def _named(name: str, options: list[str], debs: Mapping[str, Path], places: Mapping[Path, str]) -> str:
-    return places[debs[name]] if "--unpack" in options else name
+    return places[debs[name]] if UNPACKING & set(options) else name

@@ -11,6 +11,8 @@ from bluestone.image.builders.own.relations import Relations
 Steps = list[tuple[list[str], list[str]]]
 """Options of dpkg, with the names of packages that it is given: their files where it unpacks, as they are elsewhere."""
 
+UNPACKING = {"--unpack", "--install"}
+
 CONFIGURE_ALL: Steps = [(["--configure", "-a"], [])]
 
 
@@ -42,6 +44,16 @@ def installing(relations: Relations, unpacked: Set[str], required: Set[str]) -> 
             steps.append((["--configure"], sorted(required)))
         steps += unpacking(relations, others, required)
     return steps + CONFIGURE_ALL
+
+
+def changing(relations: Relations, gone: Sequence[str]) -> Steps:
+    """Remove what is gone, by name, and install all packages where everything else that they need is configured."""
+    steps: Steps = [(["--force-depends", "--purge", *gone], [])] if gone else []
+    batches = unpacking(relations, relations.packages.keys(), set())
+    if len(batches) == 1:
+        # Both at once: dpkg reads its database once less.
+        return [*steps, (["--install"], batches[0][1])]
+    return steps + batches + CONFIGURE_ALL
 
 
 def unpacking(relations: Relations, names: Set[str], configured: Set[str]) -> Steps:
