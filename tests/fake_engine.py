@@ -40,6 +40,9 @@ class Fake:
         write_status(lock, root)
         progress("fake packages are installed")
 
+    def can_change(self, before: Lock, after: Lock, root: Path) -> bool:
+        return True
+
     def change(self, before: Lock, after: Lock, packages: PackageStore, root: Path, progress: Progress) -> None:
         old, new = ({each.key: each for each in lock.packages} for lock in (before, after))
         for key in sorted(old.keys() | new.keys()):
@@ -57,6 +60,9 @@ class Wrong(Fake):
     """What it changes is not what it installs."""
 
     name = "wrong"
+
+    def can_change(self, before: Lock, after: Lock, root: Path) -> bool:
+        return True
 
     def change(self, before: Lock, after: Lock, packages: PackageStore, root: Path, progress: Progress) -> None:
         super().change(before, after, packages, root, progress)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bluestone.image.build import build, packages_of
-from bluestone.image.builders.mmdebstrap import Mmdebstrap
+from bluestone.image.builders.own.engine import Own
 from bluestone.image.builders.port import Engine
 from bluestone.image.lock.stored import own_lock
 from bluestone.image.provision.hooks import tools
@@ -41,5 +41,5 @@ def hand_over(recipe: Recipe, store: ImageStore, other: ImageStore) -> Path:
 def build_locked(
     recipe: Recipe, store: ImageStore, engine: Engine | None = None, progress: Callable[[str], None] = print
 ) -> Image:
-    """The image of a recipe, by mmdebstrap unless another engine is given."""
-    return build(recipe, lock_of(recipe, store, progress), store, engine or Mmdebstrap(), progress=progress)
+    """The image of a recipe, by our engine unless another is given."""
+    return build(recipe, lock_of(recipe, store, progress), store, engine or Own(), progress=progress)

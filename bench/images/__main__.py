@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 
-from bench.images import builds, formats, sbom
+from bench.images import builds, engines, formats, sbom
 from bench.images.figures import note
 
-PARTS = {"builds": builds.measure, "formats": formats.measure, "bills": sbom.measure}
+PARTS = {
+    "builds": builds.measure,
+    "engines": engines.measure,
+    "formats": formats.measure,
+    "bills": sbom.measure,
+}
 
 
 def main() -> None:

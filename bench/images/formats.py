@@ -18,7 +18,7 @@ from statistics import median
 from bench.images.figures import Figures, note, quiet
 from bluestone.fleet.providers.podman import Podman
 from bluestone.image.build import build
-from bluestone.image.builders.mmdebstrap import Mmdebstrap
+from bluestone.image.builders.own.engine import Own
 from bluestone.image.formats import tools
 from bluestone.image.formats.disk import make_disk
 from bluestone.image.lock.stored import own_lock
@@ -92,7 +92,7 @@ def measure() -> Figures:
 
 def _built(recipe: Recipe, store: ImageStore, lock: str) -> Image:
     locked = own_lock(recipe, store.directory / lock, store.packages, quiet)
-    return build(recipe, locked, store, Mmdebstrap(), progress=quiet)
+    return build(recipe, locked, store, Own(), progress=quiet)
 
 
 def _answers(url: str) -> bool:

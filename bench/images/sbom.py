@@ -21,7 +21,7 @@ import msgspec
 
 from bench.images.figures import Cost, Figures, cost, medians, note, quiet, shown
 from bluestone.image.build import build
-from bluestone.image.builders.mmdebstrap import Mmdebstrap
+from bluestone.image.builders.own.engine import Own
 from bluestone.image.lock.stored import own_lock
 from bluestone.image.sbom import bills, cyclonedx
 from bluestone.image.sbom.scan import Order, scan
@@ -111,7 +111,7 @@ def measure() -> Figures:
         recipe = Recipe(Base("debian", "trixie"), packages=PACKAGES, files=files)
         store = ImageStore(work / "images")
         lock = own_lock(recipe, work / "bench.lock", store.packages, quiet)
-        image = build(recipe, lock, store, Mmdebstrap(), progress=quiet)
+        image = build(recipe, lock, store, Own(), progress=quiet)
         directory = image.root.parent
         manifest = (directory / "manifest").read_text()
         order = msgspec.json.encode(Order(directory), enc_hook=str)

@@ -15,7 +15,7 @@ import pytest
 from machine import EXAMPLE, Machine
 from workplace import free_port, shared_cache
 
-TOOLS = ("podman", "haproxy", "mmdebstrap")
+TOOLS = ("podman", "haproxy")
 
 
 @pytest.fixture(scope="session")

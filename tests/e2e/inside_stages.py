@@ -186,7 +186,7 @@ def recipe_of(laid: dict[str, tuple[str, int | None, str]]) -> Recipe:
 
 def stage_of(lock: Lock, store: PackageStore, work: Path, below: Path | None = None, before: Lock | None = None) -> str:
     (work / "packages").mkdir(parents=True)
-    text = install.install(install.Order(engine_name(Fake()), lock, store.directory, work, below, before))
+    text, _ = install.install(install.Order(engine_name(Fake()), lock, store.directory, work, below, before))
     (work / "manifest").write_text(text)
     return digest(text)
 

@@ -254,7 +254,7 @@ def test_a_hook_that_fails_shows_its_last_words(machine: Machine) -> None:
     assert "exit 3" in said
 
 
-@pytest.mark.parametrize("tool", ["podman", "haproxy", "mmdebstrap"])
+@pytest.mark.parametrize("tool", ["podman", "haproxy"])
 def test_a_missing_tool_is_named_with_the_command_that_installs_it(machine: Machine, tool: str, tmp_path: Path) -> None:
     some = tmp_path / "bin"
     some.mkdir()

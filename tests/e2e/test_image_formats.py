@@ -21,7 +21,7 @@ import pytest
 
 from bluestone.fleet.providers.podman.runtime import choose_runtime, this_machine
 from bluestone.image.build import build
-from bluestone.image.builders.mmdebstrap import Mmdebstrap
+from bluestone.image.builders.own.engine import Own
 from bluestone.image.formats import tools
 from bluestone.image.formats.cpio import archive, file, link
 from bluestone.image.formats.disk import DiskFacts, make_disk
@@ -110,7 +110,7 @@ def image(store: ImageStore) -> Image:
 @pytest.fixture(scope="module")
 def tools_root(store: ImageStore) -> Path:
     lock = own_lock(tools.RECIPE, store.directory / tools.LOCK, store.packages, print)
-    return build(tools.RECIPE, lock, store, Mmdebstrap(), progress=print).root
+    return build(tools.RECIPE, lock, store, Own(), progress=print).root
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pytest
 from bluestone.image import build as build_module
 from bluestone.image.assembly import Assembly
 from bluestone.image.build import build, build_key, staged, tool_files
-from bluestone.image.builders.mmdebstrap import Mmdebstrap
+from bluestone.image.builders.own.engine import Own
 from bluestone.image.sandbox import enclosed
 from bluestone.image.store import ImageStore
 from bluestone.image.tree import differences
@@ -99,7 +99,7 @@ def failing(store: ImageStore, lock: Lock, recipe: Recipe, *, twice: bool = Fals
     """The problem that a recipe ends with. Nothing of it may stay."""
     before = {image.digest for image in store.list()}
     with pytest.raises(Problem) as raised:
-        build(recipe, lock, store, Mmdebstrap(), progress=print, twice=twice)
+        build(recipe, lock, store, Own(), progress=print, twice=twice)
     assert {image.digest for image in store.list()} == before
     assert list(store.directory.glob(".work-*")) == []
     assert str(store.directory) not in Path("/proc/mounts").read_text()
@@ -161,7 +161,7 @@ def test_services_are_enabled_and_none_was_started(image: Image) -> None:
 
 
 def test_what_they_did_is_in_the_image_and_their_tools_are_not(image: Image, store: ImageStore, lock: Lock) -> None:
-    plain = build(only(store, image), lock, store, Mmdebstrap(), progress=print)
+    plain = build(only(store, image), lock, store, Own(), progress=print)
     assert set(differences(manifest(plain), manifest(image))) == MADE
     brought = {each.name for each in lock.every} - {each.name for each in lock.packages}
     assert {"puppet-agent", "ruby", "ansible-core", "python3"} <= brought
@@ -178,7 +178,7 @@ def test_a_second_time_nothing_changes(image: Image, store: ImageStore, lock: Lo
     work = store.directory / "twice"
     work.mkdir()
     try:
-        with staged(RECIPE, lock, store, Mmdebstrap(), print) as stage:
+        with staged(RECIPE, lock, store, Own(), print) as stage:
             wanted = Assembly(stage.directory, work, RECIPE, 300, tool_files(lock, store.packages), twice=True)
             order = msgspec.json.encode(wanted, enc_hook=str)
             command = enclosed([sys.executable, "-c", COPIED])
@@ -229,7 +229,7 @@ def test_built_elsewhere_without_root_and_network_it_is_the_same(
 from pathlib import Path
 import msgspec
 from bluestone.image.build import build
-from bluestone.image.builders.mmdebstrap import Mmdebstrap
+from bluestone.image.builders.own.engine import Own
 from bluestone.image.lock.stored import read
 from bluestone.image.store import ImageStore
 from bluestone.image.verify import verify
@@ -237,7 +237,7 @@ from bluestone.model.recipe import Recipe
 text = Path({str(directory / "recipe.json")!r}).read_bytes()
 recipe = msgspec.json.decode(text, type=Recipe, dec_hook=lambda kind, text: kind(text))
 store = ImageStore(Path({str(images)!r}))
-image = build(recipe, read(Path({str(kept)!r})), store, Mmdebstrap(), progress=print)
+image = build(recipe, read(Path({str(kept)!r})), store, Own(), progress=print)
 print(image.digest, verify(image))
 store.remove(image.digest)
 """

@@ -55,10 +55,10 @@ def images(project: Project) -> ImageStore:
 
 
 def engine() -> Engine:
-    """What builds the base of an image."""
-    from bluestone.image.builders.mmdebstrap import Mmdebstrap
+    """What installs the packages of an image."""
+    from bluestone.image.builders.own.engine import Own
 
-    return Mmdebstrap()
+    return Own()
 
 
 def require_tools(project: Project, *, building: bool) -> None:
@@ -69,7 +69,7 @@ def require_tools(project: Project, *, building: bool) -> None:
     used = {group.provider for group in project.groups}
     needed = [TOOL[name] for name in sorted(used & TOOL.keys())]
     needed += ["haproxy"] if any(group.ports for group in project.groups) else []
-    needed += ["apt-get", "dpkg-deb", "mmdebstrap"] if building else []
+    needed += ["apt-get", "dpkg-deb"] if building else []
     problems: list[Problem] = []
     try:
         require_all(needed)

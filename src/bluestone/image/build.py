@@ -199,9 +199,9 @@ def make_stage(
         else:
             order = replace(order, below=below.directory, before=near.lock)
             progress(f"changing packages of {lock.base} that were installed before")
-        carry_out("bluestone.image.install", order, str, progress=progress, timeout=INSTALL_LIMIT)
+        made_new = carry_out("bluestone.image.install", order, bool, progress=progress, timeout=INSTALL_LIMIT)
         flush_tree(work)
-        if below is not None:
+        if below is not None and not made_new:
             made = store.stages.add(work, key, of_family, lock, patched=True)
             silent.inherit(below.directory, made.directory)
             return made

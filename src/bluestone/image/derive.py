@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,30 +49,69 @@ def derive(
         finally:
             run(["umount", str(merged)], timeout=LIMIT)
         times(upper)
-        _copy(below / "root", work / "root", "--link")
+        _link(below / "root", work / "root", before)
         text = _lay_over(upper, work / "root", before)
         clear(work)
     else:
-        # Links are not kept: in an overlay, what is written by one name is not seen by another.
-        _copy(below / "root", work / "root", "--no-preserve=links")
+        _copy(below / "root", work / "root")
         shape(work / "root")
         times(work / "root")
         text = manifest(work / "root")
     return Derived(text, _changed(before, text))
 
 
-def _copy(source: Path, target: Path, how: str) -> None:
-    """Copy or link a tree. Where there can be no further link to a file, all are copied."""
-    command = ["cp", "--archive", how, "--", str(source), str(target)]
+def _link(source: Path, target: Path, text: str) -> None:
+    """Make the tree of a manifest anew, its files as links to those of a tree that has it; or copies if it must be."""
     try:
-        run(command, timeout=LIMIT)
+        _link_each(os.fsencode(source), os.fsencode(target), text)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # There can be no further link to a file, or none at all, or the tree is not what it was.
+        shutil.rmtree(target, ignore_errors=True)
+        _copy(source, target)
+
+
+def _link_each(source: bytes, target: bytes, text: str) -> None:
+    """What `cp --archive --link` does, for less: the manifest says what `cp` has to look for."""
+    os.mkdir(target)
+    os.chmod(target, stat.S_IMODE(os.stat(source).st_mode))
+    directories = []
+    with _opened(source) as here, _opened(target) as there:
+        for line in text.splitlines():
+            if not line.startswith("dir "):
+                path = _path(line.rpartition(" ")[2])
+                os.link(path, path, src_dir_fd=here, dst_dir_fd=there, follow_symlinks=False)
+                continue
+            _, mode, uid, gid, time, rest = line.split(" ", 5)
+            place = target + b"/" + _path(rest.rpartition(" ")[2])
+            os.mkdir(place)
+            if uid != "0" or gid != "0":
+                os.chown(place, int(uid), int(gid))
+            os.chmod(place, int(mode, 8))
+            directories.append((place, int(time)))
+    for place, seconds in directories:
+        os.utime(place, (seconds, seconds))
+    os.utime(target, (EPOCH, EPOCH))
+
+
+@contextmanager
+def _opened(directory: bytes) -> Iterator[int]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a tree. Its inner links are not kept: in an overlay, what is written by one name is not seen by another."""
+    try:
+        run(["cp", "--archive", "--no-preserve=links", "--", str(source), str(target)], timeout=LIMIT)
     except CommandFailed as failed:
         if "No space left" in failed.stderr or "quota exceeded" in failed.stderr:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from failed
-        if how != "--link":
-            raise
-        shutil.rmtree(target, ignore_errors=True)
-        _copy(source, target, "--no-preserve=links")
+        raise
 
 
 def _lay_over(upper: Path, root: Path, before: str) -> str:
@@ -103,7 +143,7 @@ def _lay_over(upper: Path, root: Path, before: str) -> str:
             lines[name] = entry(target, path).line()
     for place in directories:
         os.utime(place, (EPOCH, EPOCH))
-    return "".join(f"{lines[name]}\n" for name in sorted(lines, key=_rank))
+    return "".join(f"{lines[name]}\n" for name in sorted(lines, key=_path))
 
 
 def _walk(base: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
@@ -131,7 +171,8 @@ def _forget(lines: dict[str, str], name: str) -> None:
             del lines[each]
 
 
-def _rank(name: str) -> bytes:
+def _path(name: str) -> bytes:
+    """The path that a manifest names."""
     return decode(name) if "%" in name else name.encode()
 
 

@@ -1,5 +1,7 @@
 """A lock's packages -> the tree of a stage: by an engine from nothing, or by changing the tree of another lock.
 
+The tree of another lock is changed where the engine can; else the tree is made from nothing all the same.
+
 `python -m bluestone.image.install` carries out an `Order`, as a worker that owns the tree.
 """
 
@@ -9,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 from bluestone.image import worker
 from bluestone.image.builders.port import Changer, Engine
@@ -24,7 +27,8 @@ from bluestone.model.lock import Lock
 class Order:
     """Make `root` and `manifest` in the directory `work`, of a lock's packages, which are in the store `packages`.
 
-    `engine` is `module:class`. With `below`, the directory of the stage of the lock `before`, its tree is changed.
+    `engine` is `module:class`. With `below`, the directory of the stage of the lock `before`, its tree is
+    changed if the engine can.
     """
 
     engine: str
@@ -35,26 +39,29 @@ class Order:
     before: Lock | None = None
 
 
-def install(order: Order) -> str:
-    """Make the tree; return its manifest. Raises `Problem` and `OSError`."""
+def install(order: Order) -> tuple[str, bool]:
+    """Make the tree; return its manifest, and whether it was made from nothing. Raises `Problem` and `OSError`."""
     engine, packages = _engine(order.engine), PackageStore(order.packages)
-    if order.below is None or order.before is None:
+    if order.below is None or order.before is None or not _can_change(engine, order.before, order):
         root = order.work / "root"
         root.mkdir(mode=0o755)
         engine.install(order.lock, packages, root, worker.say)
         normalise(root)
         backdate(root)
         with flushing(root):
-            return manifest(root)
-    if not isinstance(engine, Changer):
-        raise TypeError(f"{order.engine} cannot change a tree")
-    changer, before = engine, order.before
+            return manifest(root), True
+    changer, before = cast(Changer, engine), order.before
 
     def shape(root: Path) -> None:
         changer.change(before, order.lock, packages, root, worker.say)
         normalise(root)
 
-    return derive(order.below, order.work, shape, backdate).manifest
+    return derive(order.below, order.work, shape, backdate).manifest, False
+
+
+def _can_change(engine: Engine, before: Lock, order: Order) -> bool:
+    assert order.below is not None
+    return isinstance(engine, Changer) and engine.can_change(before, order.lock, order.below / "root")
 
 
 def _engine(name: str) -> Engine:
@@ -63,9 +70,10 @@ def _engine(name: str) -> Engine:
     return engine
 
 
-def _carry_out(order: Order) -> str:
-    (order.work / "manifest").write_text(install(order))
-    return "manifest"
+def _carry_out(order: Order) -> bool:
+    text, from_nothing = install(order)
+    (order.work / "manifest").write_text(text)
+    return from_nothing
 
 
 if __name__ == "__main__":

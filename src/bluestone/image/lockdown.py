@@ -93,6 +93,18 @@ ForwardToConsole=yes
 MaxLevelConsole=err
 """
 
+FIRST_CLUSTER = """\
+#!/bin/sh
+# The data of a PostgreSQL cluster is a server's, not its image's: it is made where there is none yet.
+set -eu
+version=${1%%-*} name=${1#*-}
+data=$(sed -n "s/^data_directory *= *'\\([^']*\\)'.*/\\1/p" "/etc/postgresql/$version/$name/postgresql.conf")
+[ -n "$data" ] && [ ! -e "$data/PG_VERSION" ] || exit 0
+install -d -o postgres -g postgres -m 700 "$data"
+exec runuser -u postgres -- "/usr/lib/postgresql/$version/bin/initdb" --no-instructions \\
+    --auth-local=peer --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 "$data"
+"""
+
 WRITABLE_LIST = "/usr/lib/bluestone/writable"
 """The directories that the recipe makes writable, one a line: so the image's digest covers them as well."""
 
@@ -103,6 +115,11 @@ FILES = (
         mode=0o755,
     ),
     OverlayFile("/usr/lib/systemd/journald.conf.d/40-bluestone.conf", content=JOURNAL),
+    OverlayFile("/usr/lib/bluestone/first-cluster", content=FIRST_CLUSTER, mode=0o755),
+    OverlayFile(
+        "/usr/lib/systemd/system/postgresql@.service.d/50-bluestone.conf",
+        content="[Service]\nExecStartPre=/usr/lib/bluestone/first-cluster %i\n",
+    ),
     *(
         OverlayFile(
             f"/usr/lib/systemd/system/{unit}.d/50-bluestone.conf",

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from bluestone.image import lockdown
+from bluestone.image.canonical import canonicalise
 from bluestone.image.remove import remove_path
 from bluestone.image.tree import hash_file
 
@@ -20,6 +21,7 @@ SPREAD = 2**28
 def normalise(root: Path) -> None:
     """Make a tree of packages, as an engine left it, the same for the same packages; times are not touched."""
     tidy(root)
+    canonicalise(root, EPOCH)
 
 
 def tidy(root: Path) -> None:

@@ -1,6 +1,7 @@
 """Every package that a lock names, by the SHA-256 of its file: with it an image can be built when the archive is gone.
 
 DIRECTORY/<64 hex>.deb   a package           (it is whole once it has this name)
+DIRECTORY/<64 hex>.plain the same, decompressed: made again if it is not there (`builders.own`)
 DIRECTORY/.new-*         on its way in; whoever sweeps next removes those of the dead
 DIRECTORY/lock           held, shared, while packages are in use; exclusively while they are removed
 """
@@ -14,7 +15,6 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -54,6 +54,10 @@ class PackageStore:
         if not SHA256.fullmatch(sha256):
             raise ValueError(f"{sha256!r} is no SHA-256")
         return self.directory / f"{sha256}.deb"
+
+    def plain(self, sha256: str) -> Path:
+        """Where the decompressed form of the package of this digest is, or would be. Raises `ValueError`."""
+        return self.path(sha256).with_suffix(".plain")
 
     def missing(self, packages: Iterable[LockedPackage]) -> list[LockedPackage]:
         """Those that are not here, or not whole by their size."""
@@ -114,6 +118,7 @@ class PackageStore:
         """Remove packages; those that are not here are no error."""
         for each in sha256:
             self.path(each).unlink(missing_ok=True)
+            self.plain(each).unlink(missing_ok=True)
 
     def unreachable(self, reachable: Set[str], before: datetime) -> list[str]:
         """The digests of packages other than these that were taken in before an instant, sorted."""
@@ -126,7 +131,8 @@ class PackageStore:
     def sweep(self, reachable: Set[str], before: datetime) -> list[str]:
         """Remove what is `unreachable`, and what killed processes left; return the digests of the packages removed.
 
-        Waits until nobody uses the store (`in_use`).
+        So are decompressed packages that were not used since: they can be made again. Waits until nobody uses the
+        store (`in_use`).
         """
         if not self.directory.is_dir():
             return []
@@ -135,6 +141,9 @@ class PackageStore:
                 draft.unlink()
             doomed = self.unreachable(reachable, before)
             self.remove(*doomed)
+            for plain in self.directory.glob("*.plain"):
+                if not self.path(plain.stem).exists() or plain.stat().st_mtime < before.timestamp():
+                    plain.unlink()
         return doomed
 
     def check(self) -> list[str]:
@@ -159,6 +168,8 @@ class PackageStore:
 
     def _fetch(self, packages: Sequence[LockedPackage], base: ResolvedBase) -> dict[LockedPackage, str]:
         """Fetch packages, several at a time; return those that could not be had, and why."""
+        from concurrent.futures import ThreadPoolExecutor
+
         from bluestone.image.apt import failures, fetch, isolated
 
         by_size = sorted(packages, key=lambda package: package.size, reverse=True)

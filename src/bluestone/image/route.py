@@ -17,7 +17,10 @@ FEW = 10
 """Packages that may differ between a stage and one that it is changed into: for more, building anew is as quick."""
 
 HERE = Path(__file__).parent
-MAKERS = ("derive", "install", "lockdown", "normalise", "overlayfs", "remove", "sandbox", "tree")
+MAKERS = (
+    *("accounts", "canonical", "derive", "install", "keystore", "lockdown"),
+    *("normalise", "overlayfs", "remove", "sandbox", "tree"),
+)
 """Modules that, besides the engine, decide what a stage is like."""
 
 

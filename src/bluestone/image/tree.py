@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,11 @@ from bluestone.model.ids import Digest
 from bluestone.model.problem import Problem
 
 CAPABILITY = "security.capability"
+
+CHUNK = 1 << 16
+
+_PLAIN = re.compile(rb"(?!-\Z)[!-$&-~]+")
+"""What stands for itself in a manifest, as nearly everything does."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,12 @@ def differences(one: str, other: str) -> list[str]:
 
 def hash_file(path: bytes) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    # Most files are small: `hashlib.file_digest` clears a buffer of 256 KiB for each.
+    with open(path, "rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _walk(root: bytes) -> Iterator[bytes]:
@@ -136,6 +146,8 @@ def _capability(path: bytes) -> bytes:
 
 def encode(value: bytes) -> str:
     """A path or another value of bytes as a manifest has it."""
+    if _PLAIN.fullmatch(value):
+        return value.decode("ascii")
     if value in (b"", b"-"):
         return "-" if not value else "%2D"
     return "".join(chr(byte) if 0x21 <= byte <= 0x7E and byte != 0x25 else f"%{byte:02X}" for byte in value)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,22 @@ def test_a_repository_is_dated_by_its_lock() -> None:
     text = release(LOCK, b"Package: web\n")
     assert "Suite: trixie\nCodename: trixie\nDate: Fri, 20 Nov 2026 08:30:00 UTC\n" in text
     assert f" {hashlib.sha256(b'Package: web' + bytes([10])).hexdigest()} 13 Packages\n" in text
+
+
+def test_decompressed_packages_go_with_theirs_and_when_they_were_not_used(store: PackageStore, tmp_path: Path) -> None:
+    kept, idle, gone = (_added(store, tmp_path, name) for name in ("kept", "idle", "gone"))
+    now = datetime.now(UTC)
+    old = (now - timedelta(days=2)).timestamp()
+    for sha256, used in ((kept, now.timestamp()), (idle, old), (gone, old)):
+        store.plain(sha256).write_bytes(b"plain")
+        os.utime(store.plain(sha256), (used, used))
+        os.utime(store.path(sha256), (old, old))
+    assert store.sweep({kept, idle}, now - timedelta(days=1)) == [gone]
+    assert sorted(path.name for path in store.directory.iterdir() if path.name != "lock") == sorted(
+        [f"{kept}.deb", f"{kept}.plain", f"{idle}.deb"]
+    )
+
+
+def _added(store: PackageStore, place: Path, name: str) -> str:
+    (place / name).write_text(name)
+    return store.add(place / name)

@@ -38,11 +38,14 @@ class Engine(Protocol):
 class Changer(Engine, Protocol):
     """An engine that can also turn a tree into that of another lock. Those that cannot do not have the method."""
 
+    def can_change(self, before: Lock, after: Lock, root: Path) -> bool:
+        """Whether `change` would make of the tree at `root`, which is of `before`, what `install` makes of `after`."""
+
     def change(
         self, before: Lock, after: Lock, packages: PackageStore, root: Path, progress: Callable[[str], None]
     ) -> None:
         """Turn the tree of `before`, which was normalised, into that of `after`: once normalised, as by `install`.
 
-        The tree may be an overlay of one that others use: what is not changed is not to be touched. Packages of
-        `after` are in the store. For the rest as `install`.
+        It is asked to where it said that it can (`can_change`). The tree may be an overlay of one that others use:
+        what is not changed is not to be touched. Packages of `after` are in the store. For the rest as `install`.
         """
