@@ -30,8 +30,8 @@ FIELDS = ("at", "kind", "grp", "server", "message", "data")
 
 _COLUMNS = f"sequence, {', '.join(FIELDS)}"
 _NO_LIMIT = 1 << 62
-_BATCH = 1000
-"""Entries that are taken in at once."""
+_BATCH = 100
+"""Rows that one statement adds: few enough that it fits into a socket's buffer."""
 
 Row = tuple[Any, ...]
 Result = TypeVar("Result")
@@ -69,10 +69,6 @@ class SqlJournal(ABC):
     @abstractmethod
     def _each(self, query: str) -> Iterator[Row]:
         """The rows of a query, a few at a time, within `_snapshot`."""
-
-    @abstractmethod
-    def _many(self, statement: str, rows: Sequence[Row]) -> None:
-        """Carry out a statement once for each row of values."""
 
     @abstractmethod
     def _write(self, body: Callable[[], Result]) -> Result:
@@ -227,9 +223,7 @@ class SqlJournal(ABC):
                 raise Problem(
                     "the journal to move to is not empty", mend="move to one that is", left="nothing was moved"
                 )
-            for start in range(0, len(links), _BATCH):
-                rows = [(*link.fields,) for link in links[start : start + _BATCH]]
-                head = self._append(head, [tuple(field.decode() for field in row) for row in rows])
+            self._append(head, [tuple(field.decode() for field in link.fields) for link in links])
             for generation in contents.generations:
                 self._add_generation(generation)
             self._declare(contents.declared)
@@ -271,17 +265,14 @@ class SqlJournal(ABC):
         for row in rows:
             head = follow(head, tuple(field.encode() for field in row))
             chained.append((head.sequence, *row, head.digest))
-        self._many(
-            f"INSERT INTO event ({_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own words
-            chained,
-        )
+        self._insert(f"event ({_COLUMNS}, digest)", chained)
         self._rows("UPDATE head SET sequence = ?, digest = ?", (head.sequence, head.digest))
         return head
 
     def _never_again(self, incarnation: int) -> None:
-        self._rows(
-            "UPDATE counter SET next = ? WHERE name = 'incarnation' AND next < ?", (incarnation + 1, incarnation + 1)
-        )
+        if incarnation:
+            raised = "UPDATE counter SET next = ? WHERE name = 'incarnation' AND next < ?"
+            self._rows(raised, (incarnation + 1, incarnation + 1))
 
     def _generation(self, group: str, image: str, config: ServerConfig) -> tuple[Generation, bool]:
         """The generation, and whether it is known already."""
@@ -299,9 +290,21 @@ class SqlJournal(ABC):
         self._rows("INSERT INTO generation (grp, number, image, config, digest) VALUES (?, ?, ?, ?, ?)", values)
 
     def _declare(self, groups: Sequence[Group]) -> None:
-        rows = [(group.name, msgspec.json.encode(group, order="deterministic").decode()) for group in groups]
-        upsert = "INSERT INTO declared (grp, text) VALUES (?, ?) ON CONFLICT (grp) DO UPDATE SET text = excluded.text"
-        self._many(upsert, rows)
+        rows = {
+            group.name: (group.name, msgspec.json.encode(group, order="deterministic").decode()) for group in groups
+        }
+        self._insert(
+            "declared (grp, text)", list(rows.values()), " ON CONFLICT (grp) DO UPDATE SET text = excluded.text"
+        )
+
+    def _insert(self, into: str, rows: Sequence[Row], otherwise: str = "") -> None:
+        """Add rows, many in each statement: a client that is stopped between the messages of one statement would keep
+        its locks for ever."""
+        for start in range(0, len(rows), _BATCH):
+            batch = rows[start : start + _BATCH]
+            values = ", ".join([f"({', '.join('?' * len(batch[0]))})"] * len(batch))
+            statement = f"INSERT INTO {into} VALUES {values}{otherwise}"  # noqa: S608 - our own words only
+            self._rows(statement, [value for row in batch for value in row])
 
     def _change(self, body: Callable[[], object]) -> None:
         def change() -> None:
