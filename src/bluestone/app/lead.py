@@ -18,9 +18,9 @@ def lead(project: Project, *, take_over: bool = False) -> Iterator[None]:
     off, and what is declared here holds from now on.
     """
     # Where only this machine has the journal, whoever had the lease is gone: else the lock would not be to be had.
-    take_over = take_over or project.declaration.store is None
+    gone = project.declaration.store is None
     with (
         hold(project.lock_file),
-        leading(project.journal, introduce(project.home.host), take_over=take_over),
+        leading(project.journal, introduce(project.home.host), take_over=take_over, gone=gone),
     ):
         yield

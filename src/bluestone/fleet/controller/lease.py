@@ -34,12 +34,16 @@ class Holder:
 
 @dataclass(frozen=True)
 class Lease:
-    """Who leads or led last, and for how many more seconds: none are `left` if it ended, and was `returned` or not."""
+    """Who leads or led last, and for how many more seconds: none are `left` if it ended, and was `returned` or not.
+
+    `former` is for how many seconds whoever it was taken from may still believe that they lead.
+    """
 
     epoch: int
     holder: Holder
     left: float
     returned: bool = False
+    former: float = 0.0
 
 
 class Led(Problem):
