@@ -77,9 +77,7 @@ def refusal(lease: Lease | None, holder: Holder, *, take_over: bool, heir: bool)
         mend = "wait until it has ended, end it, or fence it off with --take-over"
         return Led(f"another controller leads this fleet: {lease.holder}", lease, mend=mend)
     if lease.holder.host != holder.host and not heir:
-        mend = (
-            f"go on there; or, if what is declared here shall hold from now on: --take-over (once, on {holder.machine})"
-        )
+        mend = "go on there; or, if what is declared here is to hold from now on, say --take-over, once"
         return Led(f"this fleet was last led from another machine: {lease.holder}", lease, mend=mend)
     return None
 
