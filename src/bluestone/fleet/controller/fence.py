@@ -99,12 +99,12 @@ def leading(
 
     Raises `Led` if somebody else leads: whoever does has the rest of a lease to show that they are alive. With
     `take_over` they are fenced off, and may begin no call any more when the block begins. `gone` says that whoever
-    has the lease is known to have ended: nothing is waited for.
+    has the lease is known to have ended: nothing is waited for. All who lead by one journal have leases of one length.
     """
     lease = _insist(journal, holder, length, take_over=take_over or gone)
     with _renewing(journal, lease, length):
         if not gone:
-            time.sleep(lease.former)
+            time.sleep(min(lease.former, length.total_seconds()))
         yield lease
 
 
