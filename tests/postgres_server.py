@@ -37,11 +37,18 @@ class PostgresServer:
         self._data = directory / "data"
         self._slow = slow
         self._process: subprocess.Popen[bytes] | None = None
-        self._prefix: list[str] = []
+        self._prefix = ["setpriv", "--pdeathsig=QUIT", "--"]
         ensure_certificate(directory, ["localhost"], datetime.now(UTC))
         if os.getuid() == 0:
             owner = pwd.getpwnam(NEVER_ROOT)
-            self._prefix = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups", "--"]
+            self._prefix = [
+                "setpriv",
+                "--pdeathsig=QUIT",
+                f"--reuid={owner.pw_uid}",
+                f"--regid={owner.pw_gid}",
+                "--clear-groups",
+                "--",
+            ]
             for path in (directory, *directory.iterdir()):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
         initdb = ["initdb", "--no-sync", "--username=owner", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bluestone.fleet.controller.chain import Break, Head, follow
-from bluestone.fleet.controller.fence import inheriting, leading
+from bluestone.fleet.controller.fence import boot_clock, inheriting, leading
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.lease import Fenced, Holder, Led
 from bluestone.fleet.journals.sqlite import SqliteJournal
@@ -103,6 +103,18 @@ def test_events_are_found_by_kind_group_and_server_newest_first(journal: Journal
     assert journal.last(["c.c"]) is None
     assert [event.sequence for event in journal.events(limit=2)] == [3, 4]
     assert [event.sequence for event in journal.events(after=3)] == [4]
+
+
+def test_the_newest_of_each_kind_is_found_for_many_servers_at_once(journal: Journal) -> None:
+    servers = [f"web-{number}" for number in range(1200)]
+    journal.record(NOW, [Entry(kind, "web", name) for name in servers for kind in ("a.a", "b.b", "c.c")])
+    journal.record(NOW, [Entry("a.a", "web", "web-1", "again"), Entry("a.a", "web")])
+    found = journal.newest(["a.a", "b.b"], [*servers, "web-unknown", ""])
+    assert found.keys() == set(servers)
+    assert {kind: event.sequence for kind, event in found["web-0"].items()} == {"a.a": 1, "b.b": 2}
+    assert found["web-1"]["a.a"].message == "again"
+    assert found["web-1199"]["b.b"] == journal.last(["b.b"], server="web-1199")
+    assert journal.newest([], servers) == journal.newest(["a.a"], []) == {}
 
 
 def test_numbers_are_never_given_out_twice(rig: Rig, journal: Journal) -> None:
@@ -363,6 +375,22 @@ def test_leading_renews_and_gives_back(rig: Rig, journal: Journal) -> None:
         journal.record(NOW, [Entry("a.b")])
     assert journal.fence.epoch == 0
     with leading(other, holder("b"), length=SHORT) as lease:
+        assert lease.epoch == 2
+
+
+def test_a_holder_that_is_taken_over_from_may_begin_nothing_when_the_next_begins(rig: Rig, journal: Journal) -> None:
+    other = rig.open()
+    lead(journal, "a", length=SHORT)
+    journal.fence.open(1, boot_clock(), SHORT)  # as if it had been renewed just now, by a machine that hangs since
+    with leading(other, holder("b"), take_over=True, length=SHORT) as lease:
+        assert lease.former > 0
+        with pytest.raises(Refused):
+            journal.fence.may_act()
+
+
+def test_a_holder_that_is_known_to_have_ended_is_not_waited_for(rig: Rig, journal: Journal) -> None:
+    lead(journal, "a", length=timedelta(hours=1))
+    with leading(rig.open(), holder("b"), gone=True) as lease:
         assert lease.epoch == 2
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from bluestone.app.project import Project
 from bluestone.fleet.controller.fence import leading
+from bluestone.fleet.controller.lease import LENGTH
 from bluestone.fleet.controller.lock import hold, introduce
+
+ALONE = timedelta(minutes=1)
+"""How long a lease runs where only this machine has the journal: its lock decides, and nobody waits for the lease."""
 
 
 @contextmanager
@@ -17,10 +22,10 @@ def lead(project: Project, *, take_over: bool = False) -> Iterator[None]:
     Raises `Problem`, naming the other, if somebody else is. With `take_over`, a holder on another machine is fenced
     off, and what is declared here holds from now on.
     """
-    # Where only this machine has the journal, whoever had the lease is gone: else the lock would not be to be had.
-    take_over = take_over or project.declaration.store is None
-    with (
-        hold(project.lock_file),
-        leading(project.journal, introduce(project.home.host), take_over=take_over),
-    ):
-        yield
+    shared = project.declaration.store is not None
+    length = LENGTH if shared else ALONE
+    with hold(project.lock_file):
+        # Whoever had the lease on this machine has ended: else the lock would not be to be had.
+        me = introduce(project.home.host)
+        with leading(project.journal, me, take_over=take_over, gone=not shared, length=length):
+            yield

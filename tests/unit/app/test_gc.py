@@ -13,14 +13,16 @@ import pytest
 from bluestone.app import gc, wiring
 from bluestone.app.gc import Policy, collect
 from bluestone.app.project import Project
+from bluestone.app.state import move
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.lock import hold
+from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.host.paths import Home
 from bluestone.image.lock.file import render
 from bluestone.image.store import LOCK, Facts, ImageStore
-from bluestone.model.declaration import Declaration
+from bluestone.model.declaration import Declaration, Store
 from bluestone.model.generation import ServerConfig
-from bluestone.model.group import Group
+from bluestone.model.group import Group, SecretRef
 from bluestone.model.ids import Digest
 from bluestone.model.lock import Lock, LockedPackage, Release
 from bluestone.model.problem import Problem
@@ -164,6 +166,23 @@ def test_what_cannot_be_seen_stops_it(world: World) -> None:
         collect(world.web, WEEK, dry=False)
     assert "nothing was removed" in raised.value.left
     assert len(world.images) == 2
+
+
+def test_projects_whose_journal_is_in_a_database_count(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, kept = world.project("shop"), world.image("b")
+    world.image("a")
+    world.settled(shop, kept)
+    database = world.directory / "shop.db"
+    monkeypatch.setattr(wiring, "journal_elsewhere", lambda *_: SqliteJournal(database))
+    store = Store("postgresql://db.example.org/fleet", SecretRef("password", "env", "STORE"))
+    move(replace(shop, declaration=replace(shop.declaration, store=store)))
+    collect(world.web, WEEK, dry=False)
+    assert world.images == {kept}
+    monkeypatch.undo()
+    monkeypatch.setattr(gc, "peek", lambda _: None)
+    with pytest.raises(Problem, match="the variable STORE, which is not set"):
+        collect(world.web, WEEK, dry=False)
+    assert world.images == {kept}
 
 
 def test_nothing_goes_while_somebody_acts_on_the_project(world: World) -> None:

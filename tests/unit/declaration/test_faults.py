@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bluestone.declaration import parse
-from bluestone.model.declaration import Declaration
+from bluestone.model.declaration import Declaration, Store
+from bluestone.model.group import SecretRef
 from bluestone.model.problem import Place, Problem, Problems
 
 HEAD = 'project = "p"\n[image]\nbase = "debian:trixie"\n'
@@ -48,6 +49,33 @@ def waiver(path: str, finding: str = "setuid", reason: str = "it is right") -> s
 
 def in_image(text: str) -> str:
     return f"{HEAD}{text}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "mend"),
+    [
+        ('store = "mysql://h/db"', "is not the address of a database", "postgresql://USER@HOST:PORT/DATABASE"),
+        ('store = "/var/lib/journal.db"', "is not the address of a database", "postgresql://"),
+        ('store = "postgresql://h/db name"', "is not the address of a database", "postgresql://"),
+        ('store = "postgresql://u:horse@h/db"', "has a password in it", 'password = "env:VARIABLE"'),
+        ('store = "postgresql://u@h/db?password=horse"', "has a password in it", 'password = "env:VARIABLE"'),
+        ('store = "postgresql://h/db"\npassword = "horse"', "never the value itself", '"env:VARIABLE"'),
+        ('password = "env:STORE"', "no store that it is for", "add store"),
+    ],
+)
+def test_where_the_journal_is(text: str, what: str, mend: str) -> None:
+    problem = problem_of(f"{HEAD}[state]\n{text}\n")
+    assert what in problem.what
+    assert mend in problem.mend
+    assert "horse" not in str(problem)
+
+
+def test_a_store_and_where_its_password_comes_from_are_read(tmp_path: Path) -> None:
+    text = f'{HEAD}[state]\nstore = "postgresql://u@a:5432,b/db?service=x"\npassword = "file:secret"\n'
+    store = parse(text, "bluestone.toml", tmp_path).store
+    assert store == Store(
+        "postgresql://u@a:5432,b/db?service=x", SecretRef("password", "file", str(tmp_path / "secret"))
+    )
 
 
 def test_a_problem_looks_as_promised() -> None:

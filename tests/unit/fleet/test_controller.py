@@ -2,15 +2,20 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bluestone.fleet.balancer import Service
 from bluestone.fleet.controller.act import Actor, Tools
 from bluestone.fleet.controller.controller import Controller
+from bluestone.fleet.controller.fence import leading
 from bluestone.fleet.controller.journal import Entry
+from bluestone.fleet.controller.lease import Fenced
+from bluestone.fleet.controller.lock import introduce
 from bluestone.fleet.controller.resolve import unanswered
 from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.action import Create
@@ -18,7 +23,7 @@ from bluestone.model.generation import ServerConfig
 from bluestone.model.group import Amount, Group, Port, RolloutPolicy
 from bluestone.model.inventory import Backend
 from bluestone.model.plan import Goal, Plan
-from bluestone.model.problem import Problem
+from bluestone.model.problem import Problem, Refused
 from bluestone.model.server import Endpoint, ServerSpec
 from bluestone.simulation.balancer import MemoryBalancer
 from bluestone.simulation.provider import SimulatedProvider
@@ -49,6 +54,7 @@ class Bench:
 
     def __init__(self, journal: Path) -> None:
         self.now = datetime(2026, 11, 23, 8, tzinfo=UTC)
+        self.journal_file = journal
         self.journal = SqliteJournal(journal)
         self.provider = SimulatedProvider("p", self.clock)
         self.balancer = Checked()
@@ -59,15 +65,24 @@ class Bench:
         self.now += timedelta(milliseconds=200)
         return self.now
 
-    def controller(self, image: str, *, count: int = 2, policy: RolloutPolicy = ROLLING) -> Controller:
+    def controller(
+        self,
+        image: str,
+        *,
+        count: int = 2,
+        policy: RolloutPolicy = ROLLING,
+        outfit: Callable[[Create], ServerSpec] | None = None,
+        may_act: Callable[[], None] | None = None,
+    ) -> Controller:
         group = Group("web", provider="sim", count=count, ports=(Port(8080, 80),), rollout=policy)
         generation = self.journal.generation("web", "sha256:" + image * 64, CONFIG, keep=True)
-        tools = Tools({"sim": self.provider}, self.balancer, self.outfit, self.gone.append)
+        tools = Tools({"sim": self.provider}, self.balancer, outfit or self.outfit, self.gone.append)
+        tools = replace(tools, may_act=may_act or self.journal.fence.may_act)
         return Controller([Goal(group, generation)], tools, self.journal, self.clock, self.tell)
 
-    def lead(self, image: str, *, count: int = 2, policy: RolloutPolicy = ROLLING) -> Plan:
+    def lead(self, image: str, **how: Any) -> Plan:
         self.journal.record(self.clock(), [Entry("rollout.started", "web")])
-        return self.controller(image, count=count, policy=policy).run()
+        return self.controller(image, **how).run()
 
     def outfit(self, create: Create) -> ServerSpec:
         return ServerSpec("p", create.slot, create.incarnation, create.generation)
@@ -87,6 +102,40 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     one = Bench(tmp_path / "journal.db")
     yield one
     one.journal.close()
+
+
+def test_who_may_not_act_calls_nobody(bench: Bench) -> None:
+    """The lease could not be renewed for a while: what was planned meanwhile is refused, and done later."""
+    asked: list[int] = []
+
+    def may_act() -> None:
+        asked.append(len(bench.provider.list_servers()))
+        if len(asked) <= 3:
+            raise Refused("its lease could not be renewed")
+
+    assert bench.lead("a", may_act=may_act).done
+    assert asked[:4] == [0, 0, 0, 0], "nothing was created before it might"
+    assert bench.kinds().count("action.refused") == 3
+    assert "rollout.halted" not in bench.kinds()
+
+
+def test_who_was_taken_over_from_stops_and_begins_nothing_more(bench: Bench) -> None:
+    bench.lead("a", count=3)
+    before = bench.names()
+    other = SqliteJournal(bench.journal_file)
+
+    def overtaken(create: Create) -> ServerSpec:
+        lease = other.take(introduce("two"), timedelta(minutes=1), take_over=True)
+        other.fence.open(lease.epoch, 0, timedelta(minutes=1))
+        return bench.outfit(create)
+
+    with leading(bench.journal, introduce("one")), pytest.raises(Fenced, match="another controller leads now"):
+        bench.lead("b", count=3, outfit=overtaken)
+    assert len(bench.names() - before) == 1, "the call that had begun took effect"
+    assert before < bench.names()
+    assert bench.balancer.receivers("web") == before
+    assert other.events()[-1].kind == "lease.taken", "nothing was written after it"
+    other.close()
 
 
 @pytest.mark.parametrize("strategy", ["blue-green", "rolling", "destroy-first"])

@@ -93,13 +93,18 @@ class Fence:
 
 @contextmanager
 def leading(
-    journal: Journal, holder: Holder, *, take_over: bool = False, length: timedelta = LENGTH
+    journal: Journal, holder: Holder, *, take_over: bool = False, gone: bool = False, length: timedelta = LENGTH
 ) -> Iterator[Lease]:
     """Lead while the block runs; a thread renews the lease.
 
-    Raises `Led` if somebody else leads: whoever does has the rest of a lease to show that they are alive.
+    Raises `Led` if somebody else leads: whoever does has the rest of a lease to show that they are alive. With
+    `take_over` they are fenced off, and may begin no call any more when the block begins. `gone` says that whoever
+    has the lease is known to have ended: nothing is waited for. All who lead by one journal have leases of one length.
     """
-    with _renewing(journal, _insist(journal, holder, length, take_over=take_over), length) as lease:
+    lease = _insist(journal, holder, length, take_over=take_over or gone)
+    with _renewing(journal, lease, length):
+        if not gone:
+            time.sleep(min(lease.former, length.total_seconds()))
         yield lease
 
 
@@ -135,7 +140,6 @@ def _insist(journal: Journal, holder: Holder, length: timedelta, *, take_over: b
     """Try until whoever has the lease has either renewed it or let it end."""
     first: Lease | None = None
     while True:
-        asked = boot_clock()
         try:
             return _attempt(journal, holder, length, take_over=take_over)
         except Led as led:
@@ -143,7 +147,7 @@ def _insist(journal: Journal, holder: Holder, length: timedelta, *, take_over: b
             if lease.left <= 0 or first is not None:
                 raise
             first = lease
-        time.sleep(max(0, lease.left + EXTRA - (boot_clock() - asked)))
+        time.sleep(lease.left + EXTRA)
 
 
 @contextmanager

@@ -82,6 +82,9 @@ class Journal(Protocol):
     ) -> list[Event]:
         """Events of these kinds, newest first; `newest` bounds their number."""
 
+    def newest(self, kinds: Sequence[str], servers: Sequence[str]) -> dict[str, dict[str, Event]]:
+        """By server and kind, the newest event of each of these kinds, of those servers that have any."""
+
     def next_incarnation(self) -> int:
         """The first number that no server has had."""
 

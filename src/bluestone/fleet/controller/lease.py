@@ -34,12 +34,16 @@ class Holder:
 
 @dataclass(frozen=True)
 class Lease:
-    """Who leads or led last, and for how many more seconds: none are `left` if it ended, and was `returned` or not."""
+    """Who leads or led last, and for how many more seconds: none are `left` if it ended, and was `returned` or not.
+
+    `former` is for how many seconds whoever it was taken from may still believe that they lead.
+    """
 
     epoch: int
     holder: Holder
     left: float
     returned: bool = False
+    former: float = 0.0
 
 
 class Led(Problem):
@@ -73,9 +77,7 @@ def refusal(lease: Lease | None, holder: Holder, *, take_over: bool, heir: bool)
         mend = "wait until it has ended, end it, or fence it off with --take-over"
         return Led(f"another controller leads this fleet: {lease.holder}", lease, mend=mend)
     if lease.holder.host != holder.host and not heir:
-        mend = (
-            f"go on there; or, if what is declared here shall hold from now on: --take-over (once, on {holder.machine})"
-        )
+        mend = "go on there; or, if what is declared here is to hold from now on, say --take-over, once"
         return Led(f"this fleet was last led from another machine: {lease.holder}", lease, mend=mend)
     return None
 

@@ -31,8 +31,8 @@ def recall(journal: Journal, groups: Iterable[str], servers: Sequence[str], now:
     rollouts = {group: _rollout(journal, group, now) for group in groups}
     pauses = {group: _pause(journal, group) for group in ("", *groups)}
     enrolled, attached, detached, down, condemned, died, taints = {}, {}, {}, {}, set(), set(), {}
-    for server in servers:
-        kinds = {event.kind: event for event in reversed(journal.select(_SERVER_KINDS, server=server))}
+    histories = journal.newest(_SERVER_KINDS, servers)
+    for server, kinds in histories.items():
         if enrol := kinds.get("server.enrol"):
             enrolled[server] = enrol.at
         if ups := [event.at for kind in ("server.attach", "server.up") if (event := kinds.get(kind))]:

@@ -89,10 +89,6 @@ class PostgresJournal(SqlJournal):
             cursor.itersize = 2000
             yield from cursor.execute(_own(query))
 
-    def _many(self, statement: str, rows: Sequence[Row]) -> None:
-        with self._connection().cursor() as cursor:
-            cursor.executemany(_own(statement), rows)
-
     def _beat(self, query: str, values: Sequence[object] = ()) -> list[Row]:
         """Over a connection of its own, so that the lease is renewed while another statement waits."""
         with self._pulse_alone:

@@ -30,8 +30,11 @@ FIELDS = ("at", "kind", "grp", "server", "message", "data")
 
 _COLUMNS = f"sequence, {', '.join(FIELDS)}"
 _NO_LIMIT = 1 << 62
-_BATCH = 1000
-"""Entries that are taken in at once."""
+_ASKED = 500
+"""Servers that one query is about."""
+
+_BATCH = 100
+"""Rows that one statement adds: few enough that it fits into a socket's buffer."""
 
 Row = tuple[Any, ...]
 Result = TypeVar("Result")
@@ -69,10 +72,6 @@ class SqlJournal(ABC):
     @abstractmethod
     def _each(self, query: str) -> Iterator[Row]:
         """The rows of a query, a few at a time, within `_snapshot`."""
-
-    @abstractmethod
-    def _many(self, statement: str, rows: Sequence[Row]) -> None:
-        """Carry out a statement once for each row of values."""
 
     @abstractmethod
     def _write(self, body: Callable[[], Result]) -> Result:
@@ -123,7 +122,7 @@ class SqlJournal(ABC):
     ) -> list[Event]:
         if not kinds:
             return []
-        where, values = ["sequence > ?", f"kind IN ({','.join('?' * len(kinds))})"], [after, *kinds]
+        where, values = ["sequence > ?", f"kind IN ({_marks(kinds)})"], [after, *kinds]
         for column, value in (("grp", group), ("server", server)):
             if value:
                 # The second half lets the index be used, which has no rows without a name.
@@ -132,6 +131,20 @@ class SqlJournal(ABC):
         query = f"SELECT {_COLUMNS} FROM event WHERE {' AND '.join(where)}"  # noqa: S608 - our own words only
         limit = _NO_LIMIT if newest is None else newest
         return [_event(row) for row in self._rows(f"{query} ORDER BY sequence DESC LIMIT ?", [*values, limit])]
+
+    def newest(self, kinds: Sequence[str], servers: Sequence[str]) -> dict[str, dict[str, Event]]:  # noqa: D102
+        found: dict[str, dict[str, Event]] = {}
+        for start in range(0, len(servers) if kinds else 0, _ASKED):
+            asked = servers[start : start + _ASKED]
+            rows = self._rows(
+                f"SELECT {_COLUMNS} FROM event WHERE sequence IN (SELECT max(sequence) FROM event"  # noqa: S608
+                f" WHERE server IN ({_marks(asked)}) AND server <> '' AND kind IN ({_marks(kinds)})"
+                " GROUP BY server, kind)",
+                [*asked, *kinds],
+            )
+            for event in map(_event, rows):
+                found.setdefault(event.server, {})[event.kind] = event
+        return found
 
     def next_incarnation(self) -> int:  # noqa: D102
         ((number,),) = self._rows("SELECT next FROM counter WHERE name = 'incarnation'")
@@ -179,13 +192,17 @@ class SqlJournal(ABC):
     def take(  # noqa: D102
         self, holder: Holder, length: timedelta, *, take_over: bool = False, heir: bool = False
     ) -> Lease:
+        former = 0.0
+
         def decide() -> Lease:
+            nonlocal former
             head, before = self._locked_head(), self._lease(self._rows, self.FOR_UPDATE)
             if refused := refusal(before, holder, take_over=take_over, heir=heir):
                 raise refused
-            epoch = before.epoch if before else 0
-            if before is None or before.holder.token != holder.token:
-                epoch += 1
+            mine = before is not None and before.holder.token == holder.token
+            epoch = (before.epoch if before else 0) + (not mine)
+            if before is not None and not mine:
+                former = before.left
             seconds = length.total_seconds()
             self._rows(
                 f"UPDATE lease SET epoch = ?, holder = ?, ends = {self.NOW} + ?",  # noqa: S608 - our own words only
@@ -194,7 +211,7 @@ class SqlJournal(ABC):
             if message := takeover(before, holder):
                 entry = Entry("lease.taken", message=message, data={"epoch": epoch, "host": holder.host})
                 self._append(head, [_row(holder.since, entry)])
-            return Lease(epoch, holder, seconds)
+            return Lease(epoch, holder, seconds, former=former)
 
         return self._write(decide)
 
@@ -227,9 +244,7 @@ class SqlJournal(ABC):
                 raise Problem(
                     "the journal to move to is not empty", mend="move to one that is", left="nothing was moved"
                 )
-            for start in range(0, len(links), _BATCH):
-                rows = [(*link.fields,) for link in links[start : start + _BATCH]]
-                head = self._append(head, [tuple(field.decode() for field in row) for row in rows])
+            self._append(head, [tuple(field.decode() for field in link.fields) for link in links])
             for generation in contents.generations:
                 self._add_generation(generation)
             self._declare(contents.declared)
@@ -271,17 +286,14 @@ class SqlJournal(ABC):
         for row in rows:
             head = follow(head, tuple(field.encode() for field in row))
             chained.append((head.sequence, *row, head.digest))
-        self._many(
-            f"INSERT INTO event ({_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own words
-            chained,
-        )
+        self._insert(f"event ({_COLUMNS}, digest)", chained)
         self._rows("UPDATE head SET sequence = ?, digest = ?", (head.sequence, head.digest))
         return head
 
     def _never_again(self, incarnation: int) -> None:
-        self._rows(
-            "UPDATE counter SET next = ? WHERE name = 'incarnation' AND next < ?", (incarnation + 1, incarnation + 1)
-        )
+        if incarnation:
+            raised = "UPDATE counter SET next = ? WHERE name = 'incarnation' AND next < ?"
+            self._rows(raised, (incarnation + 1, incarnation + 1))
 
     def _generation(self, group: str, image: str, config: ServerConfig) -> tuple[Generation, bool]:
         """The generation, and whether it is known already."""
@@ -299,9 +311,21 @@ class SqlJournal(ABC):
         self._rows("INSERT INTO generation (grp, number, image, config, digest) VALUES (?, ?, ?, ?, ?)", values)
 
     def _declare(self, groups: Sequence[Group]) -> None:
-        rows = [(group.name, msgspec.json.encode(group, order="deterministic").decode()) for group in groups]
-        upsert = "INSERT INTO declared (grp, text) VALUES (?, ?) ON CONFLICT (grp) DO UPDATE SET text = excluded.text"
-        self._many(upsert, rows)
+        rows = {
+            group.name: (group.name, msgspec.json.encode(group, order="deterministic").decode()) for group in groups
+        }
+        self._insert(
+            "declared (grp, text)", list(rows.values()), " ON CONFLICT (grp) DO UPDATE SET text = excluded.text"
+        )
+
+    def _insert(self, into: str, rows: Sequence[Row], otherwise: str = "") -> None:
+        """Add rows, many in each statement: a client that is stopped between the messages of one statement would keep
+        its locks for ever."""
+        for start in range(0, len(rows), _BATCH):
+            batch = rows[start : start + _BATCH]
+            values = ", ".join([f"({_marks(batch[0])})"] * len(batch))
+            statement = f"INSERT INTO {into} VALUES {values}{otherwise}"  # noqa: S608 - our own words only
+            self._rows(statement, [value for row in batch for value in row])
 
     def _change(self, body: Callable[[], object]) -> None:
         def change() -> None:
@@ -310,6 +334,10 @@ class SqlJournal(ABC):
             body()
 
         self._write(change)
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _row(at: datetime, entry: Entry) -> tuple[str, ...]:

@@ -57,10 +57,6 @@ class SqliteJournal(SqlJournal):
         with _said():
             yield from self._db.execute(query)
 
-    def _many(self, statement: str, rows: Sequence[Row]) -> None:
-        with _said():
-            self._db.executemany(statement, rows)
-
     def _write(self, body: Callable[[], Result]) -> Result:
         with self._alone, self._transaction("BEGIN IMMEDIATE", "COMMIT"):
             return body()
