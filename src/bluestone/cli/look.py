@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -15,6 +16,9 @@ from bluestone.fleet.controller.journal import Journal
 from bluestone.model.ids import short
 from bluestone.model.record import Record
 
+if TYPE_CHECKING:
+    from bluestone.daemon.messages import Leading
+
 
 @click.command()
 @file_option
@@ -22,10 +26,12 @@ from bluestone.model.record import Record
 def status(file: Path, as_json: bool) -> None:
     """Show the groups: how many servers are declared, exist and serve."""
     from bluestone.app.status import status as observe
+    from bluestone.daemon import client
 
-    found = observe(Project.open(file))
+    project = Project.open(file)
+    found, daemon = observe(project), client.find(project)
     if as_json:
-        click.echo(options.as_json(found))
+        click.echo(options.as_json(msgspec.to_builtins(found) | {"daemon": daemon}))
         return
     rows = [
         (
@@ -45,8 +51,22 @@ def status(file: Path, as_json: bool) -> None:
             click.echo(f"{group.name}: stopped: {group.note}")
     running = {True: "runs", False: "does not run"}
     click.echo(f"balancer {running[found.balancer_running]}, log receiver {running[found.receiver_running]}")
+    click.echo(_of_daemon(daemon))
     for gap in found.gaps:
         click.echo(f"cannot see: {gap}")
+
+
+def _of_daemon(daemon: Leading | None) -> str:
+    """Who keeps the servers as they are, in a line."""
+    if daemon is None:
+        return "no daemon leads the project: servers that fail stay so until `bluestone up`, or `bluestone serve`"
+    seen = f"last look {daemon.last_tick:%H:%M:%S} UTC" if daemon.last_tick else "has not looked yet"
+    if not daemon.epoch:
+        return f"a daemon stands by here (process {daemon.pid}), as another controller leads the fleet: bluestone state"
+    doing = f"; works on {daemon.works_on}" if daemon.works_on else ""
+    trouble = f"; in trouble: {daemon.trouble}" if daemon.trouble else ""
+    since = f"process {daemon.pid}, since {daemon.since:%Y-%m-%d %H:%M:%S} UTC"
+    return f"a daemon leads the project: {since}, {seen}{doing}{trouble}"
 
 
 @click.command()

@@ -14,7 +14,6 @@ from bluestone.app import gc, wiring
 from bluestone.app.gc import Policy, collect
 from bluestone.app.project import Project
 from bluestone.fleet.controller.journal import Entry
-from bluestone.fleet.controller.lock import hold
 from bluestone.host.paths import Home
 from bluestone.image.lock.file import render
 from bluestone.image.store import LOCK, Facts, ImageStore
@@ -164,13 +163,6 @@ def test_what_cannot_be_seen_stops_it(world: World) -> None:
         collect(world.web, WEEK, dry=False)
     assert "nothing was removed" in raised.value.left
     assert len(world.images) == 2
-
-
-def test_nothing_goes_while_somebody_acts_on_the_project(world: World) -> None:
-    world.image("a")
-    with hold(world.web.lock_file), pytest.raises(Problem, match="another bluestone acts"):
-        collect(world.web, WEEK, dry=False)
-    assert len(world.images) == 1
 
 
 def test_stages_that_nobody_built_on_lately_go_and_what_a_proof_needs_stays(world: World) -> None:
