@@ -20,7 +20,7 @@ import pytest
 from bluestone.app import goals, rollout, wiring
 from bluestone.app import up as forward
 from bluestone.app.project import Project
-from bluestone.daemon import api, client
+from bluestone.daemon import api, presence
 from bluestone.daemon.leader import Leader
 from bluestone.daemon.log import Log
 from bluestone.daemon.metrics import Metrics
@@ -185,7 +185,7 @@ class Running:
         self.leader = Leader(self.project, every, log, self.metrics, lambda entry: self.told.append(entry.kind))
         signs = api.Signs(self.leader, self.metrics, 1, datetime.now(UTC), timedelta(minutes=2))
         self._server = Server(configuration(api.commanding(signs)))
-        self._door = api.listen_privately(client.socket_of(self.project))
+        self._door = api.listen_privately(presence.socket_of(self.project))
         self._threads = [
             threading.Thread(target=self.leader.run),
             threading.Thread(target=lambda: asyncio.run(self._server.serve([self._door]))),
@@ -201,7 +201,7 @@ class Running:
         self._threads[0].join()
         self._server.should_exit = True
         self._threads[1].join()
-        client.socket_of(self.project).unlink()
+        presence.socket_of(self.project).unlink()
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         found = [json.loads(line) for line in self.said.getvalue().splitlines()]

@@ -17,7 +17,7 @@ from bluestone.model.ids import short
 from bluestone.model.record import Record
 
 if TYPE_CHECKING:
-    from bluestone.daemon.messages import Leading
+    from bluestone.daemon.presence import Leading
 
 
 @click.command()
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def status(file: Path, as_json: bool) -> None:
     """Show the groups: how many servers are declared, exist and serve."""
     from bluestone.app.status import status as observe
-    from bluestone.daemon import client
+    from bluestone.daemon import presence
 
     project = Project.open(file)
-    found, daemon = observe(project), client.find(project)
+    found, daemon = observe(project), presence.find(project)
     if as_json:
         click.echo(options.as_json(msgspec.to_builtins(found) | {"daemon": daemon}))
         return

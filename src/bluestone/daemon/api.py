@@ -22,8 +22,9 @@ from bluestone import __version__
 from bluestone.app.rollout import utc_now
 from bluestone.daemon.job import Job
 from bluestone.daemon.leader import Leader
-from bluestone.daemon.messages import LAST, MAX_ASK, VERSION, Ask, Failed, Leading, Message, encode
+from bluestone.daemon.messages import LAST, MAX_ASK, VERSION, Ask, Failed, Message, encode
 from bluestone.daemon.metrics import Metrics
+from bluestone.daemon.presence import Leading
 from bluestone.host.paths import socket_path
 from bluestone.model.problem import Problem
 
@@ -130,7 +131,7 @@ class _Door:
         self._leader = signs.leader
 
     async def tell_of_itself(self, _: Request) -> Response:
-        return _json(encode(self._signs.leading()))
+        return _json(msgspec.json.encode(self._signs.leading()))
 
     async def wake(self, _: Request) -> Response:
         self._leader.wake("command")

@@ -1,12 +1,10 @@
-"""Talks to the daemon that leads a project, if there is one."""
+"""Has the daemon that leads a project carry out commands, and hears how they go."""
 
 from __future__ import annotations
 
 import http.client
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
@@ -16,13 +14,13 @@ from bluestone.app.goals import secret_variables
 from bluestone.app.project import Project
 from bluestone.app.rollout import Notify
 from bluestone.app.up import Arrival
+from bluestone.daemon.connection import Connection
 from bluestone.daemon.messages import (
     VERSION,
     Ask,
     Ended,
     Failed,
     Granted,
-    Leading,
     Message,
     Recorded,
     Said,
@@ -31,47 +29,16 @@ from bluestone.daemon.messages import (
     decode,
     encode,
 )
+from bluestone.daemon.presence import socket_of
 from bluestone.model.plan import Progress
 from bluestone.model.problem import Problem
 
 Watch = Callable[[Sequence[Progress]], None]
 """Is told how far each group is."""
 
-CONNECT_TIMEOUT = 5.0
-SOCKET = "daemon.sock"
-
 
 class StillWorking(KeyboardInterrupt):
     """A person has stopped waiting; the daemon goes on."""
-
-
-def socket_of(project: Project) -> Path:
-    """Where a project's daemon listens."""
-    return project.runtime / SOCKET
-
-
-def find(project: Project) -> Leading | None:
-    """What a project's daemon tells of itself; None if none answers."""
-    if not socket_of(project).exists():
-        return None
-    try:
-        with closing(_Connection(socket_of(project))) as connection:
-            connection.request("GET", "/v1/daemon")
-            return msgspec.json.decode(connection.getresponse().read(), type=Leading)
-    except (OSError, http.client.HTTPException, msgspec.DecodeError):
-        return None
-
-
-def wake(project: Project) -> None:
-    """Have a project's daemon, if there is one, look at once."""
-    if not socket_of(project).exists():
-        return
-    try:
-        with closing(_Connection(socket_of(project))) as connection:
-            connection.request("POST", "/v1/wake")
-            connection.getresponse().read()
-    except (OSError, http.client.HTTPException):
-        return  # It looks by itself soon enough.
 
 
 def command(
@@ -127,7 +94,7 @@ def _ask(project: Project, verb: Verb) -> Ask:
 @contextmanager
 def _conversation(project: Project, ask: Ask) -> Iterator[Iterator[Message]]:
     """Send a command, and hear what the daemon says until the end of the block."""
-    with closing(_Connection(socket_of(project))) as connection:
+    with closing(Connection(socket_of(project))) as connection:
         try:
             headers = {"Content-Type": "application/json", VERSION: __version__}
             connection.request("POST", "/v1/commands", encode(ask), headers)
@@ -170,22 +137,3 @@ def _broken() -> Problem:
         mend="start it anew, or run this again: either goes on with what was begun",
         left="what it had begun goes on; servers serve",
     )
-
-
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("bluestone", timeout=CONNECT_TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket."""
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(CONNECT_TIMEOUT)
-        self.sock.connect(str(self._path))
-
-    def no_timeout(self) -> None:
-        """Wait for ever from here on. The answer holds the socket, also once the connection has let go of it."""
-        if self.sock is not None:
-            self.sock.settimeout(None)

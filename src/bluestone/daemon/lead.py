@@ -12,7 +12,7 @@ from bluestone.app.lock import Progress
 from bluestone.app.project import Project
 from bluestone.app.rollout import Notify, tell_nobody
 from bluestone.app.up import Arrival
-from bluestone.daemon import client
+from bluestone.daemon import client, presence
 from bluestone.daemon.client import Watch
 from bluestone.fleet.controller.controller import Tick
 from bluestone.fleet.controller.lock import hold
@@ -29,7 +29,7 @@ def up(
     progress: Progress,
 ) -> Arrival:
     """As `app.up.up`, and `app.lead.lead`. An image is built here in any case: a daemon keeps the fleet meanwhile."""
-    if client.find(project) is None:
+    if presence.find(project) is None:
         with lead(project, take_over=take_over):
             return forward.up(project, plan_id, exact=exact, notify=notify, watch=_of_ticks(watch), progress=progress)
     if plan_id is not None:
@@ -53,7 +53,7 @@ def rollback(
     project: Project, groups: tuple[str, ...], *, take_over: bool = False, notify: Notify, watch: Watch
 ) -> Arrival:
     """As `app.back.rollback`, and `app.lead.lead`."""
-    if client.find(project) is None:
+    if presence.find(project) is None:
         with lead(project, take_over=take_over):
             return back.rollback(project, groups, notify=notify, watch=_of_ticks(watch))
     return client.command(
@@ -63,7 +63,7 @@ def rollback(
 
 def down(project: Project, *, take_over: bool = False, notify: Notify, watch: Watch) -> Arrival:
     """As `app.back.down`, and `app.lead.lead`. A daemon then waits for the next `up`."""
-    if client.find(project) is None:
+    if presence.find(project) is None:
         with lead(project, take_over=take_over):
             return back.down(project, notify=notify, watch=_of_ticks(watch))
     return client.command(project, "down", take_over=take_over, notify=notify, watch=watch, progress=tell_nobody)
@@ -75,7 +75,7 @@ def alone(project: Project) -> Iterator[None]:
 
     Raises `Problem` if one does.
     """
-    if client.find(project) is None:
+    if presence.find(project) is None:
         with hold(project.lock_file):
             yield
     else:

@@ -116,24 +116,7 @@ LAST = (Ended, Failed)
 """The messages after which no other comes."""
 
 
-class Leading(msgspec.Struct, frozen=True):
-    """A daemon, as it tells of itself. Instants in UTC; `last_tick` is None before the first.
-
-    `epoch` is that of its lease, 0 while it stands by for another controller that leads. `works_on` is the command that
-    it carries out, empty if none; `trouble` what keeps it from its work.
-    """
-
-    project: str
-    pid: int
-    version: str
-    since: datetime
-    last_tick: datetime | None
-    epoch: int
-    works_on: str
-    trouble: str
-
-
-def encode(message: Message | Ask | Leading) -> bytes:
+def encode(message: Message | Ask) -> bytes:
     """One line, with its end."""
     return msgspec.json.encode(message, enc_hook=_as_text) + b"\n"
 

@@ -18,7 +18,7 @@ from bluestone import __version__
 from bluestone.app import wiring
 from bluestone.app.project import Project
 from bluestone.app.rollout import utc_now
-from bluestone.daemon import api, client, systemd
+from bluestone.daemon import api, presence, systemd
 from bluestone.daemon.leader import Leader
 from bluestone.daemon.log import Log
 from bluestone.daemon.metrics import Metrics
@@ -76,7 +76,7 @@ class _Daemon:
         self._mistake: BaseException | None = None
 
     async def live(self) -> int:
-        door = client.socket_of(self._project)
+        door = presence.socket_of(self._project)
         listening = [(api.commanding(self._signs), api.listen_privately(door))]
         if self._listen:
             listening.append((api.looking(self._signs), listen_loopback(self._listen)))

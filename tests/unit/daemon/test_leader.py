@@ -14,7 +14,7 @@ from bluestone.app import pause
 from bluestone.app.project import Caller
 from bluestone.app.rollout import tell_nobody
 from bluestone.app.up import Arrival
-from bluestone.daemon import client, lead
+from bluestone.daemon import client, lead, presence
 from bluestone.fleet.controller.lock import hold
 from bluestone.model.problem import Problem, Problems
 from daemon_world import APACHE, World, daemon, until, world
@@ -192,7 +192,7 @@ def test_pause_holds_the_daemon_and_resume_lets_it_go_on(world: World) -> None:
         until(lambda: 'state="paused"} 1' in running.metrics.text().decode(), "seen")
         assert len(world.names) == 2
         pause.resume(world.open(), ())
-        client.wake(world.open())
+        presence.wake(world.open())
         until(lambda: len(world.serving()) == 2, "it goes on")
 
 
@@ -238,7 +238,7 @@ def test_what_cannot_be_seen_for_long_is_recorded_once_and_destroys_nothing(
         until(lambda: bool(world.events("fleet.unseen")), "recorded")
         running.leader.wake("test")
         assert "the machine does not answer" in running.leader.trouble
-        assert client.find(world.open()).trouble == running.leader.trouble  # type: ignore[union-attr]
+        assert presence.find(world.open()).trouble == running.leader.trouble  # type: ignore[union-attr]
     assert world.names == before
     world.blind = False
     with daemon(world):
@@ -258,7 +258,7 @@ def test_nobody_acts_while_somebody_is_alone_with_a_project(world: World) -> Non
 
 
 def test_without_a_daemon_the_work_is_done_here_with_the_same_result(world: World) -> None:
-    assert client.find(world.open()) is None
+    assert presence.find(world.open()) is None
     assert ask_up(world) == Arrival(changed=True)
     assert len(world.serving()) == 2
     with daemon(world):
