@@ -27,7 +27,9 @@ from bluestone.daemon.metrics import Metrics
 from bluestone.fleet.controller.journal import Entry
 from bluestone.host.paths import Home
 from bluestone.logs.listening import Server, configuration
+from bluestone.model.declaration import Store
 from bluestone.model.inventory import Backend
+from bluestone.model.problem import Problem
 from bluestone.simulation.balancer import MemoryBalancer
 from bluestone.simulation.provider import Cloud, SimulatedProvider
 
@@ -80,11 +82,12 @@ class Receiver:
     """A receiver of log lines that only knows whether it runs."""
 
     runs: bool = False
-    ensured: int = 0
+    broken: bool = False
 
     def ensure(self) -> None:
+        if self.broken:
+            raise Problem("the log receiver did not start")
         self.runs = True
-        self.ensured += 1
 
     def answers(self) -> bool:
         return self.runs
@@ -146,8 +149,6 @@ class World:
         return {"memory": made}
 
     def _nothing_to_see(self) -> list[Any]:
-        from bluestone.model.problem import Problem
-
         raise Problem("the machine does not answer")
 
     def build(self, project: Project, progress: Callable[[str], None], *, exact: bool = False) -> Any:
@@ -176,8 +177,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 class Running:
     """A daemon in threads of this process."""
 
-    def __init__(self, world: World, every: timedelta) -> None:
+    def __init__(self, world: World, every: timedelta, *, shared: bool) -> None:
         self.project = world.open()
+        if shared:
+            elsewhere = replace(self.project.declaration, store=Store("postgresql://db/fleet"))
+            self.project = self.project.renewed(declaration=elsewhere)
         self.said = io.StringIO()
         self.metrics = Metrics()
         log = Log("shop", self.said)
@@ -209,9 +213,9 @@ class Running:
 
 
 @contextmanager
-def daemon(world: World, every: timedelta = timedelta(seconds=60)) -> Iterator[Running]:
-    """A daemon that runs meanwhile."""
-    running = Running(world, every)
+def daemon(world: World, every: timedelta = timedelta(seconds=60), *, shared: bool = False) -> Iterator[Running]:
+    """A daemon that runs meanwhile; with `shared`, of a journal that it shares with other machines."""
+    running = Running(world, every, shared=shared)
     running.start()
     try:
         yield running

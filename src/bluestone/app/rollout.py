@@ -88,10 +88,14 @@ class Site:
     def prepare(self) -> None:
         """Have everything run that servers need around them."""
         self.receiver.ensure()
-        for provider in self.providers.values():
-            provider.prepare()
+        self.make_room()
         if self.controller.services:
             self.balancer.ensure(self.controller.services)
+
+    def make_room(self) -> None:
+        """Have what providers need for servers. Raises `Problem`."""
+        for provider in self.providers.values():
+            provider.prepare()
 
     def lead(self, watch: Watch, plan: str = "") -> list[Failure]:
         """Begin rollouts, run them to their end, and record how they ended. `plan` is the id of the plan, if known."""

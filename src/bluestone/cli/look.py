@@ -49,6 +49,8 @@ def status(file: Path, as_json: bool) -> None:
     for group in found.groups:
         if group.note:
             click.echo(f"{group.name}: stopped: {group.note}")
+        if group.held:
+            click.echo(f"{group.name}: held: {group.held}")
     running = {True: "runs", False: "does not run"}
     click.echo(f"balancer {running[found.balancer_running]}, log receiver {running[found.receiver_running]}")
     click.echo(_of_daemon(daemon))

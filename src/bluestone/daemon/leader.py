@@ -41,6 +41,9 @@ SEE_WHO = "go on where that runs: `bluestone state` names it; or fence it off wi
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two attempts while something keeps the daemon from its work; each is twice the one before."""
 
+LEASE_CHECK = 1.0
+"""Seconds between two looks whether another controller leads, while there is nothing else to do."""
+
 BLIND_PAUSE = 1.0
 """Seconds between two looks while not everything can be seen."""
 
@@ -72,6 +75,7 @@ class Leader:
         """When it last got somewhere: what tells a daemon that works from one that hangs."""
         self.last_tick: datetime | None = None
         self.trouble = ""
+        self._not_received = ""
         self._blind_since: datetime | None = None
         self.began = threading.Event()
         """Set once it has looked, or tried to, for the first time."""
@@ -270,7 +274,8 @@ class Leader:
             self._look_at_nothing()
             return
         if not is_empty(goals):
-            site.prepare()
+            self._receive(site)
+            site.make_room()  # The balancer is begun by each look that finds it dead.
         with site.controller.at_work():
             site.resolve()
             for tick in self._ticks(site):
@@ -298,13 +303,23 @@ class Leader:
                 self._sleep(self._every)
                 # Whatever woke it, or happened meanwhile, a list from before does not show.
                 site.controller.forget()
-                site.receiver.ensure()
+                self._receive(site)
+
+    def _receive(self, site: Site) -> None:
+        """Have log lines received. Servers keep theirs meanwhile, so that is no reason to leave them alone."""
+        self._not_received = ""
+        try:
+            site.receiver.ensure()
+        except Problem as problem:
+            self._not_received = problem.what
+            self._metrics.troubled()
+            self._log.say("error", "trouble", str(problem))
 
     def _saw(self, tick: Tick) -> None:
         """What a look has shown, for those who ask."""
         self.beat = self.last_tick = utc_now()
         self._metrics.saw(tick)
-        self.trouble = f"cannot see: {'; '.join(tick.inventory.gaps)}" if tick.inventory.gaps else ""
+        self.trouble = f"cannot see: {'; '.join(tick.inventory.gaps)}" if tick.inventory.gaps else self._not_received
         self.began.set()
 
     def _tell_of_sight(self, site: Site, inventory: Inventory) -> None:
@@ -337,8 +352,11 @@ class Leader:
 
     def _sleep(self, seconds: float) -> None:
         """Sleep until it is over, or something is to be done."""
+        end = time.monotonic() + seconds
         with self._changed:
-            self._changed.wait_for(lambda: self._awake or self._called_away(), timeout=seconds)
+            # In slices: nobody calls when the lease is lost.
+            while not self._awake and not self._called_away() and (left := end - time.monotonic()) > 0:
+                self._changed.wait(min(left, LEASE_CHECK))
             self._awake = False
 
     def _recorded(self, entry: Entry) -> None:

@@ -15,7 +15,8 @@ from bluestone.app.project import Caller
 from bluestone.app.rollout import tell_nobody
 from bluestone.app.up import Arrival
 from bluestone.daemon import client, lead, presence
-from bluestone.fleet.controller.lock import hold
+from bluestone.fleet.controller.fence import leading
+from bluestone.fleet.controller.lock import hold, introduce
 from bluestone.model.problem import Problem, Problems
 from daemon_world import APACHE, World, daemon, until, world
 
@@ -244,6 +245,40 @@ def test_what_cannot_be_seen_for_long_is_recorded_once_and_destroys_nothing(
     with daemon(world):
         until(lambda: bool(world.events("fleet.seen")), "seen again")
     assert len(world.events("fleet.unseen")) == 1
+
+
+def test_servers_are_kept_though_their_log_lines_are_not_received(world: World) -> None:
+    with daemon(world) as running:
+        ask_up(world)
+        world.receiver.broken = True
+        victim = min(world.names)
+        world.kill(victim)
+        running.leader.wake("test")
+        until(lambda: len(world.serving()) == 2 and victim not in world.names, "it is replaced")
+        running.leader.wake("test")
+        until(lambda: running.leader.trouble == "the log receiver did not start", "told")
+
+
+def test_a_daemon_stands_by_while_another_machine_leads_and_follows_upon_it(world: World) -> None:
+    elsewhere = world.open().journal
+    with leading(elsewhere, introduce("elsewhere")) as lease, daemon(world, shared=True) as running:
+        assert running.leader.epoch == 0
+        assert presence.find(world.open()).epoch == 0  # type: ignore[union-attr]
+        with pytest.raises(Problem, match="stands by, as another controller leads"):
+            ask_up(world)
+        assert not world.names
+        assert ask_up(world, take_over=True) == Arrival(changed=True)
+        assert running.leader.epoch == lease.epoch + 1
+        until(lambda: elsewhere.fence.lost is not None, "the other is fenced off")
+
+
+def test_a_daemon_that_was_fenced_off_acts_no_more_and_follows_when_the_other_ends(world: World) -> None:
+    elsewhere = world.open().journal
+    with daemon(world, shared=True) as running:
+        until(lambda: running.leader.epoch > 0, "it leads")
+        with leading(elsewhere, introduce("elsewhere"), take_over=True) as lease:
+            until(lambda: running.leader.epoch == 0, "it is fenced off")
+        until(lambda: running.leader.epoch > lease.epoch, "it leads again", 30)
 
 
 def test_nobody_acts_while_somebody_is_alone_with_a_project(world: World) -> None:
