@@ -7,7 +7,7 @@ a `notice.lost`) of it stands there. So nothing is lost by a restart, and nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from bluestone.model.event import Event
@@ -73,8 +73,3 @@ def as_data(project: str, event: Event) -> dict[str, Any]:
         "data": event.data,
         "text": f"bluestone {project}: {what}{f' {about}' if about else ''}: {event.message}",
     }
-
-
-def next_try(failed_at: datetime, attempts: int) -> datetime:
-    """When an event that was told in vain is brought again."""
-    return failed_at + wait_after(attempts)

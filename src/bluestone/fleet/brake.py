@@ -1,12 +1,14 @@
 """Servers that die again and again are not started again and again at full speed. Pure.
 
 A *streak* are deaths that follow each other without a calm of `CALM` between. As many of them as the group bears cost
-nothing, since a host that restarts takes all its servers at once; after that each doubles the wait for the next start.
+nothing, since a host that restarts takes all its servers at once; of those after them, as many again double the wait for
+the next start each time.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from math import ceil
 
 from bluestone.model.memory import Streak
 
@@ -29,6 +31,6 @@ def after_death(streak: Streak | None, at: datetime) -> Streak:
 
 def wait_after(streak: Streak, bearable: int) -> timedelta:
     """How long after the last death no server is started; nothing as long as the group bears the streak."""
-    beyond = streak.deaths - bearable
+    rounds = ceil(streak.deaths / bearable) - 1
     # The exponent is bounded: a streak may last for weeks.
-    return min(FIRST_WAIT * int(2 ** min(beyond - 1, 16)), LONGEST_WAIT) if beyond > 0 else timedelta(0)
+    return min(FIRST_WAIT * int(2 ** min(rounds - 1, 16)), LONGEST_WAIT) if rounds > 0 else timedelta(0)
