@@ -98,11 +98,16 @@ def providers(project: Project, names: Iterable[str]) -> Mapping[str, Provider]:
 
 def sources(project: Project, names: Iterable[str]) -> dict[str, Watch]:
     """What tells at once of changes to servers of these providers, by name."""
-    if "podman" not in names:
-        return {}
-    from bluestone.fleet.providers.podman import follow
+    found: dict[str, Watch] = {}
+    if "podman" in names:
+        from bluestone.fleet.providers import podman
 
-    return {"podman": lambda heard, ended: follow(project.name, heard, ended)}
+        found["podman"] = lambda heard, ended: podman.follow(project.name, heard, ended)
+    if "qemu" in names:
+        from bluestone.fleet.providers import qemu
+
+        found["qemu"] = lambda heard, ended: qemu.follow(project.runtime / "machines", heard, ended)
+    return found
 
 
 def balancer(project: Project) -> Balancer:

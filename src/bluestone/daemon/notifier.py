@@ -94,8 +94,8 @@ class _Desk(threading.Thread):
         while not self._ended.is_set():
             try:
                 self._follow_journal()
-            except Problem as problem:
-                self._log.say("error", "trouble", f"notices cannot be sent: {problem.what}", to=self._receiver.name)
+            except (Problem, OSError) as error:
+                self._log.say("error", "trouble", f"notices cannot be sent: {error}", to=self._receiver.name)
                 self._ended.wait(LOOK)
 
     def _follow_journal(self) -> None:

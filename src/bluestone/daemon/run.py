@@ -69,8 +69,7 @@ class _Daemon:
         every = options.every or project.declaration.serve.every
         self._notifier = Notifier(project.name, _journals(project), log, self._metrics)
         self._leader = Leader(project, every, log, self._metrics, lambda _: self._notifier.wake())
-        names = {"podman"} | {group.provider for group in project.groups}
-        self._watching = Watching(wiring.sources(project, names), self._leader.wake, log)
+        self._watching = Watching(self._leader.wake, log)
         self._signs = api.Signs(self._leader, self._metrics, os.getpid(), utc_now(), SIGN_OF_LIFE)
         self._ending = asyncio.Event()
         self._mistake: BaseException | None = None
@@ -88,7 +87,6 @@ class _Daemon:
         self._record("daemon.started", f"process {os.getpid()}, bluestone {__version__}, user id {os.getuid()}")
         leading = threading.Thread(target=self._lead, args=(asyncio.get_running_loop(),), name="lead")
         leading.start()
-        self._watching.start()
         self._systemd.tell(READY="1")
         try:
             await self._pulse()
@@ -122,12 +120,13 @@ class _Daemon:
                 loop.call_soon_threadsafe(self._ending.set)
 
     async def _pulse(self) -> None:
-        """Until it is to end: show that it lives, and have told whom the newest declaration names."""
+        """Until it is to end: show that it lives; watch, and have told, what the newest declaration names."""
         status, last = "", 0.0
         clock = asyncio.get_running_loop().time
         while not self._ending.is_set():
-            policy = self._leader.project.declaration.notify
-            await asyncio.to_thread(self._notifier.follow, policy)
+            project = self._leader.project
+            self._watching.follow(wiring.sources(project, {group.provider for group in project.groups}))
+            await asyncio.to_thread(self._notifier.follow, project.declaration.notify)
             text = self._leader.trouble or self._leader.works_on or "keeps the servers as they were rolled out"
             if text != status:
                 self._systemd.tell(STATUS=text)

@@ -21,24 +21,26 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 class Watching:
     """Keeps sources going, each in a thread of its own. One that fails costs the time until the next look, no more."""
 
-    def __init__(self, sources: Mapping[str, Watch], wake: Callable[[str], None], log: Log) -> None:
+    def __init__(self, wake: Callable[[str], None], log: Log) -> None:
         self._wake = wake
         self._log = log
         self._ended = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._keep_going, args=(name, watch), name=f"watch-{name}", daemon=True)
-            for name, watch in sources.items()
-        ]
+        self._threads: dict[str, threading.Thread] = {}
 
-    def start(self) -> None:
-        """Begin."""
-        for thread in self._threads:
-            thread.start()
+    def follow(self, sources: Mapping[str, Watch]) -> None:
+        """Watch these too, from now on, by their names."""
+        for name, watch in sources.items():
+            if name not in self._threads:
+                thread = threading.Thread(
+                    target=self._keep_going, args=(name, watch), name=f"watch-{name}", daemon=True
+                )
+                self._threads[name] = thread
+                thread.start()
 
     def stop(self) -> None:
         """End."""
         self._ended.set()
-        for thread in self._threads:
+        for thread in self._threads.values():
             thread.join(2.0)
 
     def _keep_going(self, name: str, watch: Watch) -> None:
@@ -54,8 +56,8 @@ class Watching:
             try:
                 watch(wake, self._ended)
                 why = "it ended"
-            except Problem as problem:
-                why = problem.what
+            except (Problem, OSError) as error:
+                why = error.what if isinstance(error, Problem) else str(error)
             if self._ended.is_set():
                 return
             pause = FIRST_PAUSE if heard else min(2 * pause, LONGEST_PAUSE)
