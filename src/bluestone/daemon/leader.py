@@ -149,6 +149,8 @@ class Leader:
         if job := self._take():
             self._works = None
             job.tell(Failed.of(Problem("another controller leads the fleet by now", mend=SEE_WHO)))
+        self.trouble = ""
+        self._metrics.saw(None)
         self.began.set()
         return inheriting(journal, me, self._enough)
 

@@ -1,8 +1,8 @@
 """Servers that die again and again are not started again and again at full speed. Pure.
 
 A *streak* are deaths that follow each other without a calm of `CALM` between. As many of them as the group bears cost
-nothing, since a host that restarts takes all its servers at once; after that, every time that as many have died, the wait
-for the next start doubles.
+nothing, since a host that restarts takes all its servers at once. After that the wait for the next start doubles
+whenever as many have died again.
 """
 
 from __future__ import annotations
