@@ -77,6 +77,7 @@ class Leader:
         self.trouble = ""
         self._not_received = ""
         self._blind_since: datetime | None = None
+        self._told_blind: bool | None = None
         self.began = threading.Event()
         """Set once it has looked, or tried to, for the first time."""
 
@@ -326,18 +327,20 @@ class Leader:
 
     def _tell_of_sight(self, site: Site, inventory: Inventory) -> None:
         """Record, once, that not everything could be seen for long; and that it can be again."""
-        journal = site.project.journal
-        last = journal.last(("fleet.unseen", "fleet.seen"))
-        told = last is not None and last.kind == "fleet.unseen"
+        if self._told_blind is None:
+            last = site.project.journal.last(("fleet.unseen", "fleet.seen"))
+            self._told_blind = last is not None and last.kind == "fleet.unseen"
         if inventory.complete:
             self._blind_since = None
-            if told:
+            if self._told_blind:
                 site.record([Entry("fleet.seen", message="everything can be seen again")])
+                self._told_blind = False
             return
         self._blind_since = self._blind_since or inventory.at
-        if not told and inventory.at - self._blind_since > BLIND_LIMIT:
+        if not self._told_blind and inventory.at - self._blind_since > BLIND_LIMIT:
             text = f"for {BLIND_LIMIT.total_seconds():g} s it cannot be seen how things stand, so nothing is done"
             site.record([Entry("fleet.unseen", message=f"{text}: {'; '.join(inventory.gaps)}")])
+            self._told_blind = True
 
     def _look_at_nothing(self) -> None:
         """There is nothing to lead: wait for a command."""

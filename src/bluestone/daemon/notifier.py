@@ -104,12 +104,14 @@ class _Desk(threading.Thread):
             position = self._position(journal)
             while not self._ended.is_set():
                 self._woken.clear()
+                head = journal.head().sequence
                 found = journal.select(notices.KINDS, after=position)
                 waiting = [event for event in reversed(found) if notices.is_chosen(event, self._chosen)]
                 for left, event in zip(range(len(waiting), 0, -1), waiting, strict=True):
                     if not self._deliver(journal, event, left):
                         return
                     position = event.sequence
+                position = max(position, head)  # what nobody wants to hear of need not be read again
                 self._woken.wait(LOOK)
         finally:
             journal.close()
