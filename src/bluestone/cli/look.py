@@ -14,6 +14,7 @@ from bluestone.cli import options
 from bluestone.cli.options import file_option, json_option, table
 from bluestone.fleet.controller.journal import Journal
 from bluestone.model.ids import short
+from bluestone.model.problem import Problem
 from bluestone.model.record import Record
 
 if TYPE_CHECKING:
@@ -29,9 +30,13 @@ def status(file: Path, as_json: bool) -> None:
     from bluestone.daemon import presence
 
     project = Project.open(file)
-    found, daemon = observe(project), presence.find(project)
+    found, daemon, silent = observe(project), None, ""
+    try:
+        daemon = presence.find(project)
+    except Problem as problem:
+        silent = problem.what
     if as_json:
-        click.echo(options.as_json(msgspec.to_builtins(found) | {"daemon": daemon}))
+        click.echo(options.as_json(msgspec.to_builtins(found) | {"daemon": daemon, "daemon_trouble": silent}))
         return
     rows = [
         (
@@ -53,7 +58,7 @@ def status(file: Path, as_json: bool) -> None:
             click.echo(f"{group.name}: held: {group.held}")
     running = {True: "runs", False: "does not run"}
     click.echo(f"balancer {running[found.balancer_running]}, log receiver {running[found.receiver_running]}")
-    click.echo(_of_daemon(daemon))
+    click.echo(silent or _of_daemon(daemon))
     for gap in found.gaps:
         click.echo(f"cannot see: {gap}")
 

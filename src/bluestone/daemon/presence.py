@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from bluestone.model.problem import Problem
 
 if TYPE_CHECKING:
     from bluestone.app.project import Project
@@ -38,20 +40,27 @@ def socket_of(project: Project) -> Path:
 
 
 def find(project: Project) -> Leading | None:
-    """What a project's daemon tells of itself; None if none answers."""
-    answer = _ask(project, "GET", "/v1/daemon")
+    """What a project's daemon tells of itself; None if there is none. Raises `Problem` for one that does not answer."""
     try:
+        answer = _ask(project, "GET", "/v1/daemon")
         return msgspec.json.decode(answer, type=Leading) if answer else None
+    except TimeoutError:
+        raise Problem(
+            f"the daemon of {project.name} runs, and does not answer",
+            mend=f"see what it says (journalctl -u bluestone-{project.name}), or start it anew",
+        ) from None
     except msgspec.DecodeError:
         return None
 
 
 def wake(project: Project) -> None:
     """Have a project's daemon, if there is one, look at once. Without an answer it looks by itself soon enough."""
-    _ask(project, "POST", "/v1/wake")
+    with suppress(TimeoutError):
+        _ask(project, "POST", "/v1/wake")
 
 
 def _ask(project: Project, method: str, path: str) -> bytes | None:
+    """The body of an answer; None if nobody listens. Raises `TimeoutError`."""
     if not socket_of(project).exists():
         return None
     from http.client import HTTPException
@@ -62,5 +71,7 @@ def _ask(project: Project, method: str, path: str) -> bytes | None:
         with closing(Connection(socket_of(project))) as connection:
             connection.request(method, path)
             return connection.getresponse().read()
+    except TimeoutError:
+        raise
     except (OSError, HTTPException):
         return None

@@ -14,7 +14,7 @@ from bluestone.app import pause
 from bluestone.app.project import Caller
 from bluestone.app.rollout import tell_nobody
 from bluestone.app.up import Arrival
-from bluestone.daemon import client, lead, presence
+from bluestone.daemon import api, client, lead, presence
 from bluestone.fleet.controller.fence import leading
 from bluestone.fleet.controller.lock import hold, introduce
 from bluestone.model.problem import Problem, Problems
@@ -279,6 +279,16 @@ def test_a_daemon_that_was_fenced_off_acts_no_more_and_follows_when_the_other_en
         with leading(elsewhere, introduce("elsewhere"), take_over=True) as lease:
             until(lambda: running.leader.epoch == 0, "it is fenced off")
         until(lambda: running.leader.epoch > lease.epoch, "it leads again", 30)
+
+
+def test_a_daemon_that_hangs_is_not_taken_for_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bluestone.daemon.connection.CONNECT_TIMEOUT", 0.2)
+    project = world.open()
+    with api.listen_privately(presence.socket_of(project)):
+        with pytest.raises(Problem, match="runs, and does not answer"):
+            ask_up(world)
+        presence.wake(project)
+    assert presence.find(project) is None, "its socket is there, and nobody listens"
 
 
 def test_nobody_acts_while_somebody_is_alone_with_a_project(world: World) -> None:
