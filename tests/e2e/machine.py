@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "web"
 
@@ -38,13 +39,13 @@ class Machine:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
-    def popen(self, *arguments: str) -> subprocess.Popen[str]:
+    def popen(self, *arguments: str, stderr: int | IO[str] = subprocess.PIPE) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-c", "from bluestone.cli.main import main; main()", *arguments],
             cwd=self.directory,
             env=os.environ | {"BLUESTONE_HOME": str(self.home)} | self.environment,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             # A shell that starts the tests in the background has them, and so their children, ignore Ctrl-C.
             preexec_fn=_heed_interrupts,

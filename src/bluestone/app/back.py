@@ -1,4 +1,4 @@
-"""`rollback` and `down`: to the generation before, and to nothing."""
+"""`rollback` and `down`: to the generation before, and to nothing. Whoever calls them leads the project alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from bluestone.app import wiring
 from bluestone.app.goals import no_servers, previous_goals
-from bluestone.app.lead import lead
 from bluestone.app.project import Project
 from bluestone.app.provenance import require_signed
 from bluestone.app.rollout import Notify, Site, Watch
@@ -15,43 +14,38 @@ from bluestone.model.plan import Goal
 from bluestone.model.problem import Problem
 
 
-def rollback(
-    project: Project, groups: Sequence[str], *, take_over: bool = False, notify: Notify, watch: Watch
-) -> Arrival:
+def rollback(project: Project, groups: Sequence[str], *, notify: Notify, watch: Watch) -> Arrival:
     """Lead groups (all, if none is named) back to the generation that served before the current one.
 
-    The declaration is not changed: `up` leads forward again. `take_over`: see `lead`. Raises `Problem` if there is
-    no way back.
+    The declaration is not changed: `up` leads forward again. Raises `Problem` if there is no way back.
     """
-    with lead(project, take_over=take_over):
-        names = groups or [group.name for group in project.groups]
-        goals = previous_goals(project, names)
-        for goal in goals:
-            _check_image(project, goal)
-        site = Site(project, goals, notify)
-        site.prepare()
-        forecast = site.forecast()
-        if not forecast.steps:
-            return Arrival(changed=False)
-        return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))
+    names = groups or [group.name for group in project.groups]
+    goals = previous_goals(project, names)
+    for goal in goals:
+        _check_image(project, goal)
+    site = Site(project, goals, notify)
+    site.prepare()
+    forecast = site.forecast()
+    if not forecast.steps:
+        return Arrival(changed=False)
+    return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))
 
 
-def down(project: Project, *, take_over: bool = False, notify: Notify, watch: Watch) -> Arrival:
-    """Drain and destroy every server, then stop the balancer and the receiver of log lines. `take_over`: see `lead`."""
-    with lead(project, take_over=take_over):
-        site = Site(project, no_servers(project), notify)
-        inventory, _ = site.look()
-        changed = bool(inventory.servers) or site.balancer.is_running()
-        if inventory.gaps:
-            raise Problem(
-                f"not everything can be seen: {'; '.join(inventory.gaps)}",
-                mend="mend that and run `bluestone down` again",
-                left="nothing was destroyed",
-            )
-        failures = site.lead(watch) if inventory.servers or inventory.backends else []
-        if not failures:
-            site.tear_down()
-        return Arrival(changed, tuple(failures))
+def down(project: Project, *, notify: Notify, watch: Watch) -> Arrival:
+    """Drain and destroy every server, then stop the balancer and the receiver of log lines."""
+    site = Site(project, no_servers(project), notify)
+    inventory, _ = site.look()
+    changed = bool(inventory.servers) or site.balancer.is_running()
+    if inventory.gaps:
+        raise Problem(
+            f"not everything can be seen: {'; '.join(inventory.gaps)}",
+            mend="mend that and run `bluestone down` again",
+            left="nothing was destroyed",
+        )
+    failures = site.lead(watch) if inventory.servers or inventory.backends else []
+    if not failures:
+        site.tear_down()
+    return Arrival(changed, tuple(failures))
 
 
 def _check_image(project: Project, goal: Goal) -> None:

@@ -13,7 +13,6 @@ from bluestone.app.goals import current, served_before
 from bluestone.app.lock import peek, read_lock
 from bluestone.app.project import Project
 from bluestone.app.state import HERE, located
-from bluestone.fleet.controller.lock import hold
 from bluestone.fleet.controller.observe import Lookout
 from bluestone.image.build import build_key
 from bluestone.image.formats import tools
@@ -48,33 +47,33 @@ def collect(project: Project, policy: Policy, *, dry: bool) -> Cleaning:
     """Remove what no server runs on, nobody can roll back to, and nobody asked for lately.
 
     The store of images is shared by the projects of this machine, so the servers of all of them are looked at.
-    Raises `Problem`, having removed nothing, if not everything can be seen, or if somebody acts on this project.
+    Whoever calls it keeps others from acting on this project meanwhile. Raises `Problem`, having removed nothing, if
+    not everything can be seen.
     """
     now, store = datetime.now(UTC), wiring.images(project)
-    with hold(project.lock_file):
-        images = store.list()
-        needed = _needed(project, store, policy.keep)
-        used = {str(image.digest): store.used_at(image.digest) for image in images}
-        verdicts = judge(images, needed, used, now, policy.unused_for)
-        doomed = [verdict.image for verdict in verdicts if not verdict.kept]
-        kept = [verdict.image.root.parent / LOCK for verdict in verdicts if verdict.kept]
-        locks = [stored.read(file) for file in (*kept, store.directory / tools.LOCK)] + [read_lock(project)]
-        # What it takes to prove a patched stage.
-        locks += [stage.lock for stage in store.stages.unproved()]
-        reachable = {package.sha256 for lock in locks if lock is not None for package in lock.every}
-        before, limit = _free(store), now - policy.unused_for
-        if dry:
-            packages = store.packages.unreachable(reachable, limit)
-        else:
-            for image in doomed:
-                store.remove(image.digest)
-            for stage in store.stages.list():
-                if stage.last_use < limit:
-                    store.stages.remove(stage.key)
-            store.sweep_keys()
-            store.sweep_proofs(limit)
-            packages = store.packages.sweep(reachable, limit)
-        free = _free(store)
+    images = store.list()
+    needed = _needed(project, store, policy.keep)
+    used = {str(image.digest): store.used_at(image.digest) for image in images}
+    verdicts = judge(images, needed, used, now, policy.unused_for)
+    doomed = [verdict.image for verdict in verdicts if not verdict.kept]
+    kept = [verdict.image.root.parent / LOCK for verdict in verdicts if verdict.kept]
+    locks = [stored.read(file) for file in (*kept, store.directory / tools.LOCK)] + [read_lock(project)]
+    # What it takes to prove a patched stage.
+    locks += [stage.lock for stage in store.stages.unproved()]
+    reachable = {package.sha256 for lock in locks if lock is not None for package in lock.every}
+    before, limit = _free(store), now - policy.unused_for
+    if dry:
+        packages = store.packages.unreachable(reachable, limit)
+    else:
+        for image in doomed:
+            store.remove(image.digest)
+        for stage in store.stages.list():
+            if stage.last_use < limit:
+                store.stages.remove(stage.key)
+        store.sweep_keys()
+        store.sweep_proofs(limit)
+        packages = store.packages.sweep(reachable, limit)
+    free = _free(store)
     return Cleaning(dry, tuple(verdicts), len(packages), max(0, free - before), free)
 
 

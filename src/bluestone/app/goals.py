@@ -26,7 +26,7 @@ def declared_goals(project: Project, image: str, *, keep: bool) -> list[Goal]:
     """
     goals = []
     for group in project.groups:
-        digest = secrets_digest(read_secrets(group.secrets), project.key)
+        digest = secrets_digest(read_secrets(group.secrets, project.caller.variables), project.key)
         config = ServerConfig.of(group, digest)
         generation = project.journal.generation(group.name, image, config, keep=keep)
         goals.append(Goal(group, generation, _fallback(project, generation)))
@@ -63,7 +63,7 @@ def previous_goals(project: Project, groups: Sequence[str]) -> list[Goal]:
             if group.name in groups:
                 raise _nowhere_to_go_back(project, group.name)
             continue
-        goals.append(Goal(_as_it_ran(group, generation), generation))
+        goals.append(Goal(as_it_ran(group, generation), generation))
     return goals
 
 
@@ -76,6 +76,18 @@ def _nowhere_to_go_back(project: Project, group: str) -> Problem:
     )
 
 
+def secret_variables(project: Project) -> set[str]:
+    """The variables that secrets come from, of every group and generation that the project may be led to."""
+    declared = {group.name: group for group in project.journal.declared()}
+    refs = [ref for group in (*project.groups, *declared.values()) for ref in group.secrets]
+    for name in declared:
+        now = current(project, name)
+        for number in [now, *served_before(project, name, now)]:
+            found = project.journal.generation_number(name, number) if number else None
+            refs += found.config.secrets if found else ()
+    return {ref.where for ref in refs if ref.kind == "env"}
+
+
 def no_generation(group: Group) -> Generation:
     """Stands for the generation of a group that has had none: no server is of it."""
     return Generation(group.name, 0, NO_IMAGE, ServerConfig(group.provider))
@@ -83,14 +95,46 @@ def no_generation(group: Group) -> Generation:
 
 def current(project: Project, group: str) -> int:
     """The generation that the group was last led to; 0 if there is none."""
-    return _number(project.journal.last(("rollout.started",), group=group))
+    return number_of(project.journal.last(("rollout.started",), group=group))
 
 
 def served_before(project: Project, group: str, generation: int) -> list[int]:
     """The other generations of a group that have served, the one that served last first."""
     settled = project.journal.select(("rollout.settled",), group=group)
-    numbers = dict.fromkeys(_number(event) for event in settled)
+    numbers = dict.fromkeys(number_of(event) for event in settled)
     return [number for number in numbers if number and number != generation]
+
+
+def usable_fallback(project: Project, generation: Generation, earlier: Generation) -> bool:
+    """Whether a group can go back to an earlier generation by itself.
+
+    Its image must be here and signed, and its servers must listen where those of this one do: the balancer's ports are
+    declared.
+    """
+    then, now = earlier.config, generation.config
+    if (then.ports, then.provider) != (now.ports, now.provider):
+        return False
+    try:
+        store = wiring.images(project)
+        store.require_sound(earlier.image)
+        require_signed(project, store.get(earlier.image))
+    except Problem:
+        return False
+    return True
+
+
+def number_of(event: Event | None) -> int:
+    """The generation that an event is about; 0 if there is none."""
+    return int(event.data.get("generation", 0)) if event else 0
+
+
+def as_it_ran(group: Group, generation: Generation) -> Group:
+    """The group as declared now, on the ports that the generation's servers listen on, and checked as they were.
+
+    Ports of the balancer whose server port that generation does not have would never become healthy.
+    """
+    ports = tuple(port for port in group.ports if port.server in generation.config.ports)
+    return replace(group, ports=ports, health=generation.config.health or group.health)
 
 
 def _previous(project: Project, group: str) -> int:
@@ -99,38 +143,10 @@ def _previous(project: Project, group: str) -> int:
 
 
 def _fallback(project: Project, generation: Generation) -> Generation | None:
-    """The generation that served last before this one, if the group can go back to it by itself.
-
-    Its image must be here and signed, and its servers must listen where those of this one do: the balancer's ports are
-    declared.
-    """
+    """The generation that served last before this one, if the group can go back to it by itself."""
     number = next(iter(served_before(project, generation.group, generation.number)), 0)
     found = project.journal.generation_number(generation.group, number) if number else None
-    if found is None or (found.config.ports, found.config.provider) != (
-        generation.config.ports,
-        generation.config.provider,
-    ):
-        return None
-    try:
-        store = wiring.images(project)
-        store.require_sound(found.image)
-        require_signed(project, store.get(found.image))
-    except Problem:
-        return None
-    return found
-
-
-def _number(event: Event | None) -> int:
-    return int(event.data.get("generation", 0)) if event else 0
-
-
-def _as_it_ran(group: Group, generation: Generation) -> Group:
-    """The group as declared now, on the ports that the generation's servers listen on, and checked as they were.
-
-    Ports of the balancer whose server port that generation does not have would never become healthy.
-    """
-    ports = tuple(port for port in group.ports if port.server in generation.config.ports)
-    return replace(group, ports=ports, health=generation.config.health or group.health)
+    return found if found and usable_fallback(project, generation, found) else None
 
 
 def _nothing(project: Project, group: Group) -> Goal:

@@ -45,9 +45,9 @@ def read_secret(ref: SecretRef, environment: Mapping[str, str] | None = None) ->
     return value
 
 
-def read_secrets(refs: Iterable[SecretRef]) -> dict[str, bytes]:
-    """The values of secrets by name. Raises `Problem`."""
-    return {ref.name: read_secret(ref) for ref in refs}
+def read_secrets(refs: Iterable[SecretRef], variables: Mapping[str, str] | None = None) -> dict[str, bytes]:
+    """The values of secrets by name, of variables from those given (else this process's own). Raises `Problem`."""
+    return {ref.name: read_secret(ref, variables) for ref in refs}
 
 
 def secrets_digest(secrets: Mapping[str, bytes], key: bytes) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 
 from bluestone.app.project import Project
@@ -17,7 +16,7 @@ def pause(project: Project, groups: Sequence[str], why: str) -> str:
     It needs no lock: whoever acts on the project reads it before the next step. What has begun is finished.
     Raises `Problem` for a group that is unknown.
     """
-    text = f"paused by {getpass.getuser()}{f': {why}' if why else ''}; `bluestone resume` goes on"
+    text = f"paused by {project.caller.name}{f': {why}' if why else ''}; `bluestone resume` goes on"
     _record(project, groups, "paused", text)
     return text
 
@@ -28,7 +27,7 @@ def resume(project: Project, groups: Sequence[str]) -> str:
     A generation of a named group that failed may be tried again, and canaries that nothing is known against pass.
     Raises `Problem` for a group that is unknown.
     """
-    text = f"resumed by {getpass.getuser()}"
+    text = f"resumed by {project.caller.name}"
     entries = _record(project, groups, "resumed", text)
     canaries = [found for entry in entries if entry.group and (found := _undecided(project, entry.group, text))]
     project.journal.record(utc_now(), canaries)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bluestone.app import remembered
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import Home
 from bluestone.model.declaration import Declaration
 from bluestone.model.group import Group
+from bluestone.model.problem import Problems
 
 if TYPE_CHECKING:
     from bluestone.fleet.controller.journal import Journal
@@ -22,18 +25,49 @@ FILE = Path("bluestone.toml")
 
 
 @dataclass(frozen=True)
+class Caller:
+    """Who wants something done: the name that the journal keeps, and the variables that secrets may come from."""
+
+    name: str = field(default_factory=getpass.getuser)
+    variables: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+
+
+@dataclass(frozen=True)
 class Project:
-    """One declaration on one machine."""
+    """One declaration on one machine, and who asks for something to be done with it."""
 
     declaration: Declaration
     home: Home
     file: Path = FILE
+    caller: Caller = field(default_factory=Caller)
 
     @classmethod
     def open(cls, file: Path = FILE) -> Project:
         """Read a declaration. Raises `Problems` with all that is wrong in it."""
         home = Home.find()
         return cls(remembered.read(file, home), home, file)
+
+    @classmethod
+    def open_as_it_was(cls, file: Path = FILE) -> tuple[Project, Problems | None]:
+        """As `open`; where the file is wrong now, as it was when it was last right, and what is wrong.
+
+        For who must go on in any case: servers do not wait for a file that somebody is writing on. Raises `Problems`
+        for a file that never was right.
+        """
+        try:
+            return cls.open(file), None
+        except Problems as wrong:
+            home = Home.find()
+            known = remembered.last(file, home)
+            if known is None:
+                raise
+            return cls(known, home, file), wrong
+
+    def renewed(self, **changes: Any) -> Project:
+        """The same project by the same journal, with some of its fields changed."""
+        other = replace(self, **changes)
+        other.__dict__["journal"] = self.journal
+        return other
 
     @property
     def name(self) -> str:

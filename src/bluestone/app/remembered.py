@@ -33,7 +33,7 @@ class Remembered:
 def read(file: Path, home: Home) -> Declaration:
     """The declaration in a file. Raises `Problems` with all that is wrong in it."""
     origin = _origin(file)
-    place = home.state / "declarations" / f"{hashlib.sha256(bytes(file.absolute())).hexdigest()[:32]}.json"
+    place = _place(file, home)
     if origin is not None and (known := _recall(place, origin)) is not None:
         return known
     from bluestone import declaration as declarations
@@ -47,9 +47,26 @@ def read(file: Path, home: Home) -> Declaration:
     return found
 
 
+def last(file: Path, home: Home) -> Declaration | None:
+    """The declaration as it was when it was last right, whatever is in the file now; None if it never was."""
+    try:
+        kept = _place(file, home).read_bytes()
+        return msgspec.json.decode(kept, type=Remembered, dec_hook=_from_text).declaration
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _place(file: Path, home: Home) -> Path:
+    return home.state / "declarations" / f"{hashlib.sha256(bytes(file.absolute())).hexdigest()[:32]}.json"
+
+
+def _from_text(kind: type, text: str) -> object:
+    return kind(text)
+
+
 def _recall(place: Path, origin: str) -> Declaration | None:
     try:
-        known = msgspec.json.decode(place.read_bytes(), type=Remembered, dec_hook=lambda kind, text: kind(text))
+        known = msgspec.json.decode(place.read_bytes(), type=Remembered, dec_hook=_from_text)
     except (OSError, msgspec.DecodeError):
         return None
     # Whether what it names exists is part of the check, and may have changed without the file.

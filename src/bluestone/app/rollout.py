@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from bluestone.app.project import Project
 from bluestone.app.provenance import require_signed
 from bluestone.fleet.balancer import Balancer
 from bluestone.fleet.controller.act import Tools
-from bluestone.fleet.controller.controller import Controller
+from bluestone.fleet.controller.controller import Controller, Tick
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.recall import START_OR_END
 from bluestone.fleet.controller.resolve import resolve, unanswered
@@ -24,6 +23,7 @@ from bluestone.fleet.provider import Provider
 from bluestone.fleet.remember import begun
 from bluestone.logs.credentials import Credentials
 from bluestone.model.action import Create
+from bluestone.model.event import Event
 from bluestone.model.inventory import Inventory
 from bluestone.model.memory import Memory
 from bluestone.model.plan import Goal, Plan, Progress
@@ -32,7 +32,7 @@ from bluestone.model.record import Identity
 from bluestone.model.server import ServerSpec
 
 Notify = Callable[[datetime, Entry], None]
-Watch = Callable[[Plan], None]
+Watch = Callable[[Tick], None]
 
 
 def utc_now() -> datetime:
@@ -88,23 +88,36 @@ class Site:
     def prepare(self) -> None:
         """Have everything run that servers need around them."""
         self.receiver.ensure()
-        for provider in self.providers.values():
-            provider.prepare()
+        self.make_room()
         if self.controller.services:
             self.balancer.ensure(self.controller.services)
 
+    def make_room(self) -> None:
+        """Have what providers need for servers. Raises `Problem`."""
+        for provider in self.providers.values():
+            provider.prepare()
+
     def lead(self, watch: Watch, plan: str = "") -> list[Failure]:
         """Begin rollouts, run them to their end, and record how they ended. `plan` is the id of the plan, if known."""
-        self._resolve()
+        self.resolve()
         self._begin(plan)
         last = self.controller.run(watch)
-        self._record(
-            Entry("rollout.finished", group.group, message=f"{group.serving} servers serve")
-            for group in last.progress
-            if group.state in ("done", "returned")
-        )
+        self.conclude(last)
         self._forget_retired(last)
         return [self._failure(group) for group in last.halted]
+
+    def resolve(self) -> None:
+        """Record what became of actions that somebody began and was killed over."""
+        if unanswered(self.project.journal):
+            self.record(resolve(self.project.journal, self.controller.look()))
+
+    def conclude(self, plan: Plan) -> None:
+        """Record that the rollouts of groups which are where they shall be have ended."""
+        self.record(
+            Entry("rollout.finished", group.group, message=f"{group.serving} servers serve")
+            for group in plan.progress
+            if group.state in ("done", "returned") and self._under_way(group.group)
+        )
 
     def tear_down(self) -> None:
         """Stop and remove what `prepare` started. Log lines, journal and images stay."""
@@ -118,22 +131,33 @@ class Site:
         groups = set()
         for declared in self.goals:
             goal = way_back(declared, memory)
-            last = self.project.journal.last(START_OR_END, group=goal.group.name)
+            last = self._last(goal.group.name)
             if last is None or last.kind != "rollout.started" or not _goal_data(goal).items() <= last.data.items():
                 groups.add(goal.group.name)
         return groups
 
-    def _resolve(self) -> None:
-        """Record what became of actions that somebody began and was killed over."""
-        if unanswered(self.project.journal):
-            self._record(resolve(self.project.journal, self.controller.look()))
+    def _last(self, group: str) -> Event | None:
+        return self.project.journal.last(START_OR_END, group=group)
+
+    def _under_way(self, group: str) -> bool:
+        last = self._last(group)
+        return last is not None and last.kind != "rollout.finished"
 
     def _begin(self, plan: str) -> None:
         memory = self.controller.recall(self.controller.look())
         beginning = self._beginning(memory)
         goals = (way_back(declared, memory) for declared in self.goals)
-        self._record(_started(goal, plan) for goal in goals if goal.group.name in beginning)
+        # Declared first: whoever goes on after a crash here leads what was begun, never by an older declaration.
         self.project.journal.declare([goal.group for goal in self.goals if goal.group.count])
+        self.record(self._started(goal, plan) for goal in goals if goal.group.name in beginning)
+
+    def _started(self, goal: Goal, plan: str) -> Entry:
+        """The beginning of a rollout: where to, by whom, by which plan, and what it would go back to by itself."""
+        why = f"to generation {goal.generation.number}, {goal.group.rollout.strategy}"
+        why = why if goal.group.count else "to no servers"
+        data: dict[str, object] = {**_goal_data(goal), "by": self.project.caller.name}
+        data |= {"fallback": goal.fallback.number} if goal.fallback else {}
+        return Entry("rollout.started", goal.group.name, message=why, data=data | ({"plan": plan} if plan else {}))
 
     def _forget_retired(self, last: Plan) -> None:
         declared = {group.name for group in self.project.groups}
@@ -147,7 +171,9 @@ class Site:
         identity = Identity(self.project.name, create.server, create.group, generation.number, generation.image)
         image = wiring.images(self.project).get(generation.image)
         require_signed(self.project, image)
-        files = bootfiles(generation.config.environment, read_secrets(generation.config.secrets))
+        files = bootfiles(
+            generation.config.environment, read_secrets(generation.config.secrets, self.project.caller.variables)
+        )
         with closing(Credentials(self.project.logs)) as credentials:
             token = credentials.mint(identity)
         files |= wiring.log_files(self.receiver, generation.config.provider, token)
@@ -171,19 +197,12 @@ class Site:
             found = archive.last_lines(server, count)
         return tuple(f"{record.at:%H:%M:%S} {record.unit}: {record.message}" for record in found)
 
-    def _record(self, entries: Iterable[Entry]) -> None:
+    def record(self, entries: Iterable[Entry]) -> None:
+        """Write entries to the journal, and tell whoever listens."""
         now, entries = utc_now(), tuple(entries)
         self.project.journal.record(now, entries)
         for entry in entries:
             self._notify(now, entry)
-
-
-def _started(goal: Goal, plan: str) -> Entry:
-    """The beginning of a rollout: where to, by whom, and by which plan."""
-    why = f"to generation {goal.generation.number}, {goal.group.rollout.strategy}"
-    why = why if goal.group.count else "to no servers"
-    data: dict[str, object] = {**_goal_data(goal), "by": getpass.getuser()}
-    return Entry("rollout.started", goal.group.name, message=why, data=data | ({"plan": plan} if plan else {}))
 
 
 def _goal_data(goal: Goal) -> dict[str, int]:

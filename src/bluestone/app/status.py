@@ -10,6 +10,7 @@ from bluestone.app.goals import current, no_generation, retired_goals
 from bluestone.app.project import Project
 from bluestone.fleet.controller.observe import Lookout, observe, services_of
 from bluestone.fleet.controller.recall import START_OR_END, recall
+from bluestone.fleet.findings import hold
 from bluestone.fleet.standing import View, view
 from bluestone.model.group import Group
 from bluestone.model.plan import Goal
@@ -36,7 +37,8 @@ class ServerStatus:
 class GroupStatus:
     """A group now. `rollout` is how its last rollout stands (`started`, `finished`, `halted`, `paused`, or `none`).
 
-    `returned`: it finished at an older generation, as a newer one failed; `note` says why.
+    `returned`: it finished at an older generation, as a newer one failed; `note` says why. `held` says what is not done
+    for now, as it failed before or as too much dies, and until when.
     """
 
     name: str
@@ -48,6 +50,7 @@ class GroupStatus:
     ports: tuple[str, ...]
     rollout: str
     note: str
+    held: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ def _group(project: Project, seen: View) -> GroupStatus:
         ports=tuple(f"{port.bind}:{port.listen}" for port in group.ports),
         rollout="returned" if failed else last.kind.removeprefix("rollout.") if last else "none",
         note=failed or (last.message if last and last.kind in ("rollout.halted", "rollout.paused") else ""),
+        held=hold(seen).reason,
     )
 
 

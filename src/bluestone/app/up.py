@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from bluestone.app import wiring
 from bluestone.app.build import build_image, image_key, unlocked_key
 from bluestone.app.disks import ensure_disk
 from bluestone.app.goals import declared_goals
-from bluestone.app.lead import lead
-from bluestone.app.lock import peek, read_lock, settled
+from bluestone.app.lock import Progress, peek, read_lock, settled
 from bluestone.app.project import Project
 from bluestone.app.rollout import Failure, Notify, Site, Watch, tell_nobody
 from bluestone.fleet.forecast import Forecast
 from bluestone.model.ids import Digest
+from bluestone.model.image import Image
 from bluestone.model.problem import Problem
 
 
@@ -53,44 +52,47 @@ def intend(project: Project) -> Intention:
     return Intention(image is None, digest, site.forecast(), locks=lock is None)
 
 
-def up(
-    project: Project,
-    plan_id: str | None,
-    *,
-    exact: bool = False,
-    take_over: bool = False,
-    notify: Notify,
-    watch: Watch,
-    progress: Callable[[str], None],
-) -> Arrival:
-    """Build the image if needed and lead all groups to what is declared.
-
-    With `plan_id`, only if `intend` still comes to that plan; otherwise `Problem`, with nothing done. Without a
-    lock one is made; with `exact` that, and any difference between lock and declaration, is refused.
-    `take_over`: see `lead`.
-    """
-    with lead(project, take_over=take_over):
-        if plan_id is not None:
-            _check_plan(project, plan_id)
-        wiring.require_tools(project, building=read_lock(project) is None)
-        lock = settled(project, progress, exact=exact)
-        built = wiring.images(project).find(image_key(project, lock))
-        wiring.require_tools(project, building=built is None)
-        image = build_image(project, lock, progress)
-        ensure_disk(project, image, progress)
-        site = Site(project, declared_goals(project, image.digest, keep=True), notify)
-        site.prepare()
-        forecast = site.forecast()
-        if not forecast.steps and not forecast.halted:
-            return Arrival(changed=False)
-        return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))
-
-
-def _check_plan(project: Project, plan_id: str) -> None:
-    now = intend(project).forecast.id
+def check_plan(project: Project, plan_id: str) -> Intention:
+    """What `up` would do, if it is still that plan. Raises `Problem` if it is not."""
+    intention = intend(project)
+    now = intention.forecast.id
     if now != plan_id:
         raise Problem(
             f"the world has moved since plan {plan_id} was made: the plan is {now} now",
             mend="look at it with `bluestone plan`, then run `bluestone up` with its id",
             left="nothing was done",
         )
+    return intention
+
+
+def build(project: Project, progress: Progress, *, exact: bool = False) -> Image:
+    """The declared image, built and locked if it is not yet. Any number of these may run at once.
+
+    With `exact` a lock that is missing, or differs from the declaration, is refused. Raises `Problem`.
+    """
+    wiring.require_tools(project, building=read_lock(project) is None)
+    lock = settled(project, progress, exact=exact)
+    built = wiring.images(project).find(image_key(project, lock))
+    wiring.require_tools(project, building=built is None)
+    image = build_image(project, lock, progress)
+    ensure_disk(project, image, progress)
+    return image
+
+
+def up(
+    project: Project, plan_id: str | None, *, exact: bool = False, notify: Notify, watch: Watch, progress: Progress
+) -> Arrival:
+    """Build the image if needed and lead all groups to what is declared. Whoever calls it leads the project alone.
+
+    With `plan_id`, only if `intend` still comes to that plan; otherwise `Problem`, with nothing done. `exact` is as
+    for `build`.
+    """
+    if plan_id is not None:
+        check_plan(project, plan_id)
+    image = build(project, progress, exact=exact)
+    site = Site(project, declared_goals(project, image.digest, keep=True), notify)
+    site.prepare()
+    forecast = site.forecast()
+    if not forecast.steps and not forecast.halted:
+        return Arrival(changed=False)
+    return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))

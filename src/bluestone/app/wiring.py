@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -25,6 +26,9 @@ ENTRY_POINTS = "bluestone.providers"
 
 LOG_MOUNT = "/run/bluestone-log"
 """Where a server that shares this machine's files finds the receiver's socket."""
+
+Watch: TypeAlias = "Callable[[Callable[[], None], threading.Event], None]"
+"""Watches until the event is set, and calls the function whenever something may have changed. May raise `Problem`."""
 
 MakeProvider: TypeAlias = "Callable[[Project, ImageStore], Provider]"
 
@@ -90,6 +94,20 @@ def providers(project: Project, names: Iterable[str]) -> Mapping[str, Provider]:
     """The providers of these names. Raises `Problem` for a name that nothing provides."""
     store = images(project)
     return {name: _maker(name)(project, store) for name in sorted(set(names))}
+
+
+def sources(project: Project, names: Iterable[str]) -> dict[str, Watch]:
+    """What tells at once of changes to servers of these providers, by name."""
+    found: dict[str, Watch] = {}
+    if "podman" in names:
+        from bluestone.fleet.providers import podman
+
+        found["podman"] = lambda heard, ended: podman.follow(project.name, heard, ended)
+    if "qemu" in names:
+        from bluestone.fleet.providers import qemu
+
+        found["qemu"] = lambda heard, ended: qemu.follow(project.runtime / "machines", heard, ended)
+    return found
 
 
 def balancer(project: Project) -> Balancer:

@@ -45,11 +45,11 @@ def plan(file: Path, as_json: bool) -> int:
 @take_over_option
 def up(plan_id: str | None, file: Path, as_json: bool, locked: bool, take_over: bool) -> int:
     """Make the servers what the declaration says. With PLAN, only if that is still the plan."""
-    from bluestone.app import up as use_case
+    from bluestone.daemon import lead
 
     project = Project.open(file)
     with Reporter(as_json=as_json) as reporter:
-        arrival = use_case.up(
+        arrival = lead.up(
             project,
             plan_id,
             exact=locked,
@@ -68,11 +68,11 @@ def up(plan_id: str | None, file: Path, as_json: bool, locked: bool, take_over: 
 @take_over_option
 def rollback(groups: tuple[str, ...], file: Path, as_json: bool, take_over: bool) -> int:
     """Go back to the generation that served before. The declaration stays as it is."""
-    from bluestone.app import back
+    from bluestone.daemon import lead
 
     project = Project.open(file)
     with Reporter(as_json=as_json) as reporter:
-        arrival = back.rollback(project, groups, take_over=take_over, notify=reporter.event, watch=reporter.watch)
+        arrival = lead.rollback(project, groups, take_over=take_over, notify=reporter.event, watch=reporter.watch)
     return reporter.close(arrival, project)
 
 
@@ -82,9 +82,9 @@ def rollback(groups: tuple[str, ...], file: Path, as_json: bool, take_over: bool
 @take_over_option
 def down(file: Path, as_json: bool, take_over: bool) -> int:
     """Destroy all servers and stop what runs beside them. Log lines, events and images stay."""
-    from bluestone.app import back
+    from bluestone.daemon import lead
 
     project = Project.open(file)
     with Reporter(as_json=as_json) as reporter:
-        arrival = back.down(project, take_over=take_over, notify=reporter.event, watch=reporter.watch)
+        arrival = lead.down(project, take_over=take_over, notify=reporter.event, watch=reporter.watch)
     return reporter.close(arrival, project, end="nothing runs any more; logs and events stay")

@@ -40,8 +40,11 @@ def gc(file: Path, as_json: bool, dry_run: bool, keep: int, unused_for: timedelt
     """
     from bluestone.app.gc import Policy, collect
     from bluestone.app.project import Project
+    from bluestone.daemon import lead
 
-    cleaning = collect(Project.open(file), Policy(keep, unused_for), dry=dry_run)
+    project = Project.open(file)
+    with lead.alone(project):
+        cleaning = collect(project, Policy(keep, unused_for), dry=dry_run)
     if as_json:
         click.echo(options.as_json(cleaning))
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -13,7 +14,11 @@ from bluestone.cli import options
 from bluestone.cli.options import file_option, json_option, table
 from bluestone.fleet.controller.journal import Journal
 from bluestone.model.ids import short
+from bluestone.model.problem import Problem
 from bluestone.model.record import Record
+
+if TYPE_CHECKING:
+    from bluestone.daemon.presence import Leading
 
 
 @click.command()
@@ -22,10 +27,16 @@ from bluestone.model.record import Record
 def status(file: Path, as_json: bool) -> None:
     """Show the groups: how many servers are declared, exist and serve."""
     from bluestone.app.status import status as observe
+    from bluestone.daemon import presence
 
-    found = observe(Project.open(file))
+    project = Project.open(file)
+    found, daemon, silent = observe(project), None, ""
+    try:
+        daemon = presence.find(project)
+    except Problem as problem:
+        silent = problem.what
     if as_json:
-        click.echo(options.as_json(found))
+        click.echo(options.as_json(msgspec.to_builtins(found) | {"daemon": daemon, "daemon_trouble": silent}))
         return
     rows = [
         (
@@ -43,10 +54,26 @@ def status(file: Path, as_json: bool) -> None:
     for group in found.groups:
         if group.note:
             click.echo(f"{group.name}: stopped: {group.note}")
+        if group.held:
+            click.echo(f"{group.name}: held: {group.held}")
     running = {True: "runs", False: "does not run"}
     click.echo(f"balancer {running[found.balancer_running]}, log receiver {running[found.receiver_running]}")
+    click.echo(silent or _of_daemon(daemon))
     for gap in found.gaps:
         click.echo(f"cannot see: {gap}")
+
+
+def _of_daemon(daemon: Leading | None) -> str:
+    """Who keeps the servers as they are, in a line."""
+    if daemon is None:
+        return "no daemon leads the project: servers that fail stay so until `bluestone up`, or `bluestone serve`"
+    seen = f"last look {daemon.last_tick:%H:%M:%S} UTC" if daemon.last_tick else "has not looked yet"
+    if not daemon.epoch:
+        return f"a daemon stands by here (process {daemon.pid}), as another controller leads the fleet: bluestone state"
+    doing = f"; works on {daemon.works_on}" if daemon.works_on else ""
+    trouble = f"; in trouble: {daemon.trouble}" if daemon.trouble else ""
+    since = f"process {daemon.pid}, since {daemon.since:%Y-%m-%d %H:%M:%S} UTC"
+    return f"a daemon leads the project: {since}, {seen}{doing}{trouble}"
 
 
 @click.command()

@@ -31,6 +31,7 @@ VERBS = {
     "up": "fleet",
     "rollback": "fleet",
     "down": "fleet",
+    "serve": "serve",
     "pause": "pause",
     "resume": "pause",
     "status": "look",
@@ -81,8 +82,10 @@ def main() -> None:
     except OSError as error:
         _show(_of_system(error))
         sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted: what had begun was finished; run the same again to go on", err=True)
+    except (KeyboardInterrupt, click.Abort) as interrupt:
+        # click raises its own in the place of the one that says who goes on.
+        said = str(interrupt) or str(interrupt.__cause__ or "")
+        click.echo(f"interrupted: {said or 'what had begun was finished; run the same again to go on'}", err=True)
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -17,8 +17,12 @@ from bluestone.cli.options import file_option
 def pause(groups: tuple[str, ...], why: str, file: Path) -> None:
     """Have nothing done to GROUPS (to all servers, if none is named) until `resume`."""
     from bluestone.app import pause as use_case
+    from bluestone.daemon import presence
 
-    click.echo(f"{', '.join(groups) or 'everything'}: {use_case.pause(Project.open(file), groups, why)}")
+    project = Project.open(file)
+    said = use_case.pause(project, groups, why)
+    presence.wake(project)
+    click.echo(f"{', '.join(groups) or 'everything'}: {said}")
 
 
 @click.command()
@@ -27,6 +31,10 @@ def pause(groups: tuple[str, ...], why: str, file: Path) -> None:
 def resume(groups: tuple[str, ...], file: Path) -> None:
     """End a pause. A generation of a named group that failed may be tried again, and its canaries go on."""
     from bluestone.app import pause as use_case
+    from bluestone.daemon import presence
 
-    said = use_case.resume(Project.open(file), groups)
-    click.echo(f"{', '.join(groups) or 'everything'}: {said}; `bluestone up` goes on from here")
+    project = Project.open(file)
+    said = use_case.resume(project, groups)
+    presence.wake(project)
+    goes_on = "the daemon" if presence.find(project) else "`bluestone up`"
+    click.echo(f"{', '.join(groups) or 'everything'}: {said}; {goes_on} goes on from here")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from bluestone.app.rollout import Failure
 from bluestone.app.up import Arrival
 from bluestone.cli.options import as_json_line
 from bluestone.fleet.controller.journal import Entry
-from bluestone.model.plan import Plan
+from bluestone.model.plan import Progress
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -86,12 +87,12 @@ class Reporter:
             line = f"{at.astimezone():%H:%M:%S} {SHOWN[entry.kind]} {what:<10} {name:<24} {entry.message}"
             click.echo(line.rstrip())
 
-    def watch(self, plan: Plan) -> None:
+    def watch(self, progress: Sequence[Progress]) -> None:
         """Keep the status line up to date."""
         if self._status is None:
             return
-        parts = [f"{group.group}: {group.serving} serve, {group.total} exist" for group in plan.progress]
-        waiting = [reason for group in plan.progress for reason in group.waiting[:1]]
+        parts = [f"{group.group}: {group.serving} serve, {group.total} exist" for group in progress]
+        waiting = [reason for group in progress for reason in group.waiting[:1]]
         self._status.update("; ".join([*parts, *waiting[:2]]))
 
     def close(self, arrival: Arrival, project: Project, *, end: str = "") -> int:

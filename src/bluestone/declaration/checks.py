@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from bluestone.declaration.convert import place_of
-from bluestone.declaration.fault import Fault, Finding, KeyPath
-from bluestone.declaration.keys import ArchiveTable, DeclarationTable, FileTable, GroupTable, ImageTable, RolloutTable
+from bluestone.declaration.fault import Fault, Finding, KeyPath, quoted
+from bluestone.declaration.keys import (
+    ArchiveTable,
+    DeclarationTable,
+    FileTable,
+    GroupTable,
+    ImageTable,
+    NotifyTable,
+    RolloutTable,
+)
 from bluestone.declaration.texts import normal
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - addresses that are compared, not bound
@@ -34,6 +43,20 @@ def check(table: DeclarationTable, directory: Path) -> Iterator[Finding]:
     if table.state.password and not table.state.store:
         fault = Fault("there is a password, and no store that it is for", "add store, or leave the password out")
         yield Finding(("state", "password"), fault, (("state", "store"),))
+    yield from _notify(table.notify)
+
+
+def _notify(notify: NotifyTable) -> Iterator[Finding]:
+    at: KeyPath = ("notify",)
+    yield from _twice(notify.events, (*at, "events"))
+    if notify.exec and not notify.exec[0].startswith("/"):
+        fault = Fault(f"{quoted(notify.exec[0])} is not the whole path of a program", 'begin with "/"')
+        yield Finding((*at, "exec", 0), fault)
+    hook = notify.webhook
+    if hook and hook.token and hook.address.startswith("http:"):
+        host = urlsplit(hook.address).hostname or ""
+        if host not in ("localhost", "::1") and not host.startswith("127."):
+            yield Finding((*at, "webhook"), Fault("the token would travel in clear", "use https for the web hook"))
 
 
 def _image(image: ImageTable, directory: Path) -> Iterator[Finding]:

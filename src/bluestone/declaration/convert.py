@@ -13,12 +13,15 @@ from bluestone.declaration.keys import (
     GroupTable,
     HealthTable,
     ImageTable,
+    NotifyTable,
     PuppetTable,
     RolloutTable,
     StateTable,
+    WebHookTable,
 )
 from bluestone.model.declaration import Declaration, Store
 from bluestone.model.group import Amount, Group, Health, Port, Resources, RolloutPolicy, SecretRef
+from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
 from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe, Waiver
 
 SURGE = {"blue-green": Amount(100, percent=True), "rolling": Amount(1), "destroy-first": Amount(0)}
@@ -33,6 +36,8 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         recipe=_recipe(table.image, directory),
         groups=tuple(_group(name, group, directory) for name, group in table.servers.items()),
         store=_store(table.state, directory),
+        serve=ServePolicy(**dict(table.serve)),
+        notify=_notify(table.notify, directory),
     )
 
 
@@ -103,6 +108,17 @@ def _secret(name: str, written: str, directory: Path) -> SecretRef:
     if kind == "env":
         return SecretRef(name, "env", where)
     return SecretRef(name, "file", str(place_of(where, directory)))
+
+
+def _notify(table: NotifyTable, directory: Path) -> NotifyPolicy:
+    hook = _webhook(table.webhook, directory) if table.webhook else None
+    return NotifyPolicy(hook, tuple(table.exec), tuple(table.events))
+
+
+def _webhook(table: WebHookTable, directory: Path) -> WebHook:
+    open_ = table.address.startswith(("http:", "https:"))
+    address = table.address if open_ else _secret("webhook", table.address, directory)
+    return WebHook(address, _secret("token", table.token, directory) if table.token else None)
 
 
 def _policy(table: RolloutTable) -> RolloutPolicy:

@@ -33,6 +33,11 @@ def file(text: str) -> Expanded:
     return {"source": text}
 
 
+def webhook(text: str) -> Expanded:
+    """The address that events are posted to."""
+    return {"address": text}
+
+
 def hook(text: str) -> Expanded:
     """The directory that a tool works from."""
     return {"directory": text}

@@ -31,6 +31,8 @@ MAX_NUMBER = 2**53
 """Largest whole number that is the same in every reader of JSON (RFC 8259, section 6)."""
 MAX_PATH = 1024
 """Longest path, in characters; the kernel takes 4096 bytes (PATH_MAX in limits.h)."""
+ADDRESS = r"^(127\.[0-9.]+|\[::1\]):[0-9]{1,5}$"
+WEBHOOK = rf"^(https?://.+|env:{VARIABLE[1:-1]}|file:.+)$"
 HEALTH_PATH = r"^/[A-Za-z0-9._~!&()*+,;=:@/?%-]*$"
 """What a URI's path and query may hold (RFC 3986), less the marks that quote in HAProxy's configuration."""
 ABSOLUTE = "^/"
@@ -306,6 +308,45 @@ def bind(text: str) -> str:
             f"{quoted(text)} is not an IP address to listen on",
             'write "127.0.0.1" for this machine alone, "0.0.0.0" for everyone',
         ) from None
+
+
+def loopback(text: str) -> str:
+    """A loopback address and a port on it."""
+    host, _, port = text.rpartition(":")
+    try:
+        if ipaddress.ip_address(host.strip("[]")).is_loopback and 0 < int(port) < 65536:
+            return text
+    except ValueError:
+        pass
+    raise Fault(
+        f"{quoted(text)} is not a loopback address with a port",
+        'write "127.0.0.1:9464": what it tells is for this machine; put a proxy before it for others',
+    )
+
+
+def webhook(text: str) -> str:
+    """The address of a web hook, or where it is kept."""
+    if re.fullmatch(SECRET, text) and _printable(text):
+        return text
+    try:
+        address = urlsplit(text)
+        right = address.scheme in ("http", "https") and bool(address.hostname) and address.username is None
+    except ValueError:
+        right = False
+    if not right or re.search(r"\s", text) or not _printable(text):
+        raise Fault(
+            "the web hook is no http(s) address, and does not say where one is kept",
+            'write "https://HOST/PATH", or "env:VARIABLE" or "file:PATH" if the address is a secret',
+            hidden=True,
+        )
+    return text
+
+
+def argument(text: str) -> str:
+    """An argument of a command."""
+    if "\0" in text:
+        raise Fault(f"{quoted(text)} cannot be an argument", "leave the NUL out")
+    return text
 
 
 def normal(path: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bluestone.fleet import canary
+from bluestone.fleet import brake, canary
 from bluestone.fleet.standing import Member, View, quarantine
 from bluestone.fleet.strategies import steps
 from bluestone.model.group import Amount
@@ -81,10 +81,8 @@ def hold(seen: View) -> Hold:
             text = f"acting failed {failures.count} times in a row: {again}"
             return Hold(frozenset({failures.verb or "create"}), text, lasting=True)
         return Hold(frozenset({failures.verb or "create"}), again)
-    deaths = memory.deaths.get(group, 0)
-    if group in memory.settled_at and deaths >= 2 * _bearable(seen):
-        text = f"{deaths} servers died lately, and their generation had served: no more are started for now"
-        return Hold(frozenset({"create"}), text, lasting=True)
+    if (stop := _braked(seen)) and seen.at < stop.until:
+        return Hold(frozenset({"create"}), f"{stop.why}: the next is started at {stop.until:%H:%M:%S} UTC", stop.told)
     if canary.awaited(seen) and group in memory.paused_since:
         text = "it cannot be told whether the canaries are good: `bluestone resume` goes on with them"
         return Hold(reason=text, lasting=True)
@@ -152,10 +150,33 @@ def _began(seen: View, member: Member) -> datetime:
 def _newly_held(seen: View) -> Held | None:
     group, memory = seen.goal.group.name, seen.memory
     failures, since = memory.failures.get(group), memory.paused_since.get(group)
+    streak, stop = memory.streaks.get(group), _braked(seen)
     if failures and failures.count >= MAX_FAILURES and (since is None or since < failures.last_at):
         text = f"acting failed {failures.count} times in a row: {failures.error}"
         return Held(group, text, seen.goal.generation.number)
+    if stop and stop.told and streak and (since is None or since < streak.last_at):
+        return Held(group, f"{stop.why}: they are started again ever more slowly", seen.goal.generation.number)
     return None
+
+
+@dataclass(frozen=True)
+class _Brake:
+    """Until when no server is started, why, and whether a person should be told."""
+
+    until: datetime
+    why: str
+    told: bool
+
+
+def _braked(seen: View) -> _Brake | None:
+    """The brake of a group whose generation has served: before that, deaths end its rollout."""
+    group, memory = seen.goal.group.name, seen.memory
+    streak = memory.streaks.get(group)
+    if streak is None or group not in memory.settled_at:
+        return None
+    wait = brake.wait_after(streak, _bearable(seen))
+    why = f"{streak.deaths} servers died one after the other, of a generation that had served"
+    return _Brake(streak.last_at + wait, why, wait >= brake.WORTH_TELLING) if wait else None
 
 
 def _bearable(seen: View) -> int:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
+from bluestone.fleet.brake import after_death
 from bluestone.model.memory import Canary, Memory, Quarantine
 from bluestone.model.plan import (
     CameUp,
@@ -47,6 +48,7 @@ def begun(memory: Memory, groups: Collection[str]) -> Memory:
         settled_at=others(memory.settled_at),
         halted=others(memory.halted),
         failures=others(memory.failures),
+        streaks=others(memory.streaks),
         paused_since=others(memory.paused_since),
         canary=others(memory.canary),
     )
@@ -56,8 +58,12 @@ def _with(memory: Memory, fact: Fact, at: datetime) -> Memory:
     group = fact.group
     match fact:
         case Died():
-            deaths = memory.deaths.get(group, 0) + fact.counts
-            return replace(memory, died=memory.died | {fact.server}, deaths={**memory.deaths, group: deaths})
+            memory = replace(memory, died=memory.died | {fact.server})
+            if not fact.counts:
+                return memory
+            deaths = {**memory.deaths, group: memory.deaths.get(group, 0) + 1}
+            streaks = {**memory.streaks, group: after_death(memory.streaks.get(group), at)}
+            return replace(memory, deaths=deaths, streaks=streaks)
         case WentDown():
             return replace(memory, down_since={**memory.down_since, fact.server: at})
         case CameUp():

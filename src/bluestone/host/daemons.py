@@ -32,6 +32,18 @@ def started_at(pid: int) -> str | None:
     return None if fields[0] in "ZX" else fields[19]
 
 
+def running(pid_file: Path) -> int | None:
+    """The process that a pid file names, while it runs; else None."""
+    try:
+        text = pid_file.read_text()
+    except FileNotFoundError:
+        return None
+    pid, _, start = text.strip().partition(" ")
+    if not pid.isdigit() or started_at(int(pid)) != start:
+        return None
+    return int(pid)
+
+
 @dataclass(frozen=True)
 class Daemon:
     """One long-running child, known by its pid file. `output` gets what it prints."""
@@ -42,14 +54,7 @@ class Daemon:
 
     def pid(self) -> int | None:
         """Its process id while it runs, else None."""
-        try:
-            text = self.pid_file.read_text()
-        except FileNotFoundError:
-            return None
-        pid, _, start = text.strip().partition(" ")
-        if not pid.isdigit() or started_at(int(pid)) != start:
-            return None
-        return int(pid)
+        return running(self.pid_file)
 
     def start(self, command: Sequence[str], inherit: Sequence[int] = ()) -> int:
         """Start it in a session of its own, so that a terminal's Ctrl-C does not reach it; return its id.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bluestone.model.group import Group, SecretRef
+from bluestone.model.notify import NotifyPolicy, ServePolicy
 from bluestone.model.recipe import Recipe
 
 
@@ -18,9 +19,14 @@ class Store:
 
 @dataclass(frozen=True)
 class Declaration:
-    """All of `bluestone.toml`. `recipe` is its `[image]`; `store` is None for the journal on this machine."""
+    """All of `bluestone.toml`. `recipe` is its `[image]`, `serve` and `notify` are what the daemon does.
+
+    `store` is None for the journal on this machine.
+    """
 
     project: str
     recipe: Recipe
     groups: tuple[Group, ...]
     store: Store | None = None
+    serve: ServePolicy = field(default_factory=ServePolicy)
+    notify: NotifyPolicy = field(default_factory=NotifyPolicy)

@@ -44,6 +44,14 @@ class Taint:
 
 
 @dataclass(frozen=True)
+class Streak:
+    """How many servers of a group died one after the other, without a calm in between, and when the last one did."""
+
+    deaths: int
+    last_at: datetime
+
+
+@dataclass(frozen=True)
 class Memory:
     """Facts from the journal that planning needs. All keys are server or group names.
 
@@ -53,8 +61,9 @@ class Memory:
     that must be replaced.
 
     Of a group's rollout: `started_at` is when it began, `settled_at` when all servers of the goal's generation were
-    first seen serving; `halted` says why it was stopped, `failures` what keeps failing, `paused_since` since when
-    bluestone itself holds it for a reason that is not the generation's, `canary` how its first servers stand.
+    first seen serving; `halted` says why it was stopped, `failures` what keeps failing, `streaks` how many die one
+    after the other, `paused_since` since when bluestone itself holds it for a reason that is not the generation's,
+    `canary` how its first servers stand.
 
     Of a group: `passed` are the generations whose canaries passed, `quarantined` those that failed;
     `paused` says who wants nothing done to it, and why, `resumed_at` when such a pause last ended.
@@ -73,6 +82,7 @@ class Memory:
     settled_at: dict[str, datetime] = field(default_factory=dict)
     halted: dict[str, str] = field(default_factory=dict)
     failures: dict[str, Failures] = field(default_factory=dict)
+    streaks: dict[str, Streak] = field(default_factory=dict)
     paused_since: dict[str, datetime] = field(default_factory=dict)
     canary: dict[str, Canary] = field(default_factory=dict)
     passed: dict[str, frozenset[int]] = field(default_factory=dict)

@@ -15,7 +15,6 @@ from bluestone.app.gc import Policy, collect
 from bluestone.app.project import Project
 from bluestone.app.state import move
 from bluestone.fleet.controller.journal import Entry
-from bluestone.fleet.controller.lock import hold
 from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.host.paths import Home
 from bluestone.image.lock.file import render
@@ -183,13 +182,6 @@ def test_projects_whose_journal_is_in_a_database_count(world: World, monkeypatch
     with pytest.raises(Problem, match="the variable STORE, which is not set"):
         collect(world.web, WEEK, dry=False)
     assert world.images == {kept}
-
-
-def test_nothing_goes_while_somebody_acts_on_the_project(world: World) -> None:
-    world.image("a")
-    with hold(world.web.lock_file), pytest.raises(Problem, match="another bluestone acts"):
-        collect(world.web, WEEK, dry=False)
-    assert len(world.images) == 1
 
 
 def test_stages_that_nobody_built_on_lately_go_and_what_a_proof_needs_stays(world: World) -> None:

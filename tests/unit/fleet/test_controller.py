@@ -11,7 +11,7 @@ import pytest
 
 from bluestone.fleet.balancer import Service
 from bluestone.fleet.controller.act import Actor, Tools
-from bluestone.fleet.controller.controller import Controller
+from bluestone.fleet.controller.controller import Controller, Tick
 from bluestone.fleet.controller.fence import leading
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.lease import Fenced
@@ -277,8 +277,8 @@ def test_a_create_whose_end_nobody_knows_is_waited_for(bench: Bench) -> None:
 def test_when_it_is_interrupted_every_intent_still_gets_its_outcome(bench: Bench) -> None:
     bench.lead("a", count=6)
 
-    def interrupt(now: Plan) -> None:
-        if now.actions:
+    def interrupt(now: Tick) -> None:
+        if now.plan.actions:
             raise KeyboardInterrupt
 
     bench.journal.record(bench.clock(), [Entry("rollout.started", "web")])

@@ -15,6 +15,7 @@ from bluestone.declaration.keys.image import (
     PuppetTable,
     WaiverTable,
 )
+from bluestone.declaration.keys.operation import NotifyTable, ServeTable, WebHookTable
 from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable
 from bluestone.declaration.keys.state import StateTable
 from bluestone.declaration.keys.table import Name, Table, key
@@ -28,10 +29,13 @@ __all__ = [
     "GroupTable",
     "HealthTable",
     "ImageTable",
+    "NotifyTable",
     "PuppetTable",
     "RolloutTable",
+    "ServeTable",
     "StateTable",
     "WaiverTable",
+    "WebHookTable",
 ]
 
 
@@ -47,4 +51,8 @@ class DeclarationTable(Table):
         "Where bluestone keeps its journal.",
         example={"store": "postgresql://bluestone@db.example.org/fleet"},
         default={},
+    )
+    serve: ServeTable = key("How the daemon, `bluestone serve`, goes about it.", example={"every": "30s"}, default={})
+    notify: NotifyTable = key(
+        "Whom the daemon tells of what a person must see.", example={"exec": ["/usr/local/bin/page"]}, default={}
     )

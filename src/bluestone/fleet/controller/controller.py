@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bluestone.fleet.balancer import Service
@@ -22,7 +24,10 @@ from bluestone.model.problem import Problem, Refused
 from bluestone.model.server import Server
 
 INTERVAL = 0.05
-"""Seconds between two looks at the world while nothing ends by itself."""
+"""Seconds between two looks at the world while things move and nothing ends by itself."""
+
+LONGEST_REST = 1.0
+"""Seconds between two looks while nothing has moved for long: a bake, or old servers that are kept."""
 
 BLIND_LIMIT = timedelta(seconds=60)
 """How long the view may stay incomplete before `run` gives up."""
@@ -30,6 +35,22 @@ BLIND_LIMIT = timedelta(seconds=60)
 
 def _ignore(*_: object) -> None:
     """For a caller who does not want to be told."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What one tick was to lead to, what it saw and remembered, what it planned, and the seconds that all that took."""
+
+    goals: tuple[Goal, ...]
+    inventory: Inventory
+    memory: Memory
+    plan: Plan
+    took: float
+
+    @property
+    def busy(self) -> bool:
+        """Whether a group is on its way."""
+        return any(group.state == "working" for group in self.plan.progress)
 
 
 class Controller:
@@ -53,6 +74,9 @@ class Controller:
         self._notify = notify
         self._actor = Actor(tools, clock)
         self._lookout = Lookout(tools.providers)
+        self._moved_at: datetime | None = None
+        self.latest: Tick | None = None
+        """What the newest tick saw and planned."""
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -61,6 +85,7 @@ class Controller:
 
     def tick(self) -> Plan:
         """Observe, plan, record and begin to act; return the plan. Never waits for an action."""
+        began = time.monotonic()
         self._record_outcomes(self._actor.collect())
         inventory = self.observe()
         memory = self.recall(inventory)
@@ -68,29 +93,53 @@ class Controller:
         self._check(now, inventory, memory)
         self._record_plan(now)
         self._actor.start(now.actions, inventory)
+        if self.latest is None or now.actions or now.facts or now.progress != self.latest.plan.progress:
+            self._moved_at = inventory.at
+        self.latest = Tick(self.goals, inventory, memory, now, time.monotonic() - began)
         return now
 
-    def run(self, watch: Callable[[Plan], None] = _ignore) -> Plan:
+    def run(self, watch: Callable[[Tick], None] = _ignore) -> Plan:
         """Tick until every group is done or halted; return the last plan.
 
         Raises `Problem` when the view stays incomplete for `BLIND_LIMIT`. On any way out, actions that have
         begun are waited for, and their outcomes recorded; what is left to do is done by whoever runs next.
         """
+        with self.at_work():
+            return self._tick_to_the_end(watch)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Actions may be begun in it, once. On any way out, those that have begun are waited for and recorded."""
         try:
             with self._actor.open():
-                return self._tick_to_the_end(watch)
+                yield
         finally:
             self._record_outcomes(self._actor.collect())
 
-    def _tick_to_the_end(self, watch: Callable[[Plan], None]) -> Plan:
+    @property
+    def under_way(self) -> bool:
+        """Whether an action has begun and not ended."""
+        return bool(self._actor.under_way)
+
+    def rest(self) -> None:
+        """Wait until the next look is due: at once while things move, ever less often while they do not."""
+        quiet = (self._clock() - self._moved_at).total_seconds() if self._moved_at else 0.0
+        self._actor.wait(min(LONGEST_REST, max(INTERVAL, quiet / 20)))
+
+    def forget(self) -> None:
+        """Something has changed the servers: the next look lists them anew."""
+        self._lookout.forget()
+
+    def _tick_to_the_end(self, watch: Callable[[Tick], None]) -> Plan:
         blind_since: datetime | None = None
         while True:
             now = self.tick()
-            watch(now)
+            assert self.latest is not None
+            watch(self.latest)
             if not self._actor.under_way and all(group.state != "working" for group in now.progress):
                 return now
             blind_since = self._check_sight(now, blind_since)
-            self._actor.wait(INTERVAL)
+            self.rest()
 
     def look(self) -> Inventory:
         """The world now, without starting anything: a balancer that does not run knows no servers."""

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bluestone.fleet.brake import CALM, after_death
 from bluestone.fleet.controller.journal import Journal
 from bluestone.model.action import PAST
 from bluestone.model.event import Event
 from bluestone.model.inventory import Counters
-from bluestone.model.memory import Canary, Failures, Memory, Quarantine, Taint
+from bluestone.model.memory import Canary, Failures, Memory, Quarantine, Streak, Taint
 
 START_OR_END = ("rollout.started", "rollout.finished", "rollout.halted", "rollout.paused")
 """Events between which a rollout is under way."""
@@ -22,7 +23,10 @@ CREATE_WINDOW = timedelta(seconds=10)
 
 
 DEATH_WINDOW = timedelta(minutes=10)
-"""How long a death counts."""
+"""How long a death counts against a rollout."""
+
+MOST_DEATHS = 4096
+"""How many of a group's newest deaths are looked at."""
 
 
 def recall(journal: Journal, groups: Iterable[str], servers: Sequence[str], now: datetime) -> Memory:
@@ -61,6 +65,7 @@ def recall(journal: Journal, groups: Iterable[str], servers: Sequence[str], now:
         settled_at={group: r.settled_at for group, r in rollouts.items() if r.settled_at},
         halted={group: r.halted for group, r in rollouts.items() if r.halted},
         failures={group: r.failures for group, r in rollouts.items() if r.failures},
+        streaks={group: r.streak for group, r in rollouts.items() if r.streak},
         paused_since={group: r.paused_since for group, r in rollouts.items() if r.paused_since},
         canary={group: r.canary for group, r in rollouts.items() if r.canary},
         passed={group: _passed(journal, group) for group in groups},
@@ -112,6 +117,7 @@ class _Rollout:
     settled_at: datetime | None
     halted: str
     failures: Failures | None
+    streak: Streak | None
     paused_since: datetime | None
     canary: Canary | None
 
@@ -120,7 +126,7 @@ def _rollout(journal: Journal, group: str, now: datetime) -> _Rollout:
     """A group's rollout since it was last started."""
     start = journal.last(("rollout.started",), group=group)
     after = start.sequence if start else 0
-    died = [e for e in journal.select(("server.died",), group=group, after=after) if e.at > now - DEATH_WINDOW]
+    died = journal.select(("server.died",), group=group, after=after, newest=MOST_DEATHS)
     settled = journal.select(("rollout.settled",), group=group, after=after)
     halted = journal.select(("rollout.halted",), group=group, after=after, newest=1)
     # A person who says "go on" ends whatever has held the rollout, and the failures that did.
@@ -128,14 +134,28 @@ def _rollout(journal: Journal, group: str, now: datetime) -> _Rollout:
     held = journal.select(("rollout.paused",), group=group, after=_after(resumed, after), newest=1)
     canary = journal.select(("canary.began",), group=group, after=after, newest=1)
     return _Rollout(
-        deaths=sum(bool(event.data.get("counts", True)) for event in died),
+        deaths=sum(_counts(event) for event in died if event.at > now - DEATH_WINDOW),
         started_at=start.at if start else None,
         settled_at=settled[-1].at if settled else None,
         halted=halted[0].message if halted else "",
         failures=_failures(journal, group, _after(resumed, after)),
+        streak=_streak([event for event in died if event.sequence > _after(resumed, after)], now),
         paused_since=held[0].at if held else None,
         canary=_canary(canary[0]) if canary else None,
     )
+
+
+def _counts(died: Event) -> bool:
+    return bool(died.data.get("counts", True))
+
+
+def _streak(died: Sequence[Event], now: datetime) -> Streak | None:
+    """What these deaths, the newest first, come to; None if it has been calm since."""
+    streak: Streak | None = None
+    for event in reversed(died):
+        if _counts(event):
+            streak = after_death(streak, event.at)
+    return streak if streak and now - streak.last_at < CALM else None
 
 
 def _after(resumed: Event | None, start: int) -> int:

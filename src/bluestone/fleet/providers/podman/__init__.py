@@ -1,5 +1,6 @@
 """Servers as podman system containers on this machine."""
 
+from bluestone.fleet.providers.podman.events import follow
 from bluestone.fleet.providers.podman.provider import Podman
 
-__all__ = ["Podman"]
+__all__ = ["Podman", "follow"]

@@ -47,6 +47,9 @@ PROCESSES = 2048
 CONSOLE_SIZE = "1mb"
 """Of a server's console this much is kept, so that a noisy one does not fill the disk."""
 
+EVENTS = ("died", "exec", "pause", "remove", "unpause")
+"""Events of podman by which a server has become another than it was."""
+
 INIT = (
     "/sbin/init",
     # In a container systemd reads its own arguments as a kernel command line (kernel-command-line(7)).
@@ -130,6 +133,12 @@ def remove(project: str, server: str, grace: timedelta) -> list[str]:
 def list_containers(project: str) -> list[str]:
     """All containers of a project, as JSON."""
     return ["podman", "ps", "--all", "--filter", f"label={PROJECT}={project}", "--format", "json"]
+
+
+def events(project: str) -> list[str]:
+    """What happens to a project's containers from now on that an observation may have to see at once, as JSON lines."""
+    told = [word for event in EVENTS for word in ("--filter", f"event={event}")]
+    return ["podman", "events", "--format", "json", "--filter", f"label={PROJECT}={project}", *told]
 
 
 def inspect(containers: list[str]) -> list[str]:

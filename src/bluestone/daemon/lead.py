@@ -1,0 +1,87 @@
+"""Whoever leads a project does the work: its daemon where one runs, else this process itself, with the same results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bluestone.app import back
+from bluestone.app import up as forward
+from bluestone.app.lead import lead
+from bluestone.app.lock import Progress
+from bluestone.app.project import Project
+from bluestone.app.rollout import Notify, tell_nobody
+from bluestone.app.up import Arrival
+from bluestone.daemon import client, presence
+from bluestone.daemon.client import Watch
+from bluestone.fleet.controller.controller import Tick
+from bluestone.fleet.controller.lock import hold
+
+
+def up(
+    project: Project,
+    plan_id: str | None,
+    *,
+    exact: bool,
+    take_over: bool = False,
+    notify: Notify,
+    watch: Watch,
+    progress: Progress,
+) -> Arrival:
+    """As `app.up.up`, and `app.lead.lead`. An image is built here in any case: a daemon keeps the fleet meanwhile."""
+    if presence.find(project) is None:
+        with lead(project, take_over=take_over):
+            return forward.up(project, plan_id, exact=exact, notify=notify, watch=_of_ticks(watch), progress=progress)
+    if plan_id is not None:
+        now = forward.check_plan(project, plan_id)
+        # The plan names what is not built yet by its inputs, and will have another id when it is.
+        plan_id = None if now.builds or now.locks else plan_id
+    forward.build(project, progress, exact=exact)
+    return client.command(
+        project,
+        "up",
+        plan_id=plan_id,
+        exact=exact,
+        take_over=take_over,
+        notify=notify,
+        watch=watch,
+        progress=progress,
+    )
+
+
+def rollback(
+    project: Project, groups: tuple[str, ...], *, take_over: bool = False, notify: Notify, watch: Watch
+) -> Arrival:
+    """As `app.back.rollback`, and `app.lead.lead`."""
+    if presence.find(project) is None:
+        with lead(project, take_over=take_over):
+            return back.rollback(project, groups, notify=notify, watch=_of_ticks(watch))
+    return client.command(
+        project, "rollback", groups=groups, take_over=take_over, notify=notify, watch=watch, progress=tell_nobody
+    )
+
+
+def down(project: Project, *, take_over: bool = False, notify: Notify, watch: Watch) -> Arrival:
+    """As `app.back.down`, and `app.lead.lead`. A daemon then waits for the next `up`."""
+    if presence.find(project) is None:
+        with lead(project, take_over=take_over):
+            return back.down(project, notify=notify, watch=_of_ticks(watch))
+    return client.command(project, "down", take_over=take_over, notify=notify, watch=watch, progress=tell_nobody)
+
+
+@contextmanager
+def alone(project: Project) -> Iterator[None]:
+    """Nobody on this machine acts on the project meanwhile: neither its daemon nor another command.
+
+    Raises `Problem` if one does.
+    """
+    if presence.find(project) is None:
+        with hold(project.lock_file):
+            yield
+    else:
+        with client.stood_by(project):
+            yield
+
+
+def _of_ticks(watch: Watch) -> Callable[[Tick], None]:
+    return lambda tick: watch(tick.plan.progress)

@@ -1,0 +1,42 @@
+"""Who is told of what happens, as declared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from bluestone.model.group import SecretRef
+
+Notable = Literal[
+    "halted", "returned", "paused", "tainted", "quarantined", "unseen", "seen", "died", "started", "finished"
+]
+"""Sorts of events that a person may want to hear of."""
+
+MUST_SEE: tuple[Notable, ...] = ("halted", "returned", "paused", "tainted", "quarantined", "unseen")
+"""Those that a person must hear of."""
+
+
+@dataclass(frozen=True)
+class WebHook:
+    """An address that events are posted to, or where it is kept; and where the token for it is."""
+
+    address: str | SecretRef
+    token: SecretRef | None = None
+
+
+@dataclass(frozen=True)
+class NotifyPolicy:
+    """`[notify]`: who is told of events (a web hook, a program with its arguments), and of which."""
+
+    webhook: WebHook | None = None
+    exec: tuple[str, ...] = ()
+    events: tuple[Notable, ...] = MUST_SEE
+
+
+@dataclass(frozen=True)
+class ServePolicy:
+    """`[serve]`: how often the daemon looks at the world, and the loopback address where it tells its figures."""
+
+    every: timedelta = timedelta(seconds=10)
+    listen: str | None = None
