@@ -60,6 +60,7 @@ def canonicalise(root: Path, time: int) -> None:
             _rewrite(path, lines)
     for name in REMOVED:
         (root / name).unlink(missing_ok=True)
+    _drop_own_architecture(root / DPKG)
     for name in PRIVATE:
         _make_private(root / name)
     _rewrite(root / JAVA, lambda store: keystore.canonical(store, time))
@@ -123,6 +124,13 @@ def _without_data(root: Path) -> None:
     for path in root.glob("etc/ssl/certs/*.0"):
         if path.is_symlink() and path.readlink().name == SNAKEOIL:
             path.unlink()
+
+
+def _drop_own_architecture(admin: Path) -> None:
+    """Remove the list of architectures where it names none but the tree's own, which dpkg knows."""
+    listed, own = admin / "arch", admin / "arch-native"
+    if listed.is_file() and own.is_file() and listed.read_text() == own.read_text():
+        listed.unlink()
 
 
 def _make_private(directory: Path) -> None:

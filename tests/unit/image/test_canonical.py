@@ -128,3 +128,12 @@ def test_accounts_that_are_none_are_a_problem(tmp_path: Path) -> None:
     (tmp_path / "etc/group").write_text("what\n")
     with pytest.raises(Problem, match="etc/group has a row that is no account: what"):
         canonicalise(tmp_path, 1)
+
+
+@pytest.mark.parametrize(("listed", "kept"), [("amd64\n", False), ("amd64\ni386\n", True)])
+def test_architectures_are_listed_where_there_are_several(tmp_path: Path, listed: str, kept: bool) -> None:
+    tree(tmp_path, ["db"], Random(1))
+    (tmp_path / "var/lib/dpkg/arch").write_text(listed)
+    (tmp_path / "var/lib/dpkg/arch-native").write_text("amd64\n")
+    canonicalise(tmp_path, 1)
+    assert (tmp_path / "var/lib/dpkg/arch").exists() == kept
