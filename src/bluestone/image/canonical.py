@@ -127,9 +127,9 @@ def _without_data(root: Path) -> None:
 
 
 def _drop_own_architecture(admin: Path) -> None:
-    """Remove the list of architectures where it names none but the tree's own, which dpkg knows."""
-    listed, own = admin / "arch", admin / "arch-native"
-    if listed.is_file() and own.is_file() and listed.read_text() == own.read_text():
+    """Remove the list of architectures where it names but one, which is the tree's own: dpkg knows that."""
+    listed = admin / "arch"
+    if listed.is_file() and len(listed.read_text().split()) == 1:
         listed.unlink()
 
 

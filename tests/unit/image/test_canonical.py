@@ -134,6 +134,5 @@ def test_accounts_that_are_none_are_a_problem(tmp_path: Path) -> None:
 def test_architectures_are_listed_where_there_are_several(tmp_path: Path, listed: str, kept: bool) -> None:
     tree(tmp_path, ["db"], Random(1))
     (tmp_path / "var/lib/dpkg/arch").write_text(listed)
-    (tmp_path / "var/lib/dpkg/arch-native").write_text("amd64\n")
     canonicalise(tmp_path, 1)
     assert (tmp_path / "var/lib/dpkg/arch").exists() == kept

@@ -18,16 +18,15 @@ MD5 = 32
 _EMPTY = re.compile(r"^Conffiles:\n(?! )", re.MULTILINE)
 
 
-def write(admin: Path, packages: Sequence[tuple[Plain, Sequence[Member]]], native: str) -> None:
+def write(admin: Path, packages: Sequence[tuple[Plain, Sequence[Member]]]) -> None:
     """Write the database of packages, and what is in them, to an empty directory `admin`; none is configured yet.
 
-    `native` is the architecture. Raises `ValueError` for a package that names a configuration file which it does not
+    Raises `ValueError` for a package that names a configuration file which it does not
     have, and `OSError`.
     """
     for name in DIRECTORIES:
         (admin / name).mkdir(exist_ok=True)
     (admin / "info/format").write_text("1\n")
-    (admin / "arch-native").write_text(f"{native}\n")
     for plain, members in packages:
         for name, (mode, content) in plain.control.items():
             file = admin / f"info/{plain.stem}.{name}"

@@ -54,7 +54,7 @@ class Own:
                 if plain.name in unpacked or plain.name in required:
                     lay(members, b"")
             ours = [each for each in contents if each[0].name in unpacked]
-            database.write(Path("/") / ADMIN, ours, lock.architecture)
+            database.write(Path("/") / ADMIN, ours)
 
         within(root, fill)
         progress("configuring packages")
