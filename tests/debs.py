@@ -23,7 +23,7 @@ def make_deb(
     tree = place / f"{name}-{version}"
     (tree / "DEBIAN").mkdir(parents=True)
     said = {"Package": name, "Version": version, "Architecture": "amd64", "Maintainer": "n <n@example.org>"}
-    said |= {key.replace("_", "-"): value for key, value in fields.items()} | {"Description": f"{name}\n more of it"}
+    said |= {key.replace("_", "-"): value for key, value in fields.items()} | {"Description": f"{name} \n more of it"}
     (tree / "DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in said.items()))
     for script, text in control.items():
         (tree / "DEBIAN" / script).write_text(text)

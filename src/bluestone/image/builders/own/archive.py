@@ -117,8 +117,9 @@ def parse_fields(text: str) -> dict[str, str]:
             fields[name] += f"\n{line}"
         elif line.strip():
             name, _, value = line.partition(":")
-            fields[name] = value.strip()
-    return fields
+            fields[name] = value.lstrip()
+    # At the end of a line within a value, dpkg keeps what is not seen.
+    return {name: value.rstrip() for name, value in fields.items()}
 
 
 def _member(file: IO[bytes], name: str, content: IO[bytes]) -> None:
