@@ -70,7 +70,7 @@ class PostgresServer:
         return f"postgresql://owner@{host}:{self.port}/postgres{query}"
 
     def start(self) -> None:
-        """Run until it answers."""
+        """Run until it answers. It ends with the thread that calls this."""
         options = {
             "port": self.port,
             "listen_addresses": "127.0.0.1",

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -184,12 +185,12 @@ def test_a_rollout_pauses_while_the_server_is_away_and_blames_nobody(own_server:
     journal.record(datetime.now(UTC), [Entry("rollout.started", "web", data={"generation": 1})])
     provider = SimulatedProvider("p", lambda: datetime.now(UTC))
     created: list[str] = []
-    once, away = threading.Lock(), threading.Timer(1.5, own_server.start)
+    once, gone = threading.Lock(), threading.Event()
 
     def outfit(create: Create) -> ServerSpec:
         if created and once.acquire(blocking=False):
             own_server.stop()
-            away.start()
+            gone.set()
         created.append(create.server)
         return ServerSpec("p", create.slot, create.incarnation, create.generation)
 
@@ -197,8 +198,12 @@ def test_a_rollout_pauses_while_the_server_is_away_and_blames_nobody(own_server:
     group = Group("web", count=3, ports=(Port(8080, 80),), rollout=RolloutPolicy("rolling", Amount(1), Amount(0)))
     with leading(journal, introduce("one")):
         controller = Controller([Goal(group, generation)], tools, journal, lambda: datetime.now(UTC))
-        assert controller.run().done
-    away.join()
+        with ThreadPoolExecutor(1) as pool:
+            last = pool.submit(controller.run)
+            assert gone.wait(30)
+            time.sleep(1.5)
+            own_server.start()
+            assert last.result().done
     assert len(provider.list_servers()) == 3
     kinds = {event.kind for event in journal.events()}
     assert not kinds & {"rollout.halted", "rollout.paused", "action.failed", "server.died"}

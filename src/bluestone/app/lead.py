@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
 from bluestone.app.project import Project
 from bluestone.fleet.controller.fence import leading
-from bluestone.fleet.controller.lease import LENGTH
+from bluestone.fleet.controller.lease import LENGTH, Lease
 from bluestone.fleet.controller.lock import hold, introduce
 
 ALONE = timedelta(minutes=1)
@@ -22,10 +22,13 @@ def lead(project: Project, *, take_over: bool = False) -> Iterator[None]:
     Raises `Problem`, naming the other, if somebody else is. With `take_over`, a holder on another machine is fenced
     off, and what is declared here holds from now on.
     """
-    shared = project.declaration.store is not None
+    with hold(project.lock_file), lease(project, take_over=take_over):
+        yield
+
+
+def lease(project: Project, *, take_over: bool = False) -> AbstractContextManager[Lease]:
+    """The lease alone, for one who holds the machine's lock; see `lead`."""
+    me, shared = introduce(project.home.host), project.declaration.store is not None
+    # Whoever had the lease of a journal on this machine has ended: else the lock would not be to be had.
     length = LENGTH if shared else ALONE
-    with hold(project.lock_file):
-        # Whoever had the lease on this machine has ended: else the lock would not be to be had.
-        me = introduce(project.home.host)
-        with leading(project.journal, me, take_over=take_over, gone=not shared, length=length):
-            yield
+    return leading(project.journal, me, take_over=take_over, gone=not shared, length=length)

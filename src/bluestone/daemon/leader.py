@@ -17,6 +17,7 @@ from pathlib import Path
 from bluestone.app import back
 from bluestone.app import up as forward
 from bluestone.app.heal import anything_left, is_empty, recorded_goals
+from bluestone.app.lead import lease
 from bluestone.app.project import Caller, Project
 from bluestone.app.rollout import Site, utc_now
 from bluestone.app.up import Arrival
@@ -25,7 +26,7 @@ from bluestone.daemon.log import Log
 from bluestone.daemon.messages import Ended, Failed, Granted, Recorded, Said, Stands
 from bluestone.daemon.metrics import Metrics
 from bluestone.fleet.controller.controller import BLIND_LIMIT, Tick
-from bluestone.fleet.controller.fence import Fence, inheriting, leading
+from bluestone.fleet.controller.fence import Fence, inheriting
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.lease import Lease
 from bluestone.fleet.controller.lock import introduce
@@ -145,7 +146,7 @@ class Leader:
         # Where only this machine has the journal, this daemon has the machine's lock: nobody else can lead.
         if self._takes_over or self.project.declaration.store is None:
             self._takes_over = False
-            return leading(journal, me, take_over=True)
+            return lease(self.project, take_over=True)
         self._log.say("info", "lease.awaited", "this daemon stands by until no other leads the fleet")
         if job := self._take():
             self._works = None
