@@ -17,6 +17,7 @@ from pathlib import Path
 from bluestone.app import back
 from bluestone.app import up as forward
 from bluestone.app.heal import anything_left, is_empty, recorded_goals
+from bluestone.app.lead import ALONE
 from bluestone.app.project import Caller, Project
 from bluestone.app.rollout import Site, utc_now
 from bluestone.app.up import Arrival
@@ -143,7 +144,9 @@ class Leader:
         if self._stopping:
             self._enough.set()
         # Where only this machine has the journal, this daemon has the machine's lock: nobody else can lead.
-        if self._takes_over or self.project.declaration.store is None:
+        if self.project.declaration.store is None:
+            return leading(journal, me, gone=True, length=ALONE)
+        if self._takes_over:
             self._takes_over = False
             return leading(journal, me, take_over=True)
         self._log.say("info", "lease.awaited", "this daemon stands by until no other leads the fleet")
