@@ -37,7 +37,7 @@ from bluestone.model.problem import Problem, Problems
 LONGEST_STAND_BY = 600.0
 """Seconds for which somebody may have the daemon do nothing."""
 
-SEE_WHO = "go on where that runs: `bluestone state` names it; or fence it off with --take-over"
+SEE_WHO = "go on where that runs: `bluestone state show` names it; or fence it off with --take-over"
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two attempts while something keeps the daemon from its work; each is twice the one before."""
