@@ -69,7 +69,7 @@ def _of_daemon(daemon: Leading | None) -> str:
         return "no daemon leads the project: servers that fail stay so until `bluestone up`, or `bluestone serve`"
     seen = f"last look {daemon.last_tick:%H:%M:%S} UTC" if daemon.last_tick else "has not looked yet"
     if not daemon.epoch:
-        return f"a daemon stands by here (process {daemon.pid}), as another controller leads the fleet: bluestone state"
+        return f"a daemon stands by (process {daemon.pid}), as another controller leads: see `bluestone state show`"
     doing = f"; works on {daemon.works_on}" if daemon.works_on else ""
     trouble = f"; in trouble: {daemon.trouble}" if daemon.trouble else ""
     since = f"process {daemon.pid}, since {daemon.since:%Y-%m-%d %H:%M:%S} UTC"

@@ -37,7 +37,7 @@ from bluestone.model.problem import Problem, Problems
 LONGEST_STAND_BY = 600.0
 """Seconds for which somebody may have the daemon do nothing."""
 
-SEE_WHO = "go on where that runs: `bluestone state` names it; or fence it off with --take-over"
+SEE_WHO = "go on where that runs: `bluestone state show` names it; or fence it off with --take-over"
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two attempts while something keeps the daemon from its work; each is twice the one before."""
@@ -145,8 +145,8 @@ class Leader:
             self._enough.set()
         # Where only this machine has the journal, this daemon has the machine's lock: nobody else can lead.
         if self._takes_over or self.project.declaration.store is None:
-            self._takes_over = False
-            return lease(self.project, take_over=True)
+            take_over, self._takes_over = self._takes_over, False
+            return lease(self.project, take_over=take_over)
         self._log.say("info", "lease.awaited", "this daemon stands by until no other leads the fleet")
         if job := self._take():
             self._works = None

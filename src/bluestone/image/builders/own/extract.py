@@ -22,10 +22,12 @@ def lay(members: Collection[Member], root: bytes) -> None:
     Raises `ValueError` for a device, which no package may bring, and `OSError`.
     """
     before = os.umask(0)
-    for member in members:
-        if member.path and not member.path.startswith(UNREAD):
-            _lay(member, root + b"/" + member.path, root)
-    os.umask(before)
+    try:
+        for member in members:
+            if member.path and not member.path.startswith(UNREAD):
+                _lay(member, root + b"/" + member.path, root)
+    finally:
+        os.umask(before)
 
 
 def _lay(member: Member, place: bytes, root: bytes) -> None:
