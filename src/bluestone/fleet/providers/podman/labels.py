@@ -27,6 +27,9 @@ CONFIG = "bluestone.config"
 PORTS = "bluestone.ports"
 ADDRESS = "bluestone.address"
 EPOCH = "bluestone.epoch"
+VOLUMES = "bluestone.volumes"
+VOLUME = "bluestone.volume"
+SIZE = "bluestone.size"
 
 PHASES: dict[str, Phase] = {
     "created": "creating",
@@ -89,6 +92,7 @@ def labels(spec: ServerSpec, address: IPv4Address) -> dict[str, str]:
         PORTS: ",".join(map(str, generation.config.ports)),
         ADDRESS: str(address),
         EPOCH: str(spec.epoch),
+        VOLUMES: ",".join(spec.volumes),
     }
 
 
@@ -145,6 +149,8 @@ def _read_container(container: Container) -> Server:
             phase=phase,
             created_at=datetime.fromtimestamp(container.created, UTC),
             endpoint=_endpoint(container),
+            # Servers of before there were volumes lack the label.
+            volumes=tuple(name for name in container.labels.get(VOLUMES, "").split(",") if name),
         )
     except (KeyError, ValueError) as error:
         raise Problem(

@@ -21,10 +21,13 @@ from bluestone.fleet.providers.podman.addresses import Network, choose_address, 
 from bluestone.fleet.providers.podman.directories import Directories
 from bluestone.fleet.providers.podman.labels import address_of, read_containers, read_ends
 from bluestone.fleet.providers.podman.runtime import Runtime, choose_runtime, this_machine
+from bluestone.fleet.providers.podman.volumes import Volumes, check_free, check_image, ownership, with_holders
 from bluestone.host.commands import CommandFailed, run
+from bluestone.model.generation import Generation
 from bluestone.model.ids import Digest
-from bluestone.model.problem import MissingTool, Problem
+from bluestone.model.problem import MissingTool, Problem, Refused
 from bluestone.model.server import Server, ServerSpec
+from bluestone.model.volume import Volume
 
 QUICK = 30.0
 """Seconds for calls that take some 60 ms; podman waits for its own locks meanwhile."""
@@ -58,6 +61,7 @@ class Podman:
         self._locate_root = locate_root
         self._directories = Directories(run_directory)
         self._log_directory = log_directory
+        self._volumes = Volumes(project, lambda command: _run(command, timeout=QUICK))
 
     def prepare(self) -> None:
         """Have the network, and sweep what servers that are gone left behind."""
@@ -105,6 +109,28 @@ class Podman:
                     raise
                 time.sleep(0.1)
         self._directories.remove(name)
+
+    def list_volumes(self) -> Sequence[Volume]:
+        """Every volume of the project, and the server on which it is."""
+        # The servers come first: one that has gone by then has let go of its volumes.
+        servers = self._observe().values()
+        return with_holders(self._volumes.list(), servers)
+
+    def ensure_volumes(self, generation: Generation, slots: Sequence[int]) -> None:
+        """Have the volumes of these slots, once it is clear that servers of the image can have them."""
+        specs = generation.config.volumes
+        if specs:
+            check_image(specs, self._locate_root(generation.image))
+            with self._directories.exclusive():
+                self._volumes.ensure(generation.group, slots, specs)
+
+    def remove_volume(self, name: str) -> None:
+        """Destroy a volume that is on no server."""
+        with self._directories.exclusive():
+            for volume in self.list_volumes():
+                if volume.name == name and volume.server:
+                    raise Refused(f"the volume {name} is on {volume.server}")
+            self._volumes.remove(name)
 
     def console(self, name: str, lines: int) -> Sequence[str]:
         """What the server's systemd said last, its warnings and those of its services."""
@@ -161,7 +187,13 @@ class Podman:
             return {}
 
     def _make(self, spec: ServerSpec, others: Sequence[Server]) -> None:
-        """Create the container, not started. Called under the lock, so that no address is chosen twice."""
+        """Create the container, not started. Called under the lock, so that no address is chosen twice, and no volume
+        is on two servers."""
+        check_free(spec, others)
+        if spec.volumes:
+            self._volumes.ensure(spec.group, [spec.slot], spec.generation.config.volumes)
+        if owners := ownership(spec.volumes.values()):
+            spec = replace(spec, bootfiles={**spec.bootfiles, commands.OWNERS: owners})
         place = self._choose_place(spec, others)
         self._directories.write(self._project, spec.name, spec.bootfiles)
         try:
