@@ -169,6 +169,12 @@ def _path_and_above(path: str) -> list[str]:
 
 def _rollout(group: GroupTable, at: KeyPath) -> Iterator[Finding]:
     rollout = group.rollout
+    if rollout.hold and rollout.strategy != "destroy-first":
+        fault = Fault(
+            f"hold has no meaning here: {rollout.strategy} leaves servers to take the requests",
+            'leave it out, or choose "destroy-first"',
+        )
+        yield Finding((*at, "hold"), fault, ((*at, "strategy"),))
     if group.volumes:
         yield from _one_holder(rollout, at)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from bluestone.declaration import texts
@@ -28,6 +29,7 @@ from bluestone.model.volume import VolumeSpec
 
 SURGE = {"blue-green": Amount(100, percent=True), "rolling": Amount(1), "destroy-first": Amount(0)}
 UNAVAILABLE = {"blue-green": Amount(0), "rolling": Amount(0), "destroy-first": Amount(1)}
+HOLD = {"blue-green": timedelta(0), "rolling": timedelta(0), "destroy-first": timedelta(seconds=30)}
 """What a strategy does where the file does not say; with volumes, which no two servers can have, none surges."""
 
 
@@ -132,4 +134,5 @@ def _policy(table: RolloutTable, *, pinned: bool) -> RolloutPolicy:
     given = {key: value for key, value in table if value is not None}
     # A server that has volumes can only go before its successor comes, whatever the strategy is called.
     strategy = "destroy-first" if pinned else table.strategy
-    return RolloutPolicy(**{"max_surge": SURGE[strategy], "max_unavailable": UNAVAILABLE[strategy], **given})
+    usual = {"max_surge": SURGE[strategy], "max_unavailable": UNAVAILABLE[strategy], "hold": HOLD[table.strategy]}
+    return RolloutPolicy(**{**usual, **given})

@@ -80,7 +80,8 @@ class RolloutPolicy:
     `drain` is the longest wait for a detached server's sessions, `long_sessions` what then becomes of those that are
     left: they are cut, or waited for as long as they last. `progress` is the longest that a new server may take until
     it is healthy, `min_ready` how long it must answer requests in health before it counts. `keep` is how long a
-    blue-green's old servers stay, drained, for a rollback.
+    blue-green's old servers stay, drained, for a rollback. `hold` is how long requests wait at the balancer while no
+    server can take them.
 
     `canary` new servers come first and serve for `bake` beside the old, which are compared with them; `inconclusive`
     is what follows where that shows nothing. `on_failure` is what follows a generation that fails.
@@ -98,6 +99,7 @@ class RolloutPolicy:
     inconclusive: Literal["pause", "go-on"] = "pause"
     on_failure: Literal["rollback", "halt"] = "rollback"
     keep: timedelta = timedelta(0)
+    hold: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)

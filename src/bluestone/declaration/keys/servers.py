@@ -173,6 +173,12 @@ class RolloutTable(Table):
         example="10m",
         default=None,
     )
+    hold: Annotated[timedelta, lasting("0s", "10m")] | None = key(
+        "destroy-first: how long requests wait at the balancer while no server can take them, before they fail. "
+        "They are sent to nobody meanwhile, so none is made twice. Left out: 30s.",
+        example="2m",
+        default=None,
+    )
 
 
 class GroupTable(Table):

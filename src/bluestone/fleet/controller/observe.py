@@ -21,7 +21,7 @@ MAX_AGE = timedelta(seconds=1)
 def services_of(goals: Iterable[Goal]) -> tuple[Service, ...]:
     """What the balancer has to offer for these goals."""
     groups = (goal.group for goal in goals)
-    return tuple(Service(group.name, group.ports, group.health) for group in groups if group.ports)
+    return tuple(Service(group.name, group.ports, group.health, group.rollout.hold) for group in groups if group.ports)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ class HAProxy:
         self._roster_file = self._state_directory / "haproxy.json"
         self._states_file = self._state_directory / "haproxy.states"
         self._checks_file = self._state_directory / "haproxy.checks"
+        self._hold_file = self._state_directory / "haproxy.lua"
         self._configuration = self._state_directory / "haproxy.cfg"
         self._lock_file = self._run_directory / "haproxy.lock"
         self._stop_grace = stop_grace
@@ -152,7 +153,7 @@ class HAProxy:
             return
         with self._changing():
             self._halt()
-            files = (self._roster_file, self._states_file, self._checks_file, self._configuration)
+            files = (self._roster_file, self._states_file, self._checks_file, self._hold_file, self._configuration)
             for file in (*files, self._lock_file, self._process.daemon.output):
                 file.unlink(missing_ok=True)
             for directory in (self._run_directory, self._state_directory):
@@ -208,8 +209,14 @@ class HAProxy:
     def _write(self, roster: Roster, *, states: bytes, asleep: Sequence[tuple[str, str]] = ()) -> None:
         account = unprivileged_account()
         text = render.configuration(
-            roster, state_file=self._states_file, checks_file=self._checks_file, account=account, asleep=asleep
+            roster,
+            state_file=self._states_file,
+            checks_file=self._checks_file,
+            hold_file=self._hold_file,
+            account=account,
+            asleep=asleep,
         )
+        write_atomically(self._hold_file, render.HOLD)
         write_atomically(self._checks_file, render.checks(roster).encode())
         write_atomically(self._configuration, text.encode())
         write_atomically(self._states_file, states)
