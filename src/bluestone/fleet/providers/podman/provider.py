@@ -20,7 +20,7 @@ from bluestone.fleet.providers.podman import bridge, commands
 from bluestone.fleet.providers.podman.addresses import Network, choose_address, loopback, read_network
 from bluestone.fleet.providers.podman.directories import Directories
 from bluestone.fleet.providers.podman.labels import address_of, read_containers, read_ends
-from bluestone.fleet.providers.podman.runtime import Runtime, choose_runtime, this_machine
+from bluestone.fleet.providers.podman.runtime import Runtime, choose_runtime, hurry, this_machine
 from bluestone.fleet.providers.podman.volumes import Volumes, check_free, check_image, ownership, with_holders
 from bluestone.host.commands import CommandFailed, run
 from bluestone.model.generation import Generation
@@ -218,7 +218,8 @@ class Podman:
 
     def _start(self, name: str) -> None:
         try:
-            _run(commands.start(self._project, name), timeout=SLOW)
+            # The server inherits what this call is given, priority too.
+            _run(commands.start(self._project, name), timeout=SLOW, niceness=0)
         except CommandFailed as failure:
             server = self._find(name)
             if server is None or server.phase != "running":
@@ -236,5 +237,6 @@ class Podman:
         return failure
 
 
-def _run(command: Sequence[str], *, timeout: float) -> str:
-    return run(command, timeout=timeout, environment=os.environ | QUIET)
+def _run(command: Sequence[str], *, timeout: float, niceness: int | None = None) -> str:
+    niceness = hurry() if niceness is None else niceness
+    return run(command, timeout=timeout, environment=os.environ | QUIET, niceness=niceness)

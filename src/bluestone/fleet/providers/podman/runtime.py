@@ -7,13 +7,15 @@ import resource
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from bluestone.model.problem import MissingTool, Problem
 
+CAP_SYS_NICE = 23
 CAP_SYS_RESOURCE = 24
-"""Bit of the capability (linux/capability.h) that lets a process raise its limits."""
+"""Bits of the capabilities (linux/capability.h) that let a process raise its priority and its limits."""
 
 MOST_FILES = 1 << 20
 """Open files that a server's processes may have; what podman itself gives on an ordinary machine."""
@@ -23,6 +25,10 @@ SHARES = 4096
 
 podman would have all servers together weigh as much as one process: on a busy machine one took three times as long to
 boot (measured)."""
+
+HURRY = -10
+"""What is added to the niceness of calls to podman. A replacement is some ten of them, and on a machine whose processors
+are all taken they must not wait for the load on the servers that they replace."""
 
 Cgroups = Literal["unified", "hybrid", "legacy"]
 
@@ -117,6 +123,12 @@ def this_machine() -> Machine:
         pid_max=int(Path("/proc/sys/kernel/pid_max").read_text()),
         slices=Path("/run/systemd/system").is_dir(),  # sd_booted(3)
     )
+
+
+@cache
+def hurry() -> int:
+    """The niceness for calls to podman: 0 where this process may not raise its priority."""
+    return HURRY if _effective_capabilities(_status()) >> CAP_SYS_NICE & 1 else 0
 
 
 def _status() -> Mapping[str, str]:
