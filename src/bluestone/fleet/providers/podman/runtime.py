@@ -27,8 +27,8 @@ podman would have all servers together weigh as much as one process: on a busy m
 boot (measured)."""
 
 HURRY = -10
-"""What is added to the niceness of calls to podman. A replacement is some ten of them, and on a machine whose processors
-are all taken they must not wait for the load on the servers that they replace."""
+"""What is added to the niceness of calls to podman. A replacement is some ten of them, and where all processors are
+taken they must not wait for the load on the servers that they replace."""
 
 Cgroups = Literal["unified", "hybrid", "legacy"]
 
