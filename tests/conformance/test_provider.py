@@ -157,6 +157,15 @@ def test_it_lists_what_it_created_with_all_that_a_server_has(subject: Subject) -
     assert list(server.endpoint.ports) == [80]
 
 
+def test_what_creating_tells_is_what_is_listed(subject: Subject) -> None:
+    for _ in range(2):
+        told = subject.provider.create(subject.spec(slot=2))
+        (listed,) = subject.provider.list_servers()
+        if told is not None:
+            assert replace(told, created_at=listed.created_at) == listed
+            assert abs(told.created_at - listed.created_at) <= SECOND
+
+
 def test_a_server_answers_at_its_endpoint(subject: Subject) -> None:
     subject.provider.create(subject.spec())
     endpoint = subject.provider.list_servers()[0].endpoint

@@ -31,10 +31,11 @@ class Provider(Protocol):
     def list_servers(self) -> Sequence[Server]:
         """Every server of this project that exists, whatever its phase. Raises `Problem`."""
 
-    def create(self, spec: ServerSpec) -> None:
+    def create(self, spec: ServerSpec) -> Server | None:
         """Create and start a server with the volumes of its slot, of which missing ones are made.
 
-        Return once it is started, not when it is healthy. Raises `Problem`.
+        Return it as it is once it is started, not when it is healthy; None where that takes a look of its own. Raises
+        `Problem`.
         """
 
     def destroy(self, name: str, grace: timedelta) -> None:

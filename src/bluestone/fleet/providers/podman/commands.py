@@ -13,7 +13,7 @@ from bluestone.fleet.providers.podman.labels import PROJECT, labels
 from bluestone.fleet.providers.podman.runtime import Runtime
 from bluestone.fleet.providers.podman.volumes import mounts
 from bluestone.model.problem import Problem
-from bluestone.model.server import ServerSpec
+from bluestone.model.server import Endpoint, ServerSpec
 
 CAPABILITIES = {
     "CHOWN": "systemd-tmpfiles and daemons give directories to their users",
@@ -77,6 +77,12 @@ class Place:
     log_directory: Path | None
     network: Network | None
     address: IPv4Address
+
+
+def endpoint(spec: ServerSpec, place: Place) -> Endpoint:
+    """Where a server in its place is reached."""
+    ports = spec.generation.config.ports
+    return Endpoint(str(place.address), {port: port for port in ports} if place.network else published(ports))
 
 
 def container_name(project: str, server: str) -> str:

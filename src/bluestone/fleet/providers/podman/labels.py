@@ -96,6 +96,23 @@ def labels(spec: ServerSpec, address: IPv4Address) -> dict[str, str]:
     }
 
 
+def server_of(spec: ServerSpec, endpoint: Endpoint, created_at: datetime) -> Server:
+    """A server that was just created and started, as a list would show it; podman counts in whole seconds."""
+    return Server(
+        name=spec.name,
+        group=spec.group,
+        slot=spec.slot,
+        incarnation=spec.incarnation,
+        generation=spec.generation.number,
+        image=spec.generation.image,
+        config=spec.generation.config.digest(),
+        phase="running",
+        created_at=created_at.replace(microsecond=0),
+        endpoint=endpoint,
+        volumes=tuple(spec.volumes),
+    )
+
+
 def read_containers(text: str) -> dict[str, Server]:
     """The output of `podman ps`, by container name. Raises `Problem` if any of it cannot be understood."""
     try:

@@ -12,14 +12,14 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
 from bluestone.fleet.providers.podman import bridge, commands
 from bluestone.fleet.providers.podman.addresses import Network, choose_address, loopback, read_network
 from bluestone.fleet.providers.podman.directories import Directories
-from bluestone.fleet.providers.podman.labels import address_of, read_containers, read_ends
+from bluestone.fleet.providers.podman.labels import address_of, read_containers, read_ends, server_of
 from bluestone.fleet.providers.podman.runtime import Runtime, choose_runtime, hurry, this_machine
 from bluestone.fleet.providers.podman.volumes import Volumes, check_free, check_image, ownership, with_holders
 from bluestone.host.commands import CommandFailed, run
@@ -80,13 +80,12 @@ class Podman:
                 servers[container] = replace(servers[container], detail=end)
         return list(servers.values())
 
-    def create(self, spec: ServerSpec) -> None:
+    def create(self, spec: ServerSpec) -> Server:
         """Create a server's container and start it."""
         with self._directories.exclusive():
             servers = self._observe()
             server = servers.get(commands.container_name(self._project, spec.name))
-            if server is None:
-                self._make(spec, list(servers.values()))
+            made = self._make(spec, list(servers.values())) if server is None else server
         if server is None or server.phase == "creating":
             self._start(spec.name)
         elif server.phase != "running":
@@ -94,6 +93,7 @@ class Podman:
                 f"the server {spec.name} exists and is {server.phase}: names are not used again",
                 mend="destroy it first",
             )
+        return replace(made, phase="running")
 
     def destroy(self, name: str, grace: timedelta) -> None:
         """Stop a server and remove it. Two at once are fine: the one that comes late waits for the other."""
@@ -186,7 +186,7 @@ class Podman:
             # One of them was removed since it was listed; the list told the exit codes.
             return {}
 
-    def _make(self, spec: ServerSpec, others: Sequence[Server]) -> None:
+    def _make(self, spec: ServerSpec, others: Sequence[Server]) -> Server:
         """Create the container, not started. Called under the lock, so that no address is chosen twice, and no volume
         is on two servers."""
         check_free(spec, others)
@@ -202,6 +202,7 @@ class Podman:
             if self._find(spec.name) is None:
                 self._directories.remove(spec.name)
                 raise
+        return server_of(spec, commands.endpoint(spec, place), datetime.now(UTC))
 
     def _choose_place(self, spec: ServerSpec, others: Sequence[Server]) -> commands.Place:
         rootless = self._runtime.rootless

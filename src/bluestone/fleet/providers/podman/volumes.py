@@ -36,14 +36,22 @@ class Volumes:
     def __init__(self, project: str, run: Callable[[Sequence[str]], str]) -> None:
         self._project = project
         self._run = run
+        self._known: dict[str, Volume] = {}
 
     def list(self) -> dict[str, Volume]:
         """Every volume by name; who holds it is not said. Raises `Problem`."""
         return read_volumes(self._run(list_command(self._project)))
 
     def ensure(self, group: str, slots: Iterable[int], specs: Sequence[VolumeSpec]) -> None:
-        """Have these volumes of these slots: those that are missing are made, empty. Raises `Problem`."""
-        known = self.list()
+        """Have these volumes of these slots: those that are missing are made, empty. Raises `Problem`.
+
+        Those that were seen before are not looked for again: only `remove` destroys one.
+        """
+        slots = list(slots)
+        names = {volume_name(group, slot, spec.name) for slot in slots for spec in specs}
+        if not names <= self._known.keys():
+            self._known = self.list()
+        known = self._known
         for slot in slots:
             for spec in specs:
                 volume = known.get(volume_name(group, slot, spec.name))
@@ -54,6 +62,7 @@ class Volumes:
 
     def remove(self, name: str) -> None:
         """Destroy a volume and its data. Raises `Refused` while a container has it."""
+        self._known = {}
         try:
             self._run(remove_command(self._project, name))
         except CommandFailed as failure:
@@ -66,6 +75,7 @@ class Volumes:
     def _make(self, group: str, slot: int, spec: VolumeSpec) -> None:
         try:
             self._run(create_command(self._project, group, slot, spec))
+            self._known = {}
         except CommandFailed as failure:
             if volume_name(group, slot, spec.name) in self.list():
                 return  # Somebody else has made it since.
