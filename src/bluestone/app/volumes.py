@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from bluestone.app import wiring
+from bluestone.app.lead import lead
 from bluestone.app.project import Project
 from bluestone.fleet.controller.journal import Entry
-from bluestone.fleet.controller.lock import hold
 from bluestone.fleet.provider import Provider
 from bluestone.model.problem import Problem
 from bluestone.model.volume import Volume
@@ -38,7 +38,7 @@ def find(project: Project, names: Sequence[str]) -> list[Volume]:
 
 def remove(project: Project, names: Sequence[str]) -> None:
     """Destroy volumes and their data. Raises `Problem`, with none destroyed, if one is held or somebody acts now."""
-    with hold(project.lock_file):
+    with lead(project):
         for volume in find(project, names):
             for provider in _providers(project):
                 provider.remove_volume(volume.name)
