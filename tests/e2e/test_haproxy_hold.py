@@ -16,6 +16,7 @@ import pytest
 
 from balancer_rigs import HAProxyRig, backend, eventually, get
 from bench.load import Load
+from bluestone.fleet.balancers.haproxy.render import proxy_name
 from bluestone.model.group import Port
 from bluestone.model.server import Endpoint
 from workplace import free_port
@@ -24,7 +25,7 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(shutil.which("haproxy") is None, reason="HAProxy is not installed"),
 ]
-SWAPS = 10
+SWAPS = 12
 
 
 @pytest.fixture
@@ -112,6 +113,20 @@ def test_a_post_is_held_and_made_once(rig: HAProxyRig) -> None:
         server.server_close()
     assert answers == [200] * 20
     assert sorted(Counting.posted) == sorted(b"order %d" % number for number in range(20))
+
+
+def test_a_detach_that_was_cut_short_holds_nobody_for_long(rig: HAProxyRig) -> None:
+    serve(rig, "web-0")
+    port = rig.service.ports[0]
+    rig.haproxy._runtime.shut(proxy_name("web", port), "web-0")
+    answer: list[str] = []
+    client = threading.Thread(target=lambda: answer.append(get(port.listen)[1]))
+    client.start()
+    time.sleep(0.3)
+    assert answer == []
+    rig.balancer.ensure([rig.service])
+    client.join(2)
+    assert answer == ["web-0"]
 
 
 def test_connections_are_held_too(rig: HAProxyRig) -> None:

@@ -18,8 +18,8 @@ from bluestone.declaration.keys import (
     PuppetTable,
     RolloutTable,
     StateTable,
-    WebHookTable,
     VolumeTable,
+    WebHookTable,
 )
 from bluestone.model.declaration import Declaration, Store
 from bluestone.model.group import Amount, Group, Health, Port, Resources, RolloutPolicy, SecretRef

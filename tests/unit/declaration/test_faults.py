@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 
 from bluestone.declaration import parse
 from bluestone.model.declaration import Declaration, Store
-from bluestone.model.group import SecretRef
-from bluestone.model.declaration import Declaration
-from bluestone.model.group import Amount
+from bluestone.model.group import Amount, SecretRef
 from bluestone.model.problem import Place, Problem, Problems
 from bluestone.model.volume import VolumeSpec
 

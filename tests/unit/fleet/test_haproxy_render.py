@@ -63,7 +63,7 @@ def test_nothing_is_retried_and_a_lost_syn_is_waited_for() -> None:
 def test_requests_are_held_where_that_is_declared_and_nowhere_else() -> None:
     patient = replace(WEB, hold=timedelta(seconds=30))
     assert "lua" not in text(WEB)
-    assert "http-request lua.hold 30 if { nbsrv eq 0 }" in section(text(patient), "listen web.127.0.0.1:8080")
+    assert "http-request lua.hold 30 if { be_conn_free ge 0 }" in section(text(patient), "listen web.127.0.0.1:8080")
     assert f"lua-load-per-thread '{HOLD}'" in text(patient)
     assert render.digest([patient]) != render.digest([WEB])
 
@@ -71,8 +71,10 @@ def test_requests_are_held_where_that_is_declared_and_nowhere_else() -> None:
 def test_connections_are_held_within_an_inspection_that_lasts_longer() -> None:
     patient = replace(WEB, ports=(Port(8080, 80, "tcp"),), hold=timedelta(seconds=30))
     lines = section(text(patient), "listen web.127.0.0.1:8080")
-    assert "tcp-request inspect-delay 31000ms" in lines
-    assert "tcp-request content lua.hold 30 if { nbsrv eq 0 }" in lines
+    assert {"tcp-request inspect-delay 31000ms", "timeout client 60000ms"} <= set(lines)
+    longer = replace(patient, hold=timedelta(minutes=5))
+    assert "timeout client 301000ms" in section(text(longer), "listen web.127.0.0.1:8080")
+    assert "tcp-request content lua.hold 30 if { be_conn_free ge 0 }" in lines
 
 
 def test_a_tcp_port_is_checked_by_connecting() -> None:

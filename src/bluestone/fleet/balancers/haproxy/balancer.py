@@ -125,6 +125,7 @@ class HAProxy:
                 if sight.health != "up":
                     raise Refused(f"{server} is not healthy: its health checks say {sight.health}")
                 for entry in sight.entries:
+                    self._runtime.open(entry.proxy, server)
                     self._runtime.set_state(entry.proxy, server, "ready")
             self._remember(roster, server, attached=True)
 
@@ -132,7 +133,12 @@ class HAProxy:
         """Drain a server."""
         with self._changing() as roster:
             self._remember(roster, server, attached=False)
-            self._drain(self._look().get(server))
+            sight = self._look().get(server)
+            service = roster.service(sight.group) if sight else None
+            for entry in sight.entries if sight and service and service.hold else ():
+                self._runtime.shut(entry.proxy, server)
+                self._runtime.catch_up(entry.proxy)
+            self._drain(sight)
 
     def dismiss(self, server: str, *, sever: bool = False) -> None:
         """Delete a detached server from all ports."""
@@ -226,9 +232,13 @@ class HAProxy:
         roster = Roster.load(self._roster_file) or Roster()
         for sight in self._look().values():
             if sight.complete:
+                service = roster.service(sight.group)
                 for entry in sight.entries:
                     if entry.asleep:
                         self._runtime.check(entry.proxy, sight.server)
+                    elif entry.attached and service and service.hold:
+                        # A detach that was cut short may have shut it.
+                        self._runtime.open(entry.proxy, sight.server)
                 roster = self._remember(roster, sight.server, attached=sight.attached)
             elif not sight.sessions:
                 self._delete(sight)

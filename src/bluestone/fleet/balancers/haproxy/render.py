@@ -32,6 +32,9 @@ SAFE_PATH = re.compile(r"/[^'\"%\\\x00-\x20]*")
 EAGER = timedelta(milliseconds=25)
 """Pace of the checks while a server is down, or between up and down: a rollout waits for servers that boot."""
 
+CLIENT = timedelta(seconds=60)
+"""How long a client may be silent."""
+
 MAX_MILLISECONDS = 2**31 - 1
 
 # `timeout connect` stays above 1 s, after which a lost SYN is sent again. Retries would hide a failure, and
@@ -43,11 +46,11 @@ GLOBAL = """\
   fd-hard-limit 65536
   hard-stop-after 10m
 """
-DEFAULTS = """\
+DEFAULTS = f"""\
 defaults
   timeout connect 3s
   timeout queue 5s
-  timeout client 60s
+  timeout client {CLIENT.total_seconds():g}s
   timeout server 60s
   timeout tunnel 1h
   timeout http-request 10s
@@ -217,15 +220,22 @@ def _section(service: Service, port: Port, checks_file: Path) -> str:
 
 
 def _hold(service: Service, port: Port) -> list[str]:
-    """Have what comes wait while no server can take it: that a server is UP is not enough, it must not be draining."""
+    """Have what comes wait while no server may take it: `be_conn_free` is below 0 only where a usable one has no limit.
+
+    A server that is about to be drained is given a limit first (runtime.Runtime.shut).
+    """
     if not service.hold:
         return []
     seconds = f"{service.hold.total_seconds():g}"
     if port.mode == "http":
-        return [f"  http-request lua.hold {seconds} if {{ nbsrv eq 0 }}"]
-    # Only within its delay may the inspection of a connection wait.
-    delay = f"  tcp-request inspect-delay {_milliseconds(service.hold + timedelta(seconds=1))}"
-    return [delay, f"  tcp-request content lua.hold {seconds} if {{ nbsrv eq 0 }}"]
+        return [f"  http-request lua.hold {seconds} if {{ be_conn_free ge 0 }}"]
+    # Only within its delay may the inspection of a connection wait, and only while its client may be silent.
+    longer = service.hold + timedelta(seconds=1)
+    return [
+        f"  timeout client {_milliseconds(max(CLIENT, longer))}",
+        f"  tcp-request inspect-delay {_milliseconds(longer)}",
+        f"  tcp-request content lua.hold {seconds} if {{ be_conn_free ge 0 }}",
+    ]
 
 
 def _server_lines(roster: Roster, service: Service, port: Port, asleep: frozenset[tuple[str, str]]) -> Iterable[str]:
