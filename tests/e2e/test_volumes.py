@@ -23,10 +23,14 @@ data = { path = "/srv/data", owner = "www-data" }
 """
 UNIT = """
 "/etc/systemd/system/visit.service" = { content = '''
+[Unit]
+Before=nginx.service
 [Service]
 Type=oneshot
 User=www-data
-ExecStart=sh -c 'cat /etc/hostname >> /srv/data/visitors'
+ExecStart=sh -c '(cat /etc/hostname; echo) >> /srv/data/visitors'
+[Install]
+WantedBy=multi-user.target
 ''' }
 """
 
