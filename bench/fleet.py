@@ -47,15 +47,16 @@ class Figures:
 
 
 class Bench:
-    """The example project with two versions of its site, both built."""
+    """The example project with two versions of its site, both built; `volumes` is TOML for its group."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, name: str = "bench-fleet", count: int = 3, volumes: str = "") -> None:
         self.home = home
         self.directory = home / "web"
         self.port = free_port()
         shutil.copytree(ROOT / "examples" / "web", self.directory)
         self._declaration = self.directory / "bluestone.toml"
-        text = self._declaration.read_text().replace('project = "web"', 'project = "bench-fleet"')
+        text = self._declaration.read_text().replace('project = "web"', f'project = "{name}"')
+        text = text.replace("count = 3", f"count = {count}\n{volumes}")
         self._text = text.replace('"8080:80"', f'"{self.port}:80"')
         self._version = 0
 
@@ -77,7 +78,7 @@ class Bench:
         """Turn the site to its other version, and build that."""
         self._version = 3 - (self._version or 2)
         head = self._text[: self._text.index("[servers.web.rollout]")]
-        rollout = f'[servers.web.rollout]\nstrategy = "{strategy}"\n{LIMITS[strategy]}drain = "10s"\n'
+        rollout = f'[servers.web.rollout]\nstrategy = "{strategy}"\n{LIMITS.get(strategy, "")}drain = "10s"\n'
         self._declaration.write_text(head + rollout)
         page = f"<h1>version {self._version}</h1>" + "." * 500
         (self.directory / "site" / "index.html").write_text(page)

@@ -9,6 +9,7 @@ from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.group import Amount, Group, Port, RolloutPolicy, StrategyName
 from bluestone.model.ids import Digest
 from bluestone.model.plan import Goal
+from bluestone.model.volume import VolumeSpec
 from bluestone.simulation.history import Faults, World, play
 
 NO_FAULTS = Faults()
@@ -25,9 +26,15 @@ def a_policy(chance: random.Random, strategy: StrategyName) -> RolloutPolicy:
     return RolloutPolicy(strategy, Amount(surge), Amount(unavailable), drain, progress=progress)
 
 
-def a_goal(policy: RolloutPolicy, count: int, number: int, fallback: Generation | None = None) -> Goal:
-    group = Group("web", count=count, ports=(Port(8080, 80),), rollout=policy)
-    config = ServerConfig("podman", ports=(80,))
+def a_goal(
+    policy: RolloutPolicy,
+    count: int,
+    number: int,
+    fallback: Generation | None = None,
+    volumes: tuple[VolumeSpec, ...] = (),
+) -> Goal:
+    group = Group("web", count=count, ports=(Port(8080, 80),), volumes=volumes, rollout=policy)
+    config = ServerConfig("podman", ports=(80,), volumes=volumes)
     return Goal(group, Generation("web", number, Digest(f"sha256:{number:064x}"), config), fallback)
 
 

@@ -53,11 +53,14 @@ def server_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def spec(project: str, slot: int = 0, incarnation: int = 1, **changes: object) -> ServerSpec:
-    """A server of nginx on port 80. `memory` (bytes), `bootfiles` and `group` may be chosen."""
+    """A server of nginx on port 80. `memory` (bytes), `bootfiles`, `group` and `volumes` may be chosen."""
     memory = changes.get("memory")
     resources = Resources(memory=memory if isinstance(memory, int) else None)
     generation = Generation(
-        str(changes.get("group", "web")), 3, IMAGE, ServerConfig("podman", (80,), resources=resources)
+        str(changes.get("group", "web")),
+        3,
+        IMAGE,
+        ServerConfig("podman", (80,), resources=resources, volumes=changes.get("volumes", ())),  # type: ignore[arg-type]
     )
     bootfiles = changes.get("bootfiles", {"environment": b'A="1"\n'})
     assert isinstance(bootfiles, dict)
@@ -93,6 +96,8 @@ class Site:
     def destroy_all(self) -> None:
         for server in self.provider.list_servers():
             self.provider.destroy(server.name, timedelta(0))
+        for volume in self.provider.list_volumes():
+            self.provider.remove_volume(volume.name)
         self.provider.clear()
 
 
@@ -108,6 +113,7 @@ def site(root: Path) -> Iterator[Site]:
         shutil.rmtree(directory)
     assert one.project not in podman("ps", "--all", "--format", "{{.Names}}")
     assert one.project not in podman("network", "ls", "--format", "{{.Name}}")
+    assert one.project not in podman("volume", "ls", "--format", "{{.Name}}")
     assert one.project not in mounts()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,14 +12,16 @@ import pytest
 
 from bluestone.fleet.provider import Provider
 from bluestone.fleet.providers.qemu import Media
-from bluestone.model.problem import Problem
+from bluestone.model.problem import Problem, Refused
 from bluestone.model.server import Endpoint, Server, ServerSpec
+from bluestone.model.volume import VolumeSpec
 from bluestone.simulation.provider import Cloud, SimulatedProvider
 from podman_site import IMAGE, site, spec, status_of, wait_for
 from qemu_site import fetch
 from qemu_site import site as qemu_site
 
 SECOND = timedelta(seconds=1)
+DATA = (VolumeSpec("data", "/srv/data", owner="www-data"),)
 
 
 @dataclass
@@ -60,6 +62,15 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
             yield from on_qemu(request.getfixturevalue("guest"))
         case _:
             yield in_memory()
+
+
+@pytest.fixture(params=["memory", pytest.param("podman", marks=pytest.mark.e2e)])
+def keeper(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    """The adapters whose servers can have volumes."""
+    if request.param == "podman":
+        yield from on_podman(request.getfixturevalue("server_root"))
+    else:
+        yield in_memory()
 
 
 def in_memory() -> Subject:
@@ -144,6 +155,15 @@ def test_it_lists_what_it_created_with_all_that_a_server_has(subject: Subject) -
     assert before - SECOND <= server.created_at <= subject.clock()
     assert server.endpoint is not None
     assert list(server.endpoint.ports) == [80]
+
+
+def test_what_creating_tells_is_what_is_listed(subject: Subject) -> None:
+    for _ in range(2):
+        told = subject.provider.create(subject.spec(slot=2))
+        (listed,) = subject.provider.list_servers()
+        if told is not None:
+            assert replace(told, created_at=listed.created_at) == listed
+            assert abs(told.created_at - listed.created_at) <= SECOND
 
 
 def test_a_server_answers_at_its_endpoint(subject: Subject) -> None:
@@ -244,6 +264,67 @@ def test_bootfiles_are_on_the_server(subject: Subject) -> None:
     subject.provider.create(subject.spec(bootfiles=handed))
     name = subject.spec().name
     assert {path: subject.read(name, path) for path in handed} == handed
+
+
+def test_a_slot_keeps_its_volumes(keeper: Subject) -> None:
+    first, second = keeper.spec(1, 1, volumes=DATA), keeper.spec(1, 2, volumes=DATA)
+    keeper.provider.create(first)
+    (made,) = keeper.provider.list_volumes()
+    assert (made.name, made.group, made.slot, made.server) == ("web-1.data", "web", 1, first.name)
+    assert keeper.the_server(first.name).volumes == ("web-1.data",)
+    keeper.provider.destroy(first.name, keeper.grace)
+    (free,) = keeper.provider.list_volumes()
+    assert free == replace(made, server="")
+    keeper.provider.create(second)
+    assert keeper.provider.list_volumes() == [replace(made, server=second.name)]
+
+
+def test_a_volume_is_never_on_two_servers(keeper: Subject) -> None:
+    first, second = keeper.spec(1, 1, volumes=DATA), keeper.spec(1, 2, volumes=DATA)
+    keeper.provider.create(first)
+    with pytest.raises(Problem, match=first.name):
+        keeper.provider.create(second)
+    keeper.kill(first.name)
+    wait_for(lambda: keeper.the_server(first.name).phase == "dead", "the server to be dead")
+    with pytest.raises(Problem, match=first.name):
+        keeper.provider.create(second)
+    assert keeper.names() == [first.name]
+
+
+def test_of_several_servers_at_once_one_gets_the_volume(keeper: Subject) -> None:
+    def create(asked: ServerSpec) -> str:
+        try:
+            keeper.provider.create(asked)
+        except Problem:
+            return ""
+        return asked.name
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(create, [keeper.spec(1, number, volumes=DATA) for number in range(1, 5)]))
+    assert [name for name in made if name] == keeper.names()
+    assert len(keeper.names()) == 1
+
+
+def test_volumes_can_be_had_before_there_is_a_server(keeper: Subject) -> None:
+    generation = keeper.spec(volumes=DATA).generation
+    keeper.provider.ensure_volumes(generation, [1, 2])
+    keeper.provider.ensure_volumes(generation, [1, 2, 3])
+    assert sorted(volume.name for volume in keeper.provider.list_volumes()) == [f"web-{n}.data" for n in (1, 2, 3)]
+    assert keeper.neighbour.list_volumes() == []
+
+
+def test_a_volume_goes_only_when_it_is_told_to_and_is_on_no_server(keeper: Subject) -> None:
+    keeper.provider.create(keeper.spec(1, 1, volumes=DATA))
+    with pytest.raises(Refused, match="is on"):
+        keeper.provider.remove_volume("web-1.data")
+    keeper.provider.destroy(keeper.spec(1, 1).name, keeper.grace)
+    keeper.provider.clear()
+    assert [volume.name for volume in keeper.provider.list_volumes()] == ["web-1.data"]
+    keeper.neighbour.remove_volume("web-1.data")
+    assert len(keeper.provider.list_volumes()) == 1
+    for _ in range(2):
+        keeper.provider.remove_volume("web-1.data")
+    assert keeper.provider.list_volumes() == []
 
 
 def test_the_console_of_a_server_can_be_read(subject: Subject) -> None:

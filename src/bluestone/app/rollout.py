@@ -96,6 +96,12 @@ class Site:
         """Have what providers need for servers. Raises `Problem`."""
         for provider in self.providers.values():
             provider.prepare()
+        for goal in self.goals:
+            generation = goal.generation
+            if generation.config.volumes:
+                # Before anything is destroyed: that a volume cannot be had is then known in time.
+                slots = range(1, goal.group.count + 1)
+                self.providers[generation.config.provider].ensure_volumes(generation, slots)
 
     def lead(self, watch: Watch, plan: str = "") -> list[Failure]:
         """Begin rollouts, run them to their end, and record how they ended. `plan` is the id of the plan, if known."""

@@ -81,10 +81,13 @@ def rollback(groups: tuple[str, ...], file: Path, as_json: bool, take_over: bool
 @json_option
 @take_over_option
 def down(file: Path, as_json: bool, take_over: bool) -> int:
-    """Destroy all servers and stop what runs beside them. Log lines, events and images stay."""
+    """Destroy all servers and stop what runs beside them. Log lines, events, images and volumes stay."""
+    from bluestone.app.volumes import list_volumes
     from bluestone.daemon import lead
 
     project = Project.open(file)
     with Reporter(as_json=as_json) as reporter:
         arrival = lead.down(project, take_over=take_over, notify=reporter.event, watch=reporter.watch)
-    return reporter.close(arrival, project, end="nothing runs any more; logs and events stay")
+    kept = [] if arrival.failures else list_volumes(project)
+    volumes = f", and so do the volumes {', '.join(volume.name for volume in kept)}" if kept else ""
+    return reporter.close(arrival, project, end=f"nothing runs any more; logs and events stay{volumes}")

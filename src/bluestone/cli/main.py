@@ -39,6 +39,7 @@ VERBS = {
     "events": "look",
     "logs": "look",
     "state": "state",
+    "volumes": "volumes",
 }
 """Verb -> the module of this package that has it. Only that of the verb in use is loaded: start-up counts."""
 

@@ -35,9 +35,10 @@ def check(table: DeclarationTable, directory: Path) -> Iterator[Finding]:
     yield from _image(table.image, directory)
     for name, group in table.servers.items():
         at: KeyPath = ("servers", name)
-        yield from _rollout(group.rollout, (*at, "rollout"))
+        yield from _rollout(group, (*at, "rollout"))
         yield from _health(group, at)
         yield from _names(group, at)
+        yield from _volumes(group, table.image, at)
         yield from _virtual_machine(group, table.image, at)
     yield from _listening(table.servers)
     if table.state.password and not table.state.store:
@@ -166,7 +167,18 @@ def _path_and_above(path: str) -> list[str]:
     return [path, *map(str, PurePosixPath(path).parents)]
 
 
-def _rollout(rollout: RolloutTable, at: KeyPath) -> Iterator[Finding]:
+def _rollout(group: GroupTable, at: KeyPath) -> Iterator[Finding]:
+    rollout = group.rollout
+    if rollout.hold and rollout.strategy != "destroy-first":
+        fault = Fault(
+            f"hold has no meaning here: {rollout.strategy} leaves servers to take the requests",
+            'leave it out, or choose "destroy-first"',
+        )
+        yield Finding((*at, "hold"), fault, ((*at, "strategy"),))
+    if group.volumes:
+        yield from _one_holder(rollout, at)
+        return
+
     def wrong(key: str, what: str, mend: str, *others: str) -> Finding:
         rests_on = tuple((*at, each) for each in (key, "strategy", *others))
         return Finding((*at, key), Fault(what, mend), rests_on)
@@ -191,6 +203,30 @@ def _rollout(rollout: RolloutTable, at: KeyPath) -> Iterator[Finding]:
     if rollout.keep is not None and rollout.strategy != "blue-green":
         what = f"keep has no meaning here: {rollout.strategy} has no old servers left to keep"
         yield wrong("keep", what, 'leave it out, or choose "blue-green"')
+
+
+def _one_holder(rollout: RolloutTable, at: KeyPath) -> Iterator[Finding]:
+    """A volume is on one server at a time, so none can be started beside the one that it replaces."""
+    volumes: KeyPath = (*at[:-1], "volumes")
+    away = rollout.max_unavailable
+    if rollout.strategy == "blue-green":
+        fault = Fault(
+            "blue-green starts the new servers beside the old, and a volume can be on one server only",
+            'write rollout = "destroy-first"; the balancer holds requests meanwhile',
+        )
+        yield Finding(at, fault, (volumes, (*at, "strategy")))
+    if rollout.max_surge is not None and rollout.max_surge.value:
+        fault = Fault("no server can be more than count: its volumes are on the one that it replaces", "leave it out")
+        yield Finding((*at, "max_surge"), fault, (volumes,))
+    if away is not None and not away.value:
+        fault = Fault(
+            "nothing could ever be replaced: a volume is free for the new server once the old one is gone",
+            "let it be at least 1, or leave it out",
+        )
+        yield Finding((*at, "max_unavailable"), fault, (volumes,))
+    if rollout.keep is not None:
+        fault = Fault("keep has no meaning here: old servers would keep the volumes too", "leave it out")
+        yield Finding((*at, "keep"), fault, (volumes,))
 
 
 def _health(group: GroupTable, at: KeyPath) -> Iterator[Finding]:
@@ -226,6 +262,25 @@ def _names(group: GroupTable, at: KeyPath) -> Iterator[Finding]:
         if name in group.environment:
             fault = Fault(f"{name} is both in environment and in secrets", "leave one of them out")
             yield Finding((*at, "secrets", name), fault, ((*at, "environment", name),))
+
+
+def _volumes(group: GroupTable, image: ImageTable, at: KeyPath) -> Iterator[Finding]:
+    writable = {normal(path): index for index, path in enumerate(image.writable)}
+    taken: dict[str, str] = {}
+    for name, volume in group.volumes.items():
+        here: KeyPath = (*at, "volumes", name)
+        other = taken.setdefault(volume.path, name)
+        if other != name:
+            fault = Fault(f"{volume.path} is on the volume {other} already", "choose another path")
+            yield Finding((*here, "path"), fault, ((*at, "volumes", other),))
+        if volume.path in writable:
+            fault = Fault(
+                f"{volume.path} is in image.writable, so it would be in memory and on a volume", "leave one of them out"
+            )
+            yield Finding((*here, "path"), fault, (("image", "writable", writable[volume.path]),))
+    if group.volumes and group.provider == _OWN_KERNEL:
+        fault = Fault("virtual machines have no volumes yet", 'choose provider = "podman", or leave the volumes out')
+        yield Finding((*at, "volumes"), fault, ((*at, "provider"),))
 
 
 def _virtual_machine(group: GroupTable, image: ImageTable, at: KeyPath) -> Iterator[Finding]:

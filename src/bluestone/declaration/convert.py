@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from bluestone.declaration import texts
@@ -17,16 +18,19 @@ from bluestone.declaration.keys import (
     PuppetTable,
     RolloutTable,
     StateTable,
+    VolumeTable,
     WebHookTable,
 )
 from bluestone.model.declaration import Declaration, Store
 from bluestone.model.group import Amount, Group, Health, Port, Resources, RolloutPolicy, SecretRef
 from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
 from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe, Waiver
+from bluestone.model.volume import VolumeSpec
 
 SURGE = {"blue-green": Amount(100, percent=True), "rolling": Amount(1), "destroy-first": Amount(0)}
 UNAVAILABLE = {"blue-green": Amount(0), "rolling": Amount(0), "destroy-first": Amount(1)}
-"""What a strategy does where the file does not say."""
+HOLD = {"blue-green": timedelta(0), "rolling": timedelta(0), "destroy-first": timedelta(seconds=30)}
+"""What a strategy does where the file does not say; with volumes, which no two servers can have, none surges."""
 
 
 def declaration(table: DeclarationTable, directory: Path) -> Declaration:
@@ -99,7 +103,8 @@ def _group(name: str, table: GroupTable, directory: Path) -> Group:
         resources=Resources(**dict(table.resources)),
         environment=dict(table.environment),
         secrets=tuple(_secret(name, where, directory) for name, where in table.secrets.items()),
-        rollout=_policy(table.rollout),
+        volumes=tuple(_volume(name, volume) for name, volume in table.volumes.items()),
+        rollout=_policy(table.rollout, pinned=bool(table.volumes)),
     )
 
 
@@ -121,7 +126,13 @@ def _webhook(table: WebHookTable, directory: Path) -> WebHook:
     return WebHook(address, _secret("token", table.token, directory) if table.token else None)
 
 
-def _policy(table: RolloutTable) -> RolloutPolicy:
+def _volume(name: str, table: VolumeTable) -> VolumeSpec:
+    return VolumeSpec(name, table.path, table.size, table.owner or "")
+
+
+def _policy(table: RolloutTable, *, pinned: bool) -> RolloutPolicy:
     given = {key: value for key, value in table if value is not None}
-    strategy = table.strategy
-    return RolloutPolicy(**{"max_surge": SURGE[strategy], "max_unavailable": UNAVAILABLE[strategy], **given})
+    # A server that has volumes can only go before its successor comes, whatever the strategy is called.
+    strategy = "destroy-first" if pinned else table.strategy
+    usual = {"max_surge": SURGE[strategy], "max_unavailable": UNAVAILABLE[strategy], "hold": HOLD[table.strategy]}
+    return RolloutPolicy(**{**usual, **given})

@@ -72,6 +72,11 @@ def health(text: str) -> Expanded:
     return {"path": text}
 
 
+def volume(text: str) -> Expanded:
+    """Where the server sees it."""
+    return {"path": text}
+
+
 def rollout(text: str) -> Expanded:
     """A strategy's name."""
     return {"strategy": text}

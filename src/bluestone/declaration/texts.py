@@ -36,6 +36,8 @@ WEBHOOK = rf"^(https?://.+|env:{VARIABLE[1:-1]}|file:.+)$"
 HEALTH_PATH = r"^/[A-Za-z0-9._~!&()*+,;=:@/?%-]*$"
 """What a URI's path and query may hold (RFC 3986), less the marks that quote in HAProxy's configuration."""
 ABSOLUTE = "^/"
+VOLUME_PATH = r"^/[A-Za-z0-9._+@=/-]+$"
+"""A path that no program between here and the server takes for a pattern, or for a path and options."""
 WAIVED = r"^/[^*?/]+(/|$)"
 """A path whose first directory is named: a waiver for everything would be none."""
 
@@ -188,6 +190,20 @@ def writable(text: str) -> str:
         if _below(path, mount):
             raise Fault(f"{path} is no part of the image: {mount} is mounted at the start", "leave it out")
     return path
+
+
+def volume_path(text: str) -> str:
+    """A directory of the server that is on a volume."""
+    path = _absolute(text)
+    if path in NEEDED_FROM_IMAGE:
+        raise Fault(
+            f"{path} cannot be on a volume: what it holds comes from the image",
+            "name the directory below it that a program writes to",
+        )
+    for mount in MOUNTED_AT_START:
+        if _below(path, mount):
+            raise Fault(f"{path} cannot be on a volume: {mount} is mounted at the start", "choose another directory")
+    return _matching(VOLUME_PATH, path, "a path for a volume", "use letters, digits and . _ + @ = - only")
 
 
 def waived(text: str) -> str:

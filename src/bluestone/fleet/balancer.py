@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from bluestone.model.group import Health, Port
@@ -13,11 +14,15 @@ from bluestone.model.server import Endpoint
 
 @dataclass(frozen=True)
 class Service:
-    """What the balancer offers for one group: the ports it listens on, and how it checks the servers."""
+    """What the balancer offers for one group: the ports it listens on, and how it checks the servers.
+
+    While no server can take them, requests (connections, on a TCP port) wait for `hold`; with none they fail at once.
+    """
 
     group: str
     ports: tuple[Port, ...]
     health: Health
+    hold: timedelta = timedelta(0)
 
 
 class Balancer(Protocol):
@@ -31,6 +36,7 @@ class Balancer(Protocol):
     - A server is enrolled in all ports of its group or in none; `health` is `up` only if it is up on all of
       them, `sessions` is the sum.
     - No request is lost by `enrol`, `attach`, `detach`, or by `dismiss` of a server without sessions.
+    - What is held has been sent to no server: none is asked twice.
     - A balancer that died is started again by `ensure`, with the servers that were attached.
     """
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bluestone.fleet.standing import View
-from bluestone.model.group import Group
+from bluestone.fleet.standing import View, pinned
+from bluestone.model.plan import Goal
 
 
 @dataclass(frozen=True)
@@ -23,24 +23,26 @@ class Budget:
 def budget(view: View) -> Budget:
     """What a group's strategy and its limits allow now."""
     group = view.goal.group
-    if group.rollout.strategy == "blue-green":
+    if group.rollout.strategy == "blue-green" and not view.pinned:
         # A whole set beside the one that is there, which may be larger than what is declared now.
         return Budget(group.count, group.count + max(group.count, len(view.old)))
-    extra = surge(group)
-    return Budget(_rotation_floor(group, extra), group.count + extra)
+    extra = surge(view.goal)
+    return Budget(_rotation_floor(view.goal, extra), group.count + extra)
 
 
-def surge(group: Group) -> int:
-    """How many servers more than its count a group that is rotated may have."""
-    if group.rollout.strategy == "destroy-first":
+def surge(goal: Goal) -> int:
+    """How many servers more than its count a group that is rotated may have: none that has volumes, as a volume is on
+    one server at a time."""
+    if goal.group.rollout.strategy == "destroy-first" or pinned(goal):
         return 0
-    return group.rollout.max_surge.of(group.count, up=True)
+    return goal.group.rollout.max_surge.of(goal.group.count, up=True)
 
 
-def _rotation_floor(group: Group, extra: int) -> int:
+def _rotation_floor(goal: Goal, extra: int) -> int:
     """The count less `max_unavailable`.
 
     Where rounding leaves neither a surge nor an unavailable server, one may be away, or nothing could move.
     """
+    group = goal.group
     away = group.rollout.max_unavailable.of(group.count, up=False)
     return max(0, group.count - (away if away or extra else 1))

@@ -62,9 +62,9 @@ def awaited(view: View) -> int:
 def leave(view: View) -> int:
     """How many of the old servers must stay as long as the canaries are awaited."""
     group = view.goal.group
-    if group.rollout.strategy == "blue-green":
+    if group.rollout.strategy == "blue-green" and not view.pinned:
         return group.count
-    return group.count - max(0, awaited(view) - surge(group))
+    return group.count - max(0, awaited(view) - surge(view.goal))
 
 
 def findings(view: View) -> list[Fact]:

@@ -19,6 +19,7 @@ from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dism
 from bluestone.model.inventory import Backend, Inventory
 from bluestone.model.memory import Memory
 from bluestone.model.plan import Goal, Plan
+from bluestone.model.volume import volume_name
 
 
 def lint(decided: Plan, goals: Sequence[Goal], inventory: Inventory, memory: Memory) -> list[str]:
@@ -65,6 +66,8 @@ def _of_group(actions: Sequence[Action], seen: View, inventory: Inventory) -> It
     slots = [action.slot for action in actions if isinstance(action, Create)]
     if set(slots) & seen.taken_slots or len(set(slots)) < len(slots):
         yield f"it puts two servers of {group.name} into one slot"
+    if seen.pinned:
+        yield from _volumes(actions, seen, inventory)
     for action in actions:
         member, backend = members.get(action.server), inventory.backend(action.server)
         match action:
@@ -104,9 +107,25 @@ def _capacity(actions: Sequence[Action], members: dict[str, Member], seen: View)
         yield f"{living + creates} servers of the generation of {group.name} would exist; {group.count} are declared"
 
 
+def _volumes(actions: Sequence[Action], seen: View, inventory: Inventory) -> Iterator[str]:
+    """A volume is on one server at a time, and one of a slot that is declared."""
+    held = {volume: server.name for server in inventory.servers for volume in server.volumes}
+    for action in actions:
+        if not isinstance(action, Create):
+            continue
+        if not 1 <= action.slot <= seen.goal.group.count:
+            yield f"{action.server} gets the volumes of slot {action.slot}, which is not declared"
+        for spec in action.generation.config.volumes:
+            name = volume_name(action.group, action.slot, spec.name)
+            if name in held:
+                yield f"{action.server} gets the volume {name}, which is on {held[name]}"
+
+
 def _order(action: Action, member: Member, seen: View) -> Iterator[str]:
     """Blue-green: as long as not all of the new serve, none of the newest old ones goes."""
-    if seen.goal.group.rollout.strategy != "blue-green" or member.stance in ("dead", "leaving") or member.new:
+    if seen.pinned or seen.goal.group.rollout.strategy != "blue-green":
+        return
+    if member.stance in ("dead", "leaving") or member.new:
         return
     if sum(m.stance == "serving" for m in seen.new) >= seen.goal.group.count:
         return

@@ -67,7 +67,8 @@ def _plan_group(declared: Goal, inventory: Inventory, memory: Memory, numbers: I
     allowance = budget(seen)
     if seen.paused:
         return Plan((), facts, (_progress(declared, seen, (), (), held),))
-    strategy = STRATEGIES[goal.group.rollout.strategy]
+    # Beside a server that has volumes there can be no second one: such a group is rotated whatever is declared.
+    strategy = rolling.next_steps if seen.pinned else STRATEGIES[goal.group.rollout.strategy]
     wanted = _bury(seen) + (_clean_up(seen) if seen.halted else strategy(seen, allowance, numbers))
     wanted = [action for action in wanted if action.verb not in held.verbs]
     actions, refusals = safety.permit(wanted, seen, allowance)

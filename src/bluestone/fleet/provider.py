@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
+from bluestone.model.generation import Generation
 from bluestone.model.server import Server, ServerSpec
+from bluestone.model.volume import Volume
 
 
 class Provider(Protocol):
@@ -18,7 +20,9 @@ class Provider(Protocol):
       observe *all* servers it raises `Problem`; it never returns a part.
     - `create` and `destroy` are idempotent by server name: repeating one, or two at once, has one effect.
     - An outcome that is not known (a time-out, a lost answer) raises `Problem`; `list_servers` then tells.
-    - Only servers that bluestone made for this project are listed or touched.
+    - Only servers and volumes that bluestone made for this project are listed or touched.
+    - A server holds the volumes of its slot until it is gone. `create` raises `Problem` while another server, whatever
+      its phase, holds one of them: a volume is never on two. Nothing but `remove_volume` destroys one.
     """
 
     def prepare(self) -> None:
@@ -27,8 +31,12 @@ class Provider(Protocol):
     def list_servers(self) -> Sequence[Server]:
         """Every server of this project that exists, whatever its phase. Raises `Problem`."""
 
-    def create(self, spec: ServerSpec) -> None:
-        """Create and start a server; return once it is started, not when it is healthy. Raises `Problem`."""
+    def create(self, spec: ServerSpec) -> Server | None:
+        """Create and start a server with the volumes of its slot, of which missing ones are made.
+
+        Return it as it is once it is started, not when it is healthy; None where that takes a look of its own. Raises
+        `Problem`.
+        """
 
     def destroy(self, name: str, grace: timedelta) -> None:
         """Ask the server's init to stop, wait at most `grace`, then remove it and all that came with it.
@@ -36,6 +44,18 @@ class Provider(Protocol):
         Where servers run slower than usual the provider may wait longer in proportion. A server that does not exist
         is no error. Raises `Problem`.
         """
+
+    def list_volumes(self) -> Sequence[Volume]:
+        """Every volume of this project, and the server that holds it. Raises `Problem`."""
+
+    def ensure_volumes(self, generation: Generation, slots: Sequence[int]) -> None:
+        """Have the volumes of these slots for servers of a generation; those that exist stay as they are.
+
+        Raises `Problem` for what such a server could not have, so that it is known before its predecessor goes.
+        """
+
+    def remove_volume(self, name: str) -> None:
+        """Destroy a volume and its data. One that does not exist is no error. `Refused` while a server holds it."""
 
     def console(self, name: str, lines: int) -> Sequence[str]:
         """The last lines on the server's console, for when its log lines did not arrive."""

@@ -31,7 +31,7 @@ def permit(actions: Iterable[Action], view: View, budget: Budget) -> tuple[tuple
     refused: list[Refusal] = []
     for action in actions:
         member = members.get(action.server)
-        why = _crowded(action, room, budget) if member is None else _objection(action, member, view, spare)
+        why = _no_place(action, view, room, budget) if member is None else _objection(action, member, view, spare)
         if why is not None:
             refused.append(Refusal(action, why))
             continue
@@ -42,9 +42,13 @@ def permit(actions: Iterable[Action], view: View, budget: Budget) -> tuple[tuple
     return tuple(allowed), tuple(refused)
 
 
-def _crowded(action: Action, room: int, budget: Budget) -> str | None:
-    if isinstance(action, Create) and room <= 0:
+def _no_place(action: Action, view: View, room: int, budget: Budget) -> str | None:
+    if not isinstance(action, Create):
+        return None
+    if room <= 0:
         return f"no more than {budget.cap} may exist"
+    if view.pinned and action.slot in view.taken_slots:
+        return f"another server has the volumes of slot {action.slot}"
     return None
 
 

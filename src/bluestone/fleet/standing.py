@@ -63,6 +63,11 @@ class View:
     at: datetime
     taken_slots: frozenset[int]
 
+    @property
+    def pinned(self) -> bool:
+        """Whether each server belongs to its slot, as that has volumes: its successor must come there, after it."""
+        return pinned(self.goal)
+
     @cached_property
     def new(self) -> tuple[Member, ...]:
         """Members that shall stay, and live."""
@@ -89,6 +94,11 @@ class View:
         return self.memory.paused.get("") or self.memory.paused.get(self.goal.group.name, "")
 
 
+def pinned(goal: Goal) -> bool:
+    """Whether the servers of the goal have volumes."""
+    return bool(goal.generation.config.volumes)
+
+
 def quarantine(goal: Goal, memory: Memory) -> str:
     """Why the goal's generation may not be tried again: it failed as the group is declared now. Empty if it may."""
     failed = memory.quarantined.get(goal.group.name, {}).get(goal.generation.number)
@@ -104,6 +114,9 @@ def view(goal: Goal, inventory: Inventory, memory: Memory) -> View:
         backend = inventory.backend(server.name)
         right = server.image == goal.generation.image and server.config == config
         taint = memory.taints[server.name].reason if right and server.name in memory.taints else ""
+        if right and pinned(goal) and 0 < goal.group.count < server.slot:
+            # The volumes of the slots that are declared are the ones to serve from, whoever else is healthy.
+            taint = f"no more than {goal.group.count} servers are declared, and it is in slot {server.slot}"
         new = right and not taint
         pending = server.name in inventory.pending
         stance = _stance(goal, server, backend, memory, inventory.at, new=new, pending=pending)

@@ -68,18 +68,20 @@ def run(
     stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
     directory: Path | None = None,
+    niceness: int = 0,
     mend: str = "",
 ) -> str:
     """Run a program to its end and return what it printed.
 
-    `timeout` in seconds; `environment` and `directory` replace this process's own if given. Raises `MissingTool` and
-    `CommandFailed`, whose text quotes the last lines that the program printed to its standard error.
+    `timeout` in seconds; `environment` and `directory` replace this process's own if given; `niceness` is added to its
+    own (nice(1)), for the program and all that it starts. Raises `MissingTool` and `CommandFailed`, whose text quotes
+    the last lines that the program printed to its standard error.
     """
     require(command[0])
     shown = shlex.join(command[:3]) + (" ..." if len(command) > 3 else "")
     try:
         done = subprocess.run(
-            command,
+            ["nice", "-n", str(niceness), *command] if niceness else command,
             input=stdin,
             capture_output=True,
             timeout=timeout,

@@ -44,19 +44,34 @@ MASKED = (
     "dbus-org.freedesktop.login1.service",
     "systemd-logind.service",
     "systemd-user-sessions.service",
-    # What would ask somebody something at first boot, or write to the read-only root.
+    # What would ask somebody something, at first boot or later, or write to the read-only root.
     "ldconfig.service",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
     "systemd-firstboot.service",
     "systemd-hwdb-update.service",
     "systemd-journal-catalog-update.service",
+    # There is no journal on a disk to flush to.
+    "systemd-journal-flush.service",
     "systemd-machine-id-commit.service",
     "systemd-remount-fs.service",
     "systemd-update-done.service",
 )
 """Units that can never be started on a server."""
 
-MASKED_GENERATORS = ("systemd-getty-generator", "systemd-ssh-generator")
-"""Generators (systemd.generator(7)) that would make units for logging in."""
+MASKED_GENERATORS = (
+    # What would let somebody in, or run what a kernel's command line says.
+    "systemd-debug-generator",
+    "systemd-getty-generator",
+    "systemd-run-generator",
+    "systemd-ssh-generator",
+    # What a server has no use for: each would be run at every boot.
+    "systemd-gpt-auto-generator",
+    "systemd-hibernate-resume-generator",
+    "systemd-system-update-generator",
+    "systemd-tpm2-generator",
+)
+"""Generators (systemd.generator(7)) that make no units on a server."""
 
 LOGIN_PROGRAMS = (
     "/usr/sbin/dropbear",
@@ -75,8 +90,28 @@ NOT_IN_A_CONTAINER = (
     "systemd-networkd-wait-online.service",
     "systemd-resolved.service",
     "systemd-timesyncd.service",
+    "systemd-tmpfiles-setup-dev-early.service",
+    "systemd-tmpfiles-setup-dev.service",
 )
-"""Units whose work the container engine has done already: address, resolver, clock."""
+"""Units whose work the container engine has done already: address, resolver, clock, devices."""
+
+HALT = """\
+# A container has nothing to unmount, but systemd would start a program for each of its mounts, which takes longer than
+# all the rest of its end. So it is ended as soon as every service has stopped, the one that ships the journal last.
+[Unit]
+Description=End at once when all services have stopped
+ConditionVirtualization=container
+DefaultDependencies=no
+After=local-fs.target
+Before=bluestone-shipper.service sysinit.target shutdown.target
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+# SIGRTMIN+13 to the init: halt now (systemd(1)).
+ExecStop=-/bin/sh -c 'kill -47 1'
+"""
 
 ENVIRONMENT_GENERATOR = """\
 #!/bin/sh
@@ -120,6 +155,7 @@ FILES = (
         "/usr/lib/systemd/system/postgresql@.service.d/50-bluestone.conf",
         content="[Service]\nExecStartPre=/usr/lib/bluestone/first-cluster %i\n",
     ),
+    OverlayFile("/usr/lib/systemd/system/bluestone-halt.service", content=HALT),
     *(
         OverlayFile(
             f"/usr/lib/systemd/system/{unit}.d/50-bluestone.conf",
@@ -174,6 +210,9 @@ LINKS = {
     **{f"/etc/systemd/system/{unit}": "/dev/null" for unit in MASKED},
     **{f"/etc/systemd/system-generators/{name}": "/dev/null" for name in MASKED_GENERATORS},
     "/etc/systemd/system/default.target": "/usr/lib/systemd/system/multi-user.target",
+    "/etc/systemd/system/sysinit.target.wants/bluestone-halt.service": "/usr/lib/systemd/system/bluestone-halt.service",
+    # Its socket starts it for the first who needs it.
+    "/etc/systemd/system/multi-user.target.wants/dbus.service": "/dev/null",
     # systemd-tmpfiles would make it at every boot, on a read-only file system.
     "/var/lib/dbus/machine-id": "/etc/machine-id",
 }

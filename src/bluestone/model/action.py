@@ -9,6 +9,7 @@ from typing import ClassVar
 from bluestone.model.generation import Generation
 from bluestone.model.ids import server_name
 from bluestone.model.server import Server
+from bluestone.model.volume import volume_name
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Create:
             config=self.generation.config.digest(),
             phase="creating",
             created_at=since,
+            volumes=tuple(volume_name(self.group, self.slot, each.name) for each in self.generation.config.volumes),
         )
 
 

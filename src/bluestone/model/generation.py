@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 
-import msgspec
-
-from bluestone.model.group import Group, Health, Resources, SecretRef
+from bluestone.model.group import Group, Health, Resources, SecretRef, canonical_digest
 from bluestone.model.ids import Digest
+from bluestone.model.volume import VolumeSpec
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,7 @@ class ServerConfig:
     environment: dict[str, str] = field(default_factory=dict)
     secrets: tuple[SecretRef, ...] = ()
     secrets_digest: str = ""
+    volumes: tuple[VolumeSpec, ...] = ()
 
     @classmethod
     def of(cls, group: Group, secrets_digest: str) -> ServerConfig:
@@ -42,12 +41,12 @@ class ServerConfig:
             environment=dict(group.environment),
             secrets=group.secrets,
             secrets_digest=secrets_digest,
+            volumes=group.volumes,
         )
 
     def digest(self) -> Digest:
         """SHA-256 over the canonical JSON of this configuration."""
-        text = msgspec.json.encode(self, order="deterministic")
-        return Digest("sha256:" + hashlib.sha256(text).hexdigest())
+        return Digest("sha256:" + canonical_digest(self, unless_empty=("volumes",)))
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+
+from bluestone.model.volume import VolumeSpec
 
 StrategyName = Literal["blue-green", "rolling", "destroy-first"]
 
@@ -77,7 +80,8 @@ class RolloutPolicy:
     `drain` is the longest wait for a detached server's sessions, `long_sessions` what then becomes of those that are
     left: they are cut, or waited for as long as they last. `progress` is the longest that a new server may take until
     it is healthy, `min_ready` how long it must answer requests in health before it counts. `keep` is how long a
-    blue-green's old servers stay, drained, for a rollback.
+    blue-green's old servers stay, drained, for a rollback. `hold` is how long requests wait at the balancer while no
+    server can take them.
 
     `canary` new servers come first and serve for `bake` beside the old, which are compared with them; `inconclusive`
     is what follows where that shows nothing. `on_failure` is what follows a generation that fails.
@@ -95,6 +99,7 @@ class RolloutPolicy:
     inconclusive: Literal["pause", "go-on"] = "pause"
     on_failure: Literal["rollback", "halt"] = "rollback"
     keep: timedelta = timedelta(0)
+    hold: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -109,8 +114,26 @@ class Group:
     resources: Resources = Resources()
     environment: dict[str, str] = field(default_factory=dict)
     secrets: tuple[SecretRef, ...] = ()
+    volumes: tuple[VolumeSpec, ...] = ()
     rollout: RolloutPolicy = RolloutPolicy()
 
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of this declaration: it tells whether a group is declared as it was."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+        return canonical_digest(self, unless_empty=("volumes",))
+
+
+def canonical_digest(value: Any, *, unless_empty: Collection[str]) -> str:
+    """SHA-256 over the canonical JSON of a dataclass's instance, in hexadecimal digits.
+
+    The fields `unless_empty` are left out where they are empty: what was written down before a field existed keeps its
+    digest, so that a newer bluestone replaces no server for its own sake.
+    """
+    digest = hashlib.sha256()
+    parts = [(each.name, getattr(value, each.name)) for each in fields(value)]
+    members = [
+        msgspec.json.encode(name) + b":" + msgspec.json.encode(part, order="deterministic")
+        for name, part in parts
+        if part or name not in unless_empty
+    ]
+    digest.update(b"{" + b",".join(members) + b"}")
+    return digest.hexdigest()

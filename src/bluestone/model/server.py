@@ -8,6 +8,7 @@ from typing import Literal
 
 from bluestone.model.generation import Generation
 from bluestone.model.ids import Digest, server_name
+from bluestone.model.volume import VolumeSpec, volume_name
 
 Phase = Literal["creating", "running", "stopping", "dead"]
 """creating: exists, never started. running: started. stopping: asked to stop. dead: ended."""
@@ -48,10 +49,16 @@ class ServerSpec:
         """The server's name."""
         return server_name(self.group, self.slot, self.generation.image, self.incarnation)
 
+    @property
+    def volumes(self) -> dict[str, VolumeSpec]:
+        """The volumes of its slot, by name."""
+        return {volume_name(self.group, self.slot, each.name): each for each in self.generation.config.volumes}
+
 
 @dataclass(frozen=True)
 class Server:
-    """A server as a provider reports it. `detail` says why it is dead, if it is."""
+    """A server as a provider reports it. `detail` says why it is dead, if it is; `volumes` are the names of those that
+    it holds, as it does until it is gone."""
 
     name: str
     group: str
@@ -64,3 +71,4 @@ class Server:
     created_at: datetime
     endpoint: Endpoint | None = None
     detail: str = ""
+    volumes: tuple[str, ...] = ()

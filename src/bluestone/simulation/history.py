@@ -116,6 +116,9 @@ class World:
         if isinstance(action, Create) and took_effect:
             ports = {port: port for port in action.generation.config.ports}
             born = replace(action.coming(self.now), phase="running", endpoint=Endpoint("sim", ports))
+            for other in self.servers.values():
+                if shared := set(born.volumes) & set(other.volumes):
+                    raise Violation(f"{sorted(shared)} would be on {born.name} and on {other.name}")
             self.servers[action.server] = born
             self.healthy_at[action.server] = self.now + ROUND * self.chance.randint(1, 4)
         elif isinstance(action, Destroy) and took_effect:

@@ -6,6 +6,8 @@ call of a verb:
 
 - `not-done`: it raises `Problem`, and nothing has changed.
 - `lost-answer`: it raises `Problem`, and its effect took place all the same. (For `list` there is none.)
+- `still-attached` (of `create` alone): it raises `Problem`, and nothing has changed: a volume of the server's slot is
+  still on a server that the list does not show any more.
 - `half-done`: it raises `Problem`, and the server stays as a crash in the middle would leave it: a created
   one was never started (`creating`), a destroyed one was asked to stop (`stopping`).
 
@@ -23,11 +25,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from bluestone.model.problem import Problem
+from bluestone.model.generation import Generation
+from bluestone.model.problem import Problem, Refused
 from bluestone.model.server import Endpoint, Phase, Server, ServerSpec
+from bluestone.model.volume import Volume, volume_name
 
 Verb = Literal["list", "create", "destroy"]
-Fault = Literal["not-done", "lost-answer", "half-done"]
+Fault = Literal["not-done", "lost-answer", "half-done", "still-attached"]
 
 
 @dataclass
@@ -36,6 +40,7 @@ class Cloud:
 
     servers: dict[tuple[str, str], Server] = field(default_factory=dict)
     bootfiles: dict[tuple[str, str], dict[str, bytes]] = field(default_factory=dict)
+    volumes: dict[tuple[str, str], Volume] = field(default_factory=dict)
 
 
 class SimulatedProvider:
@@ -63,7 +68,8 @@ class SimulatedProvider:
             server = self._cloud.servers.get(key) or _born(spec, self._clock())
             if server.phase not in ("creating", "running"):
                 raise Problem(f"the server {spec.name} exists and is {server.phase}", mend="destroy it first")
-            if fault != "not-done":
+            if fault not in ("not-done", "still-attached"):
+                self._attach(spec)
                 phase: Phase = "creating" if fault == "half-done" else "running"
                 self._cloud.servers[key] = replace(server, phase=phase)
                 self._cloud.bootfiles.setdefault(key, dict(spec.bootfiles))
@@ -77,6 +83,25 @@ class SimulatedProvider:
             elif fault != "not-done":
                 self._cloud.servers.pop(key, None)
                 self._cloud.bootfiles.pop(key, None)
+
+    def list_volumes(self) -> Sequence[Volume]:
+        """Every volume of the project, and the server that holds it."""
+        with self._lock:
+            mine = [volume for (project, _), volume in self._cloud.volumes.items() if project == self._project]
+            holders = self._holders()
+            return [replace(volume, server=holders.get(volume.name, "")) for volume in mine]
+
+    def ensure_volumes(self, generation: Generation, slots: Sequence[int]) -> None:
+        """Have the volumes of these slots."""
+        with self._lock:
+            self._make_volumes(generation, slots)
+
+    def remove_volume(self, name: str) -> None:
+        """Have the volume gone."""
+        with self._lock:
+            if holder := self._holders().get(name):
+                raise Refused(f"the volume {name} is on {holder}")
+            self._cloud.volumes.pop((self._project, name), None)
 
     def console(self, name: str, lines: int) -> Sequence[str]:
         """The server's phase, and why it is dead."""
@@ -103,6 +128,24 @@ class SimulatedProvider:
             key = (self._project, name)
             self._cloud.servers[key] = replace(self._cloud.servers[key], phase="dead", detail=detail)
 
+    def _attach(self, spec: ServerSpec) -> None:
+        """Give a server its volumes. Raises `Problem` if another has one."""
+        holders = self._holders()
+        for name in spec.volumes:
+            if holders.get(name, spec.name) != spec.name:
+                raise Problem(f"{spec.name} cannot have the volume {name}: it is on {holders[name]}")
+        self._make_volumes(spec.generation, [spec.slot])
+
+    def _make_volumes(self, generation: Generation, slots: Sequence[int]) -> None:
+        for slot in slots:
+            for spec in generation.config.volumes:
+                name = volume_name(generation.group, slot, spec.name)
+                made = Volume(name, generation.group, slot, self._clock(), spec.size)
+                self._cloud.volumes.setdefault((self._project, name), made)
+
+    def _holders(self) -> dict[str, str]:
+        return {volume: server.name for server in self._servers() for volume in server.volumes}
+
     def _servers(self) -> list[Server]:
         return [server for (project, _), server in self._cloud.servers.items() if project == self._project]
 
@@ -128,5 +171,6 @@ def _born(spec: ServerSpec, now: datetime) -> Server:
         config=generation.config.digest(),
         phase="creating",
         created_at=now,
+        volumes=tuple(spec.volumes),
         endpoint=Endpoint(f"{spec.group}-{spec.slot}", {port: port for port in generation.config.ports}),
     )

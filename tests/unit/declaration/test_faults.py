@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 
 from bluestone.declaration import parse
 from bluestone.model.declaration import Declaration, Store
-from bluestone.model.group import SecretRef
+from bluestone.model.group import Amount, SecretRef
 from bluestone.model.problem import Place, Problem, Problems
+from bluestone.model.volume import VolumeSpec
 
+FIRST = 'rollout = "destroy-first"'
 HEAD = 'project = "p"\n[image]\nbase = "debian:trixie"\n'
 
 
@@ -280,6 +283,49 @@ def test_group(text: str, what: str) -> None:
     problem = problem_of(in_group(text))
     assert what in problem.what
     assert place_of(problem).text == text.split("\n")[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('volumes.data = "/srv/data"', "a volume can be on one server only"),
+        ('volumes.data = "/srv/data"\nrollout = { strategy = "rolling", max_surge = 1 }', "can be more than count"),
+        ('volumes.data = "/srv/data"\nrollout = { strategy = "rolling", max_unavailable = 0 }', "ever be replaced"),
+        ('volumes.data = "/srv/data"\nrollout = { strategy = "destroy-first", keep = "1m" }', "keep has no meaning"),
+        ('rollout = { strategy = "rolling", hold = "1m" }', "hold has no meaning"),
+        (f'volumes = {{ a = "/srv/x", b = "/srv/x/" }}\n{FIRST}', "is on the volume a already"),
+        (f'volumes.data = "/srv/data"\nprovider = "qemu"\n{FIRST}', "virtual machines have no volumes"),
+        (f'volumes.data = "srv/data"\n{FIRST}', "not an absolute path"),
+        (f'volumes.data = "/run/data"\n{FIRST}', "is mounted at the start"),
+        (f'volumes.data = "/var/lib"\n{FIRST}', "comes from the image"),
+        (f'volumes.data = "/srv/a:b"\n{FIRST}', "not a path for a volume"),
+        (f'volumes.data = "/srv/[a]"\n{FIRST}', "not a path for a volume"),
+        (f'volumes.data = {{ path = "/srv/a", size = "many" }}\n{FIRST}', "not a size"),
+        (f'volumes.data = {{ path = "/srv/a", owner = "a b" }}\n{FIRST}', "not an owner"),
+        (f'volumes.Data = "/srv/data"\n{FIRST}', "not a name"),
+    ],
+)
+def test_volumes(text: str, what: str) -> None:
+    assert any(what in problem.what for problem in problems_of(in_group(text)))
+
+
+def test_a_volume_is_not_in_memory_as_well() -> None:
+    text = in_image('writable = ["/srv/data"]') + f'[servers.web]\nvolumes.data = "/srv/data"\n{FIRST}\n'
+    assert "in memory and on a volume" in problem_of(text).what
+
+
+def test_volumes_that_are_right() -> None:
+    text = 'volumes = { data = "/srv/data/", log = { path = "/var/log/x", size = "10GB", owner = "www-data" } }'
+    (group,) = parse(in_group(f"{text}\n{FIRST}"), "bluestone.toml", Path("/")).groups
+    assert group.volumes == (
+        VolumeSpec("data", "/srv/data"),
+        VolumeSpec("log", "/var/log/x", size=10_000_000_000, owner="www-data"),
+    )
+    assert (group.rollout.max_surge, group.rollout.max_unavailable) == (Amount(0), Amount(1))
+    assert group.rollout.hold == timedelta(seconds=30)
+    (rolling,) = parse(in_group(f'{text}\nrollout = "rolling"'), "bluestone.toml", Path("/")).groups
+    assert (rolling.rollout.max_surge, rolling.rollout.max_unavailable) == (Amount(0), Amount(1))
+    assert not rolling.rollout.hold
 
 
 @pytest.mark.parametrize(

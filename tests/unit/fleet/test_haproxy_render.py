@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from bluestone.model.server import Endpoint
 
 STATES = Path("/var/lib/x/states")
 CHECKS = Path("/var/lib/x/checks")
+HOLD = Path("/var/lib/x/hold.lua")
 HEALTH = Health("/health", interval=timedelta(milliseconds=200), timeout=timedelta(seconds=2), rise=2, fall=3)
 WEB = Service("web", (Port(8080, 80),), HEALTH)
 SERVER = Enrolment("web", "web-0-1f3a9c0d-1", Endpoint("10.1.2.3", {80: 80}), attached=True, health=HEALTH)
@@ -25,7 +27,8 @@ SERVER = Enrolment("web", "web-0-1f3a9c0d-1", Endpoint("10.1.2.3", {80: 80}), at
 
 def text(*services: Service, servers: tuple[Enrolment, ...] = (), **options: object) -> str:
     roster = Roster(services, {server.server: server for server in servers})
-    return render.configuration(roster, state_file=STATES, checks_file=CHECKS, **options)  # type: ignore[arg-type]
+    files = {"state_file": STATES, "checks_file": CHECKS, "hold_file": HOLD}
+    return render.configuration(roster, **files, **options)  # type: ignore[arg-type]
 
 
 def section(of: str, name: str) -> list[str]:
@@ -47,7 +50,7 @@ def test_a_port_is_one_section_that_names_its_servers() -> None:
         "http-check send meth GET uri-lf \"%[srv_name,map_str('/var/lib/x/checks',/)]\""
         " ver HTTP/1.1 hdr Host localhost",
         "http-check expect status 200-399",
-        "server web-0-1f3a9c0d-1 10.1.2.3:80 check inter 200ms fastinter 50ms downinter 50ms fall 3 rise 2 port 80",
+        "server web-0-1f3a9c0d-1 10.1.2.3:80 check inter 200ms fastinter 25ms downinter 25ms fall 3 rise 2 port 80",
     ]
 
 
@@ -55,6 +58,23 @@ def test_nothing_is_retried_and_a_lost_syn_is_waited_for() -> None:
     words = section(text(WEB), "defaults")
     assert {"retries 0", "no option redispatch", "timeout connect 3s"} <= set(words)
     assert not any("retry-on" in word for word in words)
+
+
+def test_requests_are_held_where_that_is_declared_and_nowhere_else() -> None:
+    patient = replace(WEB, hold=timedelta(seconds=30))
+    assert "lua" not in text(WEB)
+    assert "http-request lua.hold 30 if { be_conn_free ge 0 }" in section(text(patient), "listen web.127.0.0.1:8080")
+    assert f"lua-load-per-thread '{HOLD}'" in text(patient)
+    assert render.digest([patient]) != render.digest([WEB])
+
+
+def test_connections_are_held_within_an_inspection_that_lasts_longer() -> None:
+    patient = replace(WEB, ports=(Port(8080, 80, "tcp"),), hold=timedelta(seconds=30))
+    lines = section(text(patient), "listen web.127.0.0.1:8080")
+    assert {"tcp-request inspect-delay 31000ms", "timeout client 60000ms"} <= set(lines)
+    longer = replace(patient, hold=timedelta(minutes=5))
+    assert "timeout client 301000ms" in section(text(longer), "listen web.127.0.0.1:8080")
+    assert "tcp-request content lua.hold 30 if { be_conn_free ge 0 }" in lines
 
 
 def test_a_tcp_port_is_checked_by_connecting() -> None:
@@ -68,7 +88,7 @@ def test_a_health_port_is_the_one_that_is_asked() -> None:
     service = Service("web", (Port(8080, 80),), Health("/", port=9000))
     endpoint = Endpoint("10.1.2.3", {80: 80, 9000: 19000})
     server = Enrolment("web", "web-0", endpoint, health=Health("/", port=9000))
-    assert "10.1.2.3:80 check inter 200ms fastinter 50ms downinter 50ms fall 3 rise 2 port 19000" in text(
+    assert "10.1.2.3:80 check inter 200ms fastinter 25ms downinter 25ms fall 3 rise 2 port 19000" in text(
         service, servers=(server,)
     )
 
@@ -129,8 +149,8 @@ def test_each_server_is_checked_as_it_was_when_it_was_enrolled() -> None:
     assert render.digest([WEB]) == render.digest([later])
     newer = Enrolment("web", "web-1", Endpoint("10.1.2.4", {80: 80}), health=later.health)
     made = text(later, servers=(SERVER, newer))
-    assert "10.1.2.3:80 check inter 200ms fastinter 50ms downinter 50ms fall 3 rise 2 port 80" in made
-    assert "10.1.2.4:80 check inter 200ms fastinter 50ms downinter 50ms fall 3 rise 5 port 80" in made
+    assert "10.1.2.3:80 check inter 200ms fastinter 25ms downinter 25ms fall 3 rise 2 port 80" in made
+    assert "10.1.2.4:80 check inter 200ms fastinter 25ms downinter 25ms fall 3 rise 5 port 80" in made
     roster = Roster((later,), {server.server: server for server in (SERVER, newer)})
     assert render.checks(roster) == "web-0-1f3a9c0d-1 /health\nweb-1 /ready\n"
 
@@ -171,9 +191,9 @@ def test_one_port_for_two_groups_is_refused_with_both_names() -> None:
 
 def test_files_that_cannot_be_quoted_are_refused() -> None:
     with pytest.raises(Problem):
-        render.configuration(Roster((WEB,)), state_file=Path("/it's/here"), checks_file=CHECKS)
+        render.configuration(Roster((WEB,)), state_file=Path("/it's/here"), checks_file=CHECKS, hold_file=HOLD)
     with pytest.raises(Problem):
-        render.configuration(Roster((WEB,)), state_file=STATES, checks_file=Path('/it"s %[here]'))
+        render.configuration(Roster((WEB,)), state_file=STATES, checks_file=Path('/it"s %[here]'), hold_file=HOLD)
 
 
 @given(st.text())

@@ -86,6 +86,8 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePodman:
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(provider, "this_machine", lambda: MACHINE)
+    # There is no nice(1) on that path.
+    monkeypatch.setattr(provider, "hurry", lambda: 0)
     return FakePodman(tmp_path / "bin")
 
 

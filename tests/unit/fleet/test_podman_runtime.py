@@ -41,6 +41,13 @@ def test_a_confined_machine_gets_runc_and_the_limits_that_it_may_set() -> None:
     assert options == ("--runtime", "runc", "--ulimit", "nofile=20000:20000", "--ulimit", "nproc=32768:32768")
 
 
+def test_where_nothing_shares_out_the_processors_servers_are_given_a_weight() -> None:
+    alone = replace(CONFINED, slices=False)
+    assert choose_runtime(alone).options[-4:] == ("--cgroup-parent", "/", "--cpu-shares", "4096")
+    assert "--cpu-shares" not in choose_runtime(replace(alone, cgroups="unified")).options
+    assert "--cpu-shares" not in choose_runtime(CONFINED).options
+
+
 def test_hybrid_control_groups_need_runc() -> None:
     with pytest.raises(MissingTool, match="runc") as caught:
         choose_runtime(replace(CONFINED, runc=False))

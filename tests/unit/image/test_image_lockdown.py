@@ -53,7 +53,7 @@ def test_what_patches_in_place_and_what_lets_in_is_masked() -> None:
 
 def test_names_are_units_and_patterns_stay_in_the_tree() -> None:
     for unit in lockdown.MASKED:
-        assert re.fullmatch(r"[a-z0-9_.-]+@?\.(service|socket|timer|target)", unit)
+        assert re.fullmatch(r"[a-z0-9_.-]+@?\.(service|socket|timer|target|path)", unit)
     for pattern in (*lockdown.REMOVED, *lockdown.EMPTIED, *lockdown.EMPTIED_OF_FILES, *lockdown.EMPTY_FILES):
         assert not pattern.startswith("/")
         assert ".." not in pattern
@@ -64,3 +64,14 @@ def test_a_command_is_shown_on_one_short_line() -> None:
     assert shown("first\nsecond") == "first..."
     assert len(shown("x" * 200)) == 80
     assert shown("\n") == ""
+
+
+def test_a_container_ends_when_the_last_service_has() -> None:
+    """What ships the journal stops last; what ends the container is ordered to stop after it, and before any mount."""
+    (halt,) = (file for file in lockdown.FILES if file.target.endswith("/bluestone-halt.service"))
+    lines = (halt.content or "").splitlines()
+    assert "Before=bluestone-shipper.service sysinit.target shutdown.target" in lines
+    assert "After=local-fs.target" in lines
+    assert "ConditionVirtualization=container" in lines
+    wants = "/etc/systemd/system/sysinit.target.wants/bluestone-halt.service"
+    assert lockdown.LINKS[wants] == halt.target

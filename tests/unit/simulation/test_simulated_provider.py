@@ -26,7 +26,8 @@ def provider() -> SimulatedProvider:
 
 
 @pytest.mark.parametrize(
-    ("fault", "phases"), [("not-done", []), ("lost-answer", ["running"]), ("half-done", ["creating"])]
+    ("fault", "phases"),
+    [("not-done", []), ("still-attached", []), ("lost-answer", ["running"]), ("half-done", ["creating"])],
 )
 def test_a_spoiled_create_raises_and_leaves_what_its_kind_says(fault: Fault, phases: list[str]) -> None:
     one = provider()

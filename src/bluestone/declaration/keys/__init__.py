@@ -16,7 +16,7 @@ from bluestone.declaration.keys.image import (
     WaiverTable,
 )
 from bluestone.declaration.keys.operation import NotifyTable, ServeTable, WebHookTable
-from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable
+from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable, VolumeTable
 from bluestone.declaration.keys.state import StateTable
 from bluestone.declaration.keys.table import Name, Table, key
 
@@ -34,6 +34,7 @@ __all__ = [
     "RolloutTable",
     "ServeTable",
     "StateTable",
+    "VolumeTable",
     "WaiverTable",
     "WebHookTable",
 ]

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from bluestone.declaration import quantities, shorthand, texts
 from bluestone.declaration.forms import OrShort, Written, WrittenAs
-from bluestone.declaration.keys.table import Table, key, lasting
+from bluestone.declaration.keys.table import Name, Table, key, lasting
 from bluestone.model.group import Amount, StrategyName
 
 Variable = Annotated[str, Written(texts.variable, "variable's name", texts.VARIABLE)]
@@ -86,6 +86,27 @@ class ResourcesTable(Table):
     ) = key("Most processor time, in cores.", example=0.5, default=None)
 
 
+class VolumeTable(Table):
+    """Data of a server that outlives it: its successor in the same slot gets it."""
+
+    path: Annotated[str, Written(texts.volume_path, "absolute path", texts.VOLUME_PATH)] = key(
+        "Where the server sees it. At first it holds what the image has there.", example="/var/lib/postgresql"
+    )
+    size: (
+        Annotated[int, Written(quantities.size_between("1MiB", "1024TiB"), "size, 1MiB to 1024TiB", quantities.SIZE)]
+        | None
+    ) = key(
+        "The most that it may hold; it stays as it was made. Left out: what the disk has room for.",
+        example="10GB",
+        default=None,
+    )
+    owner: Annotated[str, Written(texts.owner, "user or user:group", texts.OWNER)] | None = key(
+        "Owner of its top directory on the server, `user` or `user:group`. Left out: as the image has the directory.",
+        example="postgres:postgres",
+        default=None,
+    )
+
+
 class RolloutTable(Table):
     """How servers are replaced when their image or configuration changes."""
 
@@ -96,13 +117,13 @@ class RolloutTable(Table):
         default="blue-green",
     )
     max_surge: Servers | None = key(
-        "rolling: how many servers more than `count` there may be meanwhile. Left out: 1.",
+        "rolling: how many servers more than `count` there may be meanwhile. Left out: 1, and 0 with volumes.",
         example=1,
         default=None,
     )
     max_unavailable: Servers | None = key(
         "rolling, destroy-first: how many of `count` may be away meanwhile. "
-        "Left out: 0 for rolling, 1 for destroy-first.",
+        "Left out: 0 for rolling without volumes, else 1.",
         example="25%",
         default=None,
     )
@@ -152,6 +173,12 @@ class RolloutTable(Table):
         example="10m",
         default=None,
     )
+    hold: Annotated[timedelta, lasting("0s", "10m")] | None = key(
+        "destroy-first: how long requests wait at the balancer while no server can take them, before they fail. "
+        "They are sent to nobody meanwhile, so none is made twice. Left out: 30s.",
+        example="2m",
+        default=None,
+    )
 
 
 class GroupTable(Table):
@@ -183,6 +210,12 @@ class GroupTable(Table):
         "Where secrets come from when a server starts: `env:VARIABLE` or `file:PATH`. "
         "Their values never stand in this file.",
         example={"TOKEN": "env:TOKEN"},
+        default={},
+    )
+    volumes: dict[Name, Annotated[VolumeTable, OrShort(shorthand.volume, "path", texts.VOLUME_PATH)]] = key(
+        "Volumes, one of each for every server: its slot keeps them when it is replaced. "
+        "Only `bluestone volumes rm` destroys one.",
+        example={"data": "/var/lib/postgresql"},
         default={},
     )
     rollout: Annotated[RolloutTable, OrShort(shorthand.rollout, "strategy", shorthand.ROLLOUT)] = key(

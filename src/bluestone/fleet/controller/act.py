@@ -14,7 +14,7 @@ from bluestone.fleet.provider import Provider
 from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss, Enrol
 from bluestone.model.inventory import Inventory
 from bluestone.model.problem import Problem, Refused
-from bluestone.model.server import Endpoint, ServerSpec
+from bluestone.model.server import Endpoint, Server, ServerSpec
 
 WORKERS = 4
 """Calls to providers at once. On 2 cores 4 replaced servers faster than 15 did (measured)."""
@@ -25,12 +25,14 @@ STOP_GRACE = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an action ended; `problem` is None if it worked. `took` in seconds."""
+    """How an action ended; `problem` is None if it worked. `took` in seconds. `server` is what was created, if the
+    provider told."""
 
     action: Action
     began: datetime
     took: float
     problem: Problem | None
+    server: Server | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Actor:
         self._tools = tools
         self._clock = clock
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="act")
-        self._running: dict[Future[None], tuple[Action, datetime]] = {}
+        self._running: dict[Future[Server | None], tuple[Action, datetime]] = {}
 
     def start(self, actions: Sequence[Action], inventory: Inventory) -> None:
         """Begin the actions. `inventory` is what they were planned on."""
@@ -78,7 +80,9 @@ class Actor:
         outcomes = []
         for future in ended:
             action, began = self._running.pop(future)
-            outcomes.append(Outcome(action, began, (now - began).total_seconds(), _problem(future)))
+            problem = _problem(future)
+            server = future.result() if problem is None else None
+            outcomes.append(Outcome(action, began, (now - began).total_seconds(), problem, server))
         return outcomes
 
     def wait(self, seconds: float) -> None:
@@ -96,13 +100,13 @@ class Actor:
         finally:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _carry_out(self, action: Action, endpoint: Endpoint | None) -> None:
+    def _carry_out(self, action: Action, endpoint: Endpoint | None) -> Server | None:
         balancer = self._tools.balancer
         self._tools.may_act()
         match action:
             case Create():
                 provider = self._tools.providers[action.generation.config.provider]
-                provider.create(self._tools.outfit(action))
+                return provider.create(self._tools.outfit(action))
             case Enrol():
                 if endpoint is None:
                     raise Refused(f"{action.server} cannot be reached anywhere")
@@ -118,9 +122,10 @@ class Actor:
                 for provider in self._tools.providers.values():
                     provider.destroy(action.server, STOP_GRACE)
                 self._tools.destroyed(action.server)
+        return None
 
 
-def _problem(future: Future[None]) -> Problem | None:
+def _problem(future: Future[Server | None]) -> Problem | None:
     if future.cancelled():
         return Refused("it was not begun, as bluestone was ending")
     error = future.exception()

@@ -23,7 +23,7 @@ from bluestone.model.plan import CanaryBegan, Died, Fact, Goal, Halted, Plan, Re
 from bluestone.model.problem import Problem, Refused
 from bluestone.model.server import Server
 
-INTERVAL = 0.05
+INTERVAL = 0.03
 """Seconds between two looks at the world while things move and nothing ends by itself."""
 
 LONGEST_REST = 1.0
@@ -190,9 +190,19 @@ class Controller:
         self._record(entries, incarnations=max(numbers, default=0))
 
     def _record_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        if any(isinstance(outcome.action, Create | Destroy) for outcome in outcomes):
-            self._lookout.forget()
+        for outcome in outcomes:
+            self._look_out(outcome)
         self._record([_of_outcome(outcome) for outcome in outcomes])
+
+    def _look_out(self, outcome: Outcome) -> None:
+        """Have the lookout know what became of an action on a server."""
+        match outcome.action:
+            case Create() if outcome.server is not None:
+                self._lookout.came(outcome.server)
+            case Destroy() if outcome.problem is None:
+                self._lookout.went(outcome.action.server)
+            case Create() | Destroy():
+                self._lookout.forget()
 
     def _record(self, entries: Sequence[Entry], *, incarnations: int = 0) -> None:
         now = self._clock()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bluestone.fleet.balancer import Balancer, Service
@@ -21,7 +21,7 @@ MAX_AGE = timedelta(seconds=1)
 def services_of(goals: Iterable[Goal]) -> tuple[Service, ...]:
     """What the balancer has to offer for these goals."""
     groups = (goal.group for goal in goals)
-    return tuple(Service(group.name, group.ports, group.health) for group in groups if group.ports)
+    return tuple(Service(group.name, group.ports, group.health, group.rollout.hold) for group in groups if group.ports)
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class Listing:
 class Lookout:
     """Lists the servers of providers, which is slow, no oftener than is useful.
 
-    Between two calls of `forget` a list is used for `MAX_AGE`: what happens by itself in the meantime is seen that
-    much later. The balancer, which is quick, is asked every time, so no server gets requests on an old list's word.
+    A list is used for `MAX_AGE`, with what our own actions are known to have changed since: what happens by itself in
+    the meantime is seen that much later. The balancer, which is quick, is asked every time, so no server gets requests
+    on an old list's word.
     """
 
     def __init__(self, providers: Mapping[str, Provider]) -> None:
@@ -45,8 +46,19 @@ class Lookout:
         self._last: Listing | None = None
 
     def forget(self) -> None:
-        """An action of ours has changed the servers: the last list is worth nothing any more."""
+        """An action of ours may have changed the servers, or not: the last list is worth nothing any more."""
         self._last = None
+
+    def came(self, server: Server) -> None:
+        """An action of ours has created a server, which the provider has described."""
+        if self._last is not None:
+            others = tuple(each for each in self._last.servers if each.name != server.name)
+            self._last = replace(self._last, servers=(*others, server))
+
+    def went(self, server: str) -> None:
+        """An action of ours has destroyed a server: its provider says that it is gone."""
+        if self._last is not None:
+            self._last = replace(self._last, servers=tuple(each for each in self._last.servers if each.name != server))
 
     def list_servers(self, now: datetime) -> Listing:
         """The servers, as they were at most `MAX_AGE` ago."""

@@ -6,7 +6,7 @@ Pure: each function looks at a `View` and returns actions with their reasons.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import count, islice
 
 from bluestone.fleet.standing import Member, View, drained
 from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss, Enrol
@@ -16,11 +16,16 @@ _RANK = {"serving": 0, "proving": 1}
 
 
 def create(view: View, missing: int, numbers: Iterator[int], reason: str) -> list[Action]:
-    """Create `missing` servers of the goal's generation, each in the lowest free slot."""
+    """Create `missing` servers of the goal's generation, each in the lowest free slot.
+
+    Servers with volumes belong to the declared slots: while a server that is on its way out is in one, or a dead one,
+    none is created elsewhere in its stead.
+    """
     if missing <= 0 or view.halted:
         return []
-    free = (slot for slot in count(1) if slot not in view.taken_slots)
-    return [Create(next(free), next(numbers), view.goal.generation, reason) for _ in range(missing)]
+    slots = range(1, view.goal.group.count + 1) if view.pinned else count(1)
+    free = islice((slot for slot in slots if slot not in view.taken_slots), missing)
+    return [Create(slot, next(numbers), view.goal.generation, reason) for slot in free]
 
 
 def enrol(view: View) -> list[Action]:

@@ -52,6 +52,7 @@ class HAProxy:
         self._roster_file = self._state_directory / "haproxy.json"
         self._states_file = self._state_directory / "haproxy.states"
         self._checks_file = self._state_directory / "haproxy.checks"
+        self._hold_file = self._state_directory / "haproxy.lua"
         self._configuration = self._state_directory / "haproxy.cfg"
         self._lock_file = self._run_directory / "haproxy.lock"
         self._stop_grace = stop_grace
@@ -124,6 +125,7 @@ class HAProxy:
                 if sight.health != "up":
                     raise Refused(f"{server} is not healthy: its health checks say {sight.health}")
                 for entry in sight.entries:
+                    self._runtime.open(entry.proxy, server)
                     self._runtime.set_state(entry.proxy, server, "ready")
             self._remember(roster, server, attached=True)
 
@@ -131,7 +133,12 @@ class HAProxy:
         """Drain a server."""
         with self._changing() as roster:
             self._remember(roster, server, attached=False)
-            self._drain(self._look().get(server))
+            sight = self._look().get(server)
+            service = roster.service(sight.group) if sight else None
+            for entry in sight.entries if sight and service and service.hold else ():
+                self._runtime.shut(entry.proxy, server)
+                self._runtime.catch_up(entry.proxy)
+            self._drain(sight)
 
     def dismiss(self, server: str, *, sever: bool = False) -> None:
         """Delete a detached server from all ports."""
@@ -152,7 +159,7 @@ class HAProxy:
             return
         with self._changing():
             self._halt()
-            files = (self._roster_file, self._states_file, self._checks_file, self._configuration)
+            files = (self._roster_file, self._states_file, self._checks_file, self._hold_file, self._configuration)
             for file in (*files, self._lock_file, self._process.daemon.output):
                 file.unlink(missing_ok=True)
             for directory in (self._run_directory, self._state_directory):
@@ -208,8 +215,14 @@ class HAProxy:
     def _write(self, roster: Roster, *, states: bytes, asleep: Sequence[tuple[str, str]] = ()) -> None:
         account = unprivileged_account()
         text = render.configuration(
-            roster, state_file=self._states_file, checks_file=self._checks_file, account=account, asleep=asleep
+            roster,
+            state_file=self._states_file,
+            checks_file=self._checks_file,
+            hold_file=self._hold_file,
+            account=account,
+            asleep=asleep,
         )
+        write_atomically(self._hold_file, render.HOLD)
         write_atomically(self._checks_file, render.checks(roster).encode())
         write_atomically(self._configuration, text.encode())
         write_atomically(self._states_file, states)
@@ -219,9 +232,13 @@ class HAProxy:
         roster = Roster.load(self._roster_file) or Roster()
         for sight in self._look().values():
             if sight.complete:
+                service = roster.service(sight.group)
                 for entry in sight.entries:
                     if entry.asleep:
                         self._runtime.check(entry.proxy, sight.server)
+                    elif entry.attached and service and service.hold:
+                        # A detach that was cut short may have shut it.
+                        self._runtime.open(entry.proxy, sight.server)
                 roster = self._remember(roster, sight.server, attached=sight.attached)
             elif not sight.sessions:
                 self._delete(sight)

@@ -29,8 +29,11 @@ CHECK_PATH = re.compile(r"/[!-&(-~]{0,1023}")
 SAFE_PATH = re.compile(r"/[^'\"%\\\x00-\x20]*")
 """A file's path that stands quoted, alone or within a log format, and as a word of a command."""
 
-EAGER = timedelta(milliseconds=50)
+EAGER = timedelta(milliseconds=25)
 """Pace of the checks while a server is down, or between up and down: a rollout waits for servers that boot."""
+
+CLIENT = timedelta(seconds=60)
+"""How long a client may be silent."""
 
 MAX_MILLISECONDS = 2**31 - 1
 
@@ -43,11 +46,11 @@ GLOBAL = """\
   fd-hard-limit 65536
   hard-stop-after 10m
 """
-DEFAULTS = """\
+DEFAULTS = f"""\
 defaults
   timeout connect 3s
   timeout queue 5s
-  timeout client 60s
+  timeout client {CLIENT.total_seconds():g}s
   timeout server 60s
   timeout tunnel 1h
   timeout http-request 10s
@@ -69,6 +72,10 @@ TCP = """\
 """
 
 
+HOLD = Path(__file__).with_name("hold.lua").read_bytes()
+"""What keeps requests while no server can take them, in Lua, for HAProxy to load."""
+
+
 @dataclass(frozen=True)
 class Account:
     """The user and group that HAProxy's workers run as when its master runs as root."""
@@ -82,22 +89,26 @@ def configuration(
     *,
     state_file: Path,
     checks_file: Path,
+    hold_file: Path,
     account: Account | None = None,
     asleep: Iterable[tuple[str, str]] = (),
 ) -> str:
     """The whole configuration.
 
-    `state_file` is where the states of the servers are read from at a reload, `checks_file` where `checks` is.
+    `state_file` is where the states of the servers are read from at a reload, `checks_file` where `checks` is,
+    `hold_file` where `HOLD` is.
     `asleep` names (proxy, server) pairs that shall start in maintenance. Raises `Problem` for a value that
     HAProxy could misunderstand.
     """
-    for path in (state_file, checks_file):
+    for path in (state_file, checks_file, hold_file):
         if not SAFE_PATH.fullmatch(str(path)):
             raise Problem(f"HAProxy cannot be given the path {path}", mend="set BLUESTONE_HOME to a plainer path")
     lines = ["# Written by bluestone. What is changed here is lost.", "global"]
     lines += [f"  description {digest(roster.services)}", f"  server-state-file '{state_file}'"]
     if account:
         lines += [f"  user {account.user}", f"  group {account.group}"]
+    if any(service.hold for service in roster.services):
+        lines.append(f"  lua-load-per-thread '{hold_file}'")
     head = "\n".join(lines) + "\n" + GLOBAL + "\n" + DEFAULTS
     sleeping = frozenset(asleep)
     sections = [
@@ -114,6 +125,7 @@ def digest(services: Sequence[Service]) -> str:
     SHA-256 over the configuration without its servers, in hexadecimal digits.
     """
     parts = [GLOBAL, DEFAULTS]
+    parts += [HOLD.decode()] if any(service.hold for service in services) else []
     for service in services:
         for port in service.ports:
             parts += [_section(service, port, Path("/checks")), str(port.server)]
@@ -198,12 +210,32 @@ def _section(service: Service, port: Port, checks_file: Path) -> str:
     lines = [f"listen {proxy_name(service.group, port)}", f"  bind {_address(port.bind, port.listen)}"]
     lines += (HTTP if port.mode == "http" else TCP).splitlines()
     lines.append(f"  timeout check {_milliseconds(health.timeout)}")
+    lines += _hold(service, port)
     if health.path is not None:
         page = f"%[srv_name,map_str('{checks_file}',/)]"
         lines.append("  option httpchk")
         lines.append(f'  http-check send meth GET uri-lf "{page}" ver HTTP/1.1 hdr Host localhost')
         lines.append("  http-check expect status 200-399")
     return "\n".join(lines) + "\n"
+
+
+def _hold(service: Service, port: Port) -> list[str]:
+    """Have what comes wait while no server may take it: `be_conn_free` is below 0 only where a usable one has no limit.
+
+    A server that is about to be drained is given a limit first (runtime.Runtime.shut).
+    """
+    if not service.hold:
+        return []
+    seconds = f"{service.hold.total_seconds():g}"
+    if port.mode == "http":
+        return [f"  http-request lua.hold {seconds} if {{ be_conn_free ge 0 }}"]
+    # Only within its delay may the inspection of a connection wait, and only while its client may be silent.
+    longer = service.hold + timedelta(seconds=1)
+    return [
+        f"  timeout client {_milliseconds(max(CLIENT, longer))}",
+        f"  tcp-request inspect-delay {_milliseconds(longer)}",
+        f"  tcp-request content lua.hold {seconds} if {{ be_conn_free ge 0 }}",
+    ]
 
 
 def _server_lines(roster: Roster, service: Service, port: Port, asleep: frozenset[tuple[str, str]]) -> Iterable[str]:

@@ -28,6 +28,10 @@ RUNNING = 2
 NEVER_CHECKED = (0, 1)
 """`srv_check_status` before a first check has ended. (`srv_check_result` is reset whenever a check begins.)"""
 
+MANY = 1_000_000
+"""A limit of connections that no server reaches."""
+
+NOBODY = "no-such-server"
 NO_SERVER = "No such server."
 NO_KEY = "Key not found."
 NO_MAP = "Unknown map identifier. Please use #<id> or <file>."
@@ -166,6 +170,25 @@ class Runtime:
     def set_state(self, proxy: str, server: str, state: str) -> None:
         """Put a server into the state `ready`, `drain` or `maint`."""
         self.command(f"set server {proxy}/{server} state {state}", "")
+
+    def shut(self, proxy: str, server: str) -> None:
+        """Have what is held not go to this server any more, which still takes what was let through; see `open`.
+
+        A request that was let through and not given to a server yet would else find none when this one is drained.
+        """
+        self.command(f"set maxconn server {proxy}/{server} {MANY}", "")
+
+    def open(self, proxy: str, server: str) -> None:
+        """Undo `shut`."""
+        self.command(f"set maxconn server {proxy}/{server} 0", "")
+
+    def catch_up(self, proxy: str) -> None:
+        """Return once every request that was let through has a server.
+
+        To delete a server HAProxy first has all its threads finish what they are at, and a request is given its server
+        in the same step in which it is let through. There is no server of this name.
+        """
+        self.command(f"del server {proxy}/{NOBODY}", NO_SERVER)
 
     def sever(self, server: str, worker: str = CURRENT) -> None:
         """End the sessions of a server, one by one: a replaced worker refuses to end all those of a server."""

@@ -11,8 +11,9 @@ from pathlib import Path
 from bluestone.fleet.providers.podman.addresses import Network, mac_of, published
 from bluestone.fleet.providers.podman.labels import PROJECT, labels
 from bluestone.fleet.providers.podman.runtime import Runtime
+from bluestone.fleet.providers.podman.volumes import mounts
 from bluestone.model.problem import Problem
-from bluestone.model.server import ServerSpec
+from bluestone.model.server import Endpoint, ServerSpec
 
 CAPABILITIES = {
     "CHOWN": "systemd-tmpfiles and daemons give directories to their users",
@@ -44,6 +45,9 @@ DECLARED_SIZE = "size=256m"
 PROCESSES = 2048
 """Most processes and threads of one server."""
 
+OWNERS = "bluestone-volumes.conf"
+"""The file that tells systemd-tmpfiles whose the volumes are."""
+
 CONSOLE_SIZE = "1mb"
 """Of a server's console this much is kept, so that a noisy one does not fill the disk."""
 
@@ -73,6 +77,12 @@ class Place:
     log_directory: Path | None
     network: Network | None
     address: IPv4Address
+
+
+def endpoint(spec: ServerSpec, place: Place) -> Endpoint:
+    """Where a server in its place is reached."""
+    ports = spec.generation.config.ports
+    return Endpoint(str(place.address), {port: port for port in ports} if place.network else published(ports))
 
 
 def container_name(project: str, server: str) -> str:
@@ -206,8 +216,13 @@ def _confinement(spec: ServerSpec) -> Iterator[str]:
 
 def _file_systems(spec: ServerSpec, place: Place) -> Iterator[str]:
     declared = {path.rstrip("/"): DECLARED_SIZE for path in spec.writable}
+    on_volumes = {volume.path for volume in spec.volumes.values()}
     for path, options in {**declared, **MEMORY_FILE_SYSTEMS}.items():
-        yield from ("--tmpfs", f"{path}:{options}")
+        if path not in on_volumes:
+            yield from ("--tmpfs", f"{path}:{options}")
+    yield from mounts(spec)
+    if OWNERS in spec.bootfiles:
+        yield from ("--volume", f"{place.bootfiles / OWNERS}:/run/tmpfiles.d/{OWNERS}:ro")
     yield from ("--volume", f"{place.bootfiles}:/run/bluestone:ro")
     if place.log_directory is not None:
         # The directory and not the socket in it: a receiver that is started again makes a new socket.

@@ -27,6 +27,9 @@ CONFIG = "bluestone.config"
 PORTS = "bluestone.ports"
 ADDRESS = "bluestone.address"
 EPOCH = "bluestone.epoch"
+VOLUMES = "bluestone.volumes"
+VOLUME = "bluestone.volume"
+SIZE = "bluestone.size"
 
 PHASES: dict[str, Phase] = {
     "created": "creating",
@@ -89,7 +92,25 @@ def labels(spec: ServerSpec, address: IPv4Address) -> dict[str, str]:
         PORTS: ",".join(map(str, generation.config.ports)),
         ADDRESS: str(address),
         EPOCH: str(spec.epoch),
+        VOLUMES: ",".join(spec.volumes),
     }
+
+
+def server_of(spec: ServerSpec, endpoint: Endpoint, created_at: datetime) -> Server:
+    """A server that was just created and started, as a list would show it; podman counts in whole seconds."""
+    return Server(
+        name=spec.name,
+        group=spec.group,
+        slot=spec.slot,
+        incarnation=spec.incarnation,
+        generation=spec.generation.number,
+        image=spec.generation.image,
+        config=spec.generation.config.digest(),
+        phase="running",
+        created_at=created_at.replace(microsecond=0),
+        endpoint=endpoint,
+        volumes=tuple(spec.volumes),
+    )
 
 
 def read_containers(text: str) -> dict[str, Server]:
@@ -145,6 +166,8 @@ def _read_container(container: Container) -> Server:
             phase=phase,
             created_at=datetime.fromtimestamp(container.created, UTC),
             endpoint=_endpoint(container),
+            # Servers of before there were volumes lack the label.
+            volumes=tuple(name for name in container.labels.get(VOLUMES, "").split(",") if name),
         )
     except (KeyError, ValueError) as error:
         raise Problem(

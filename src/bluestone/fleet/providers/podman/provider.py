@@ -12,19 +12,22 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
 from bluestone.fleet.providers.podman import bridge, commands
 from bluestone.fleet.providers.podman.addresses import Network, choose_address, loopback, read_network
 from bluestone.fleet.providers.podman.directories import Directories
-from bluestone.fleet.providers.podman.labels import address_of, read_containers, read_ends
-from bluestone.fleet.providers.podman.runtime import Runtime, choose_runtime, this_machine
+from bluestone.fleet.providers.podman.labels import address_of, read_containers, read_ends, server_of
+from bluestone.fleet.providers.podman.runtime import Runtime, choose_runtime, hurry, this_machine
+from bluestone.fleet.providers.podman.volumes import Volumes, check_free, check_image, ownership, with_holders
 from bluestone.host.commands import CommandFailed, run
+from bluestone.model.generation import Generation
 from bluestone.model.ids import Digest
-from bluestone.model.problem import MissingTool, Problem
+from bluestone.model.problem import MissingTool, Problem, Refused
 from bluestone.model.server import Server, ServerSpec
+from bluestone.model.volume import Volume
 
 QUICK = 30.0
 """Seconds for calls that take some 60 ms; podman waits for its own locks meanwhile."""
@@ -58,6 +61,7 @@ class Podman:
         self._locate_root = locate_root
         self._directories = Directories(run_directory)
         self._log_directory = log_directory
+        self._volumes = Volumes(project, lambda command: _run(command, timeout=QUICK))
 
     def prepare(self) -> None:
         """Have the network, and sweep what servers that are gone left behind."""
@@ -76,13 +80,12 @@ class Podman:
                 servers[container] = replace(servers[container], detail=end)
         return list(servers.values())
 
-    def create(self, spec: ServerSpec) -> None:
+    def create(self, spec: ServerSpec) -> Server:
         """Create a server's container and start it."""
         with self._directories.exclusive():
             servers = self._observe()
             server = servers.get(commands.container_name(self._project, spec.name))
-            if server is None:
-                self._make(spec, list(servers.values()))
+            made = self._make(spec, list(servers.values())) if server is None else server
         if server is None or server.phase == "creating":
             self._start(spec.name)
         elif server.phase != "running":
@@ -90,6 +93,7 @@ class Podman:
                 f"the server {spec.name} exists and is {server.phase}: names are not used again",
                 mend="destroy it first",
             )
+        return replace(made, phase="running")
 
     def destroy(self, name: str, grace: timedelta) -> None:
         """Stop a server and remove it. Two at once are fine: the one that comes late waits for the other."""
@@ -105,6 +109,28 @@ class Podman:
                     raise
                 time.sleep(0.1)
         self._directories.remove(name)
+
+    def list_volumes(self) -> Sequence[Volume]:
+        """Every volume of the project, and the server on which it is."""
+        # The servers come first: one that has gone by then has let go of its volumes.
+        servers = self._observe().values()
+        return with_holders(self._volumes.list(), servers)
+
+    def ensure_volumes(self, generation: Generation, slots: Sequence[int]) -> None:
+        """Have the volumes of these slots, once it is clear that servers of the image can have them."""
+        specs = generation.config.volumes
+        if specs:
+            check_image(specs, self._locate_root(generation.image))
+            with self._directories.exclusive():
+                self._volumes.ensure(generation.group, slots, specs)
+
+    def remove_volume(self, name: str) -> None:
+        """Destroy a volume that is on no server."""
+        with self._directories.exclusive():
+            for volume in self.list_volumes():
+                if volume.name == name and volume.server:
+                    raise Refused(f"the volume {name} is on {volume.server}")
+            self._volumes.remove(name)
 
     def console(self, name: str, lines: int) -> Sequence[str]:
         """What the server's systemd said last, its warnings and those of its services."""
@@ -160,8 +186,14 @@ class Podman:
             # One of them was removed since it was listed; the list told the exit codes.
             return {}
 
-    def _make(self, spec: ServerSpec, others: Sequence[Server]) -> None:
-        """Create the container, not started. Called under the lock, so that no address is chosen twice."""
+    def _make(self, spec: ServerSpec, others: Sequence[Server]) -> Server:
+        """Create the container, not started. Called under the lock, so that no address is chosen twice, and no volume
+        is on two servers."""
+        check_free(spec, others)
+        if spec.volumes:
+            self._volumes.ensure(spec.group, [spec.slot], spec.generation.config.volumes)
+        if owners := ownership(spec.volumes.values()):
+            spec = replace(spec, bootfiles={**spec.bootfiles, commands.OWNERS: owners})
         place = self._choose_place(spec, others)
         self._directories.write(self._project, spec.name, spec.bootfiles)
         try:
@@ -170,6 +202,7 @@ class Podman:
             if self._find(spec.name) is None:
                 self._directories.remove(spec.name)
                 raise
+        return server_of(spec, commands.endpoint(spec, place), datetime.now(UTC))
 
     def _choose_place(self, spec: ServerSpec, others: Sequence[Server]) -> commands.Place:
         rootless = self._runtime.rootless
@@ -186,7 +219,8 @@ class Podman:
 
     def _start(self, name: str) -> None:
         try:
-            _run(commands.start(self._project, name), timeout=SLOW)
+            # The server inherits what this call is given, priority too.
+            _run(commands.start(self._project, name), timeout=SLOW, niceness=0)
         except CommandFailed as failure:
             server = self._find(name)
             if server is None or server.phase != "running":
@@ -204,5 +238,6 @@ class Podman:
         return failure
 
 
-def _run(command: Sequence[str], *, timeout: float) -> str:
-    return run(command, timeout=timeout, environment=os.environ | QUIET)
+def _run(command: Sequence[str], *, timeout: float, niceness: int | None = None) -> str:
+    niceness = hurry() if niceness is None else niceness
+    return run(command, timeout=timeout, environment=os.environ | QUIET, niceness=niceness)

@@ -21,9 +21,11 @@ from bluestone.fleet.providers.qemu.directories import Directories, Home
 from bluestone.fleet.providers.qemu.ports import choose_ports
 from bluestone.fleet.providers.qemu.qmp import Monitor, QmpError
 from bluestone.fleet.providers.qemu.records import Record
+from bluestone.model.generation import Generation
 from bluestone.model.ids import Digest
 from bluestone.model.problem import MissingTool, Problem
 from bluestone.model.server import Phase, Server, ServerSpec
+from bluestone.model.volume import Volume
 
 FIRMWARE = (Path("/usr/share/ovmf/OVMF.fd"), Path("/usr/share/qemu/OVMF.fd"))
 """UEFI for virtual machines, where Debian's package `ovmf` puts it. It keeps no variables."""
@@ -75,6 +77,7 @@ class Qemu:
 
     def create(self, spec: ServerSpec) -> None:
         """Write down a server, start QEMU, and return once that runs its guest."""
+        self.ensure_volumes(spec.generation, [spec.slot])
         media = self._locate_media(spec.generation.image)  # may take seconds: not under the lock
         accelerator = self._accelerator()
         home = self._directories.of(spec.name)
@@ -108,6 +111,21 @@ class Qemu:
         with self._directories.exclusive():
             home.daemon.stop(QUIT_GRACE)
             home.remove()
+
+    def list_volumes(self) -> Sequence[Volume]:
+        """None: virtual machines have no volumes yet."""
+        return []
+
+    def ensure_volumes(self, generation: Generation, slots: Sequence[int]) -> None:  # noqa: ARG002
+        """Refuse servers that are to have volumes."""
+        if generation.config.volumes:
+            raise Problem(
+                f"servers of {generation.group} are to have volumes, which virtual machines have not yet",
+                mend='leave the volumes out, or choose provider = "podman"',
+            )
+
+    def remove_volume(self, name: str) -> None:
+        """There is none."""
 
     def console(self, name: str, lines: int) -> Sequence[str]:
         """What the server's console showed last: firmware, kernel, and what systemd and its journal put there."""

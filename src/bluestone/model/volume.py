@@ -1,0 +1,37 @@
+"""Volumes: what a slot keeps when its server is replaced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class VolumeSpec:
+    """A volume that each server of a group has, as declared.
+
+    `path` is where the server sees it. `size` in bytes is the most that it may hold; None is no limit of its own.
+    `owner` (`user` or `user:group`, of the image) gets its top directory; empty: as the image has the directory.
+    """
+
+    name: str
+    path: str
+    size: int | None = None
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume as a provider reports it. `server` is the one that holds it, whatever its phase; empty if none does."""
+
+    name: str
+    group: str
+    slot: int
+    created_at: datetime
+    size: int | None = None
+    server: str = ""
+
+
+def volume_name(group: str, slot: int, name: str) -> str:
+    """The name of a slot's volume, such as `web-2.data`. No group's or volume's name has a dot."""
+    return f"{group}-{slot}.{name}"
