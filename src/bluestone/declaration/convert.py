@@ -20,7 +20,7 @@ from bluestone.declaration.keys import (
     WebHookTable,
 )
 from bluestone.model.declaration import Declaration, Store
-from bluestone.model.group import Amount, Group, Health, Port, Resources, RolloutPolicy, SecretRef
+from bluestone.model.group import Amount, DriftPolicy, Group, Health, Port, Resources, RolloutPolicy, SecretRef
 from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
 from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe, Waiver
 
@@ -100,6 +100,7 @@ def _group(name: str, table: GroupTable, directory: Path) -> Group:
         environment=dict(table.environment),
         secrets=tuple(_secret(name, where, directory) for name, where in table.secrets.items()),
         rollout=_policy(table.rollout),
+        on_drift=DriftPolicy(table.on_drift.then, tuple(table.on_drift.ignore)),
     )
 
 

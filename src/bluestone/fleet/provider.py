@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bluestone.model.server import Server, ServerSpec
+
+if TYPE_CHECKING:
+    from bluestone.model.drift import Bystander, Examination
 
 
 class Provider(Protocol):
@@ -19,6 +22,7 @@ class Provider(Protocol):
     - `create` and `destroy` are idempotent by server name: repeating one, or two at once, has one effect.
     - An outcome that is not known (a time-out, a lost answer) raises `Problem`; `list_servers` then tells.
     - Only servers that bluestone made for this project are listed or touched.
+    - `examine` changes nothing on a server, and enters none. What it cannot see it says; it never passes for clean.
     """
 
     def prepare(self) -> None:
@@ -39,6 +43,15 @@ class Provider(Protocol):
 
     def console(self, name: str, lines: int) -> Sequence[str]:
         """The last lines on the server's console, for when its log lines did not arrive."""
+
+    def examine(self, servers: Sequence[Server]) -> Sequence[Examination]:
+        """What those of these servers that run are like inside, compared with their images, each looked at once.
+
+        One that ends meanwhile is left out. Raises `Problem` if none can be looked at.
+        """
+
+    def list_bystanders(self) -> Sequence[Bystander]:
+        """What is on the project's network and bears no mark of bluestone. Raises `Problem`."""
 
     def clear(self) -> None:
         """Remove what `prepare` made. Idempotent; raises `Problem` while servers still exist."""

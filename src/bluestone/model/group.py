@@ -98,6 +98,17 @@ class RolloutPolicy:
 
 
 @dataclass(frozen=True)
+class DriftPolicy:
+    """What follows when a server of a group drifts.
+
+    `ignore` are patterns of paths (with `*`, `?`, `**`) and of units that may differ.
+    """
+
+    then: Literal["replace", "report"] = "replace"
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Group:
     """`[servers.NAME]`: how many servers of one kind, what they are started with, how they are replaced."""
 
@@ -110,6 +121,7 @@ class Group:
     environment: dict[str, str] = field(default_factory=dict)
     secrets: tuple[SecretRef, ...] = ()
     rollout: RolloutPolicy = RolloutPolicy()
+    on_drift: DriftPolicy = DriftPolicy()
 
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of this declaration: it tells whether a group is declared as it was."""
