@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from bluestone.fleet.drift import drifts
 from bluestone.fleet.provider import Provider
 from bluestone.fleet.providers.qemu import Media
+from bluestone.model.group import DriftPolicy
 from bluestone.model.problem import Problem, Refused
 from bluestone.model.server import Endpoint, Server, ServerSpec
 from bluestone.model.volume import VolumeSpec
@@ -36,6 +38,9 @@ class Subject:
     read: Callable[[str, str], bytes]
     kill: Callable[[str], None]
     answers: Callable[[Endpoint | None], bool]
+    log_in: Callable[[str], None]
+    """Run something on a server, if there is a way to."""
+    boots_quickly: bool = True
     grace: timedelta = timedelta(seconds=10)
     """What a server gets to stop by itself."""
 
@@ -88,6 +93,7 @@ def in_memory() -> Subject:
         read=lambda name, path: cloud.bootfiles["p", name][path],
         kill=lambda name: provider.die(name, "it was killed"),
         answers=lambda endpoint: endpoint is not None,
+        log_in=provider.log_in,
     )
 
 
@@ -105,6 +111,7 @@ def on_podman(root: Path) -> Iterator[Subject]:
                 read=lambda name, path: one.on_server(name, "cat", f"/run/bluestone/{path}").encode(),
                 kill=one.kill,
                 answers=lambda endpoint: status_of(endpoint) == 200,
+                log_in=lambda name: print(one.on_server(name, "true")),
             )
         finally:
             for server in neighbour.list_servers():
@@ -134,6 +141,8 @@ def on_qemu(media: Media) -> Iterator[Subject]:
                 read=read,
                 kill=one.kill,
                 answers=lambda endpoint: status_of(endpoint) == 200,
+                log_in=lambda name: None,
+                boots_quickly=False,
                 grace=timedelta(seconds=0.25),
             )
         finally:
@@ -352,3 +361,28 @@ def test_prepare_may_be_repeated_while_servers_run(subject: Subject) -> None:
     subject.provider.create(subject.spec(bootfiles={"environment": b"A=1\n"}))
     subject.provider.prepare()
     assert subject.read(subject.spec().name, "environment") == b"A=1\n"
+
+
+def test_an_untouched_server_has_no_drift_and_a_login_is_seen_or_said_to_be_unseen(subject: Subject) -> None:
+    subject.provider.create(subject.spec())
+    endpoint = subject.provider.list_servers()[0].endpoint
+    if subject.boots_quickly:
+        wait_for(lambda: subject.answers(endpoint), f"an answer from {endpoint}", 180)
+    (before,) = subject.provider.examine(subject.provider.list_servers())
+    assert before.server == subject.spec().name
+    assert drifts(before, DriftPolicy()) == ()
+    subject.log_in(subject.spec().name)
+    (after,) = subject.provider.examine(subject.provider.list_servers())
+    assert after.logins or "logins" in {gap.aspect for gap in after.unseen}
+    assert list(subject.provider.list_bystanders()) == []
+
+
+def test_only_servers_that_run_and_were_asked_about_are_examined(subject: Subject) -> None:
+    dead, alive = subject.spec(1, 1), subject.spec(2, 2)
+    for each in (dead, alive):
+        subject.provider.create(each)
+    subject.kill(dead.name)
+    wait_for(lambda: subject.the_server(dead.name).phase == "dead", "the server to be dead")
+    assert [each.server for each in subject.provider.examine(subject.provider.list_servers())] == [alive.name]
+    assert list(subject.provider.examine([])) == []
+    assert list(subject.provider.examine([subject.the_server(dead.name)])) == []

@@ -11,12 +11,14 @@ from bluestone.app import wiring
 from bluestone.app.outfit import bootfiles, read_secrets
 from bluestone.app.project import Project
 from bluestone.app.provenance import require_signed
+from bluestone.app.told import ask_lines
 from bluestone.fleet.balancer import Balancer
 from bluestone.fleet.controller.act import Tools
 from bluestone.fleet.controller.controller import Controller, Tick
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.recall import START_OR_END
 from bluestone.fleet.controller.resolve import resolve, unanswered
+from bluestone.fleet.controller.watcher import Watcher
 from bluestone.fleet.findings import way_back
 from bluestone.fleet.forecast import Forecast, forecast
 from bluestone.fleet.provider import Provider
@@ -33,6 +35,11 @@ from bluestone.model.server import ServerSpec
 
 Notify = Callable[[datetime, Entry], None]
 Watch = Callable[[Tick], None]
+
+
+def watcher_of(project: Project, providers: Mapping[str, Provider], notify: Notify) -> Watcher:
+    """What looks for drift among a project's servers at these providers."""
+    return Watcher(providers, project.journal, utc_now, notify, lambda seen: ask_lines(project.logs, seen))
 
 
 def utc_now() -> datetime:
@@ -65,8 +72,9 @@ class Site:
         self.providers: Mapping[str, Provider] = wiring.providers(project, names)
         self.balancer: Balancer = wiring.balancer(project)
         self.receiver = wiring.receiver(project, names)
-        tools = Tools(self.providers, self.balancer, self._outfit, self._destroyed, project.journal.fence.may_act)
+        tools = Tools(self.providers, self.balancer, self._outfit, self.destroyed, project.journal.fence.may_act)
         self.controller = Controller(goals, tools, project.journal, utc_now, notify)
+        self.watcher = watcher_of(project, self.providers, notify)
         self._notify = notify
 
     def look(self) -> tuple[Inventory, Memory]:
@@ -103,11 +111,20 @@ class Site:
                 slots = range(1, goal.group.count + 1)
                 self.providers[generation.config.provider].ensure_volumes(generation, slots)
 
+    def watch_for_drift(self) -> None:
+        """Have servers that drifted be tainted, if it is time to look again."""
+        self.watcher.look_if_due(goal.group for goal in self.goals if goal.group.count)
+
     def lead(self, watch: Watch, plan: str = "") -> list[Failure]:
         """Begin rollouts, run them to their end, and record how they ended. `plan` is the id of the plan, if known."""
         self.resolve()
         self._begin(plan)
-        last = self.controller.run(watch)
+
+        def each_tick(now: Tick) -> None:
+            watch(now)
+            self.watch_for_drift()
+
+        last = self.controller.run(each_tick)
         self.conclude(last)
         self._forget_retired(last)
         return [self._failure(group) for group in last.halted]
@@ -167,6 +184,7 @@ class Site:
 
     def _forget_retired(self, last: Plan) -> None:
         declared = {group.name for group in self.project.groups}
+        declared |= {goal.group.name for goal in self.goals if goal.group.count}
         for group in last.progress:
             if group.state == "done" and group.group not in declared:
                 self.project.journal.forget_group(group.group)
@@ -186,7 +204,8 @@ class Site:
         epoch = self.project.journal.fence.epoch
         return ServerSpec(self.project.name, create.slot, create.incarnation, generation, image.writable, files, epoch)
 
-    def _destroyed(self, server: str) -> None:
+    def destroyed(self, server: str) -> None:
+        """Take from a server that is gone the right to send log lines."""
         with closing(Credentials(self.project.logs)) as credentials:
             credentials.revoke(server)
 

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from bluestone.app import wiring
 from bluestone.app.goals import current, no_generation, retired_goals
 from bluestone.app.project import Project
+from bluestone.app.strays import Stray, strays
 from bluestone.fleet.controller.observe import Lookout, observe, services_of
 from bluestone.fleet.controller.recall import START_OR_END, recall
+from bluestone.fleet.controller.strays import Register
 from bluestone.fleet.findings import hold
 from bluestone.fleet.standing import View, view
 from bluestone.model.group import Group
@@ -55,7 +57,7 @@ class GroupStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """A project now. `gaps` says what could not be seen."""
+    """A project now. `gaps` says what could not be seen, `strays` what is there and nobody declared."""
 
     project: str
     at: datetime
@@ -64,6 +66,7 @@ class Status:
     balancer_running: bool
     receiver_running: bool
     gaps: tuple[str, ...]
+    strays: tuple[Stray, ...] = ()
 
 
 def status(project: Project) -> Status:
@@ -74,7 +77,8 @@ def status(project: Project) -> Status:
     balancer = wiring.balancer(project)
     running = balancer.is_running()
     services = services_of(goals) if running else ()
-    inventory = observe(Lookout(providers), balancer, services, datetime.now(UTC))
+    register = Register(project.journal)
+    inventory = register.part(observe(Lookout(providers), balancer, services, datetime.now(UTC)))
     memory = recall(
         project.journal, [goal.group.name for goal in goals], [s.name for s in inventory.servers], inventory.at
     )
@@ -87,6 +91,7 @@ def status(project: Project) -> Status:
         balancer_running=running,
         receiver_running=wiring.receiver(project).answers(),
         gaps=inventory.gaps,
+        strays=tuple(strays(inventory, {group.name for group in project.groups}, register, providers)),
     )
 
 

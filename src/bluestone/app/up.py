@@ -92,6 +92,7 @@ def up(
     image = build(project, progress, exact=exact)
     site = Site(project, declared_goals(project, image.digest, keep=True), notify)
     site.prepare()
+    site.watch_for_drift()
     forecast = site.forecast()
     if not forecast.steps and not forecast.halted:
         return Arrival(changed=False)

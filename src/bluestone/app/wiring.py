@@ -97,7 +97,9 @@ def providers(project: Project, names: Iterable[str]) -> Mapping[str, Provider]:
 
 
 def sources(project: Project, names: Iterable[str]) -> dict[str, Watch]:
-    """What tells at once of changes to servers of these providers, by name."""
+    """What tells at once of changes to servers of these providers, by name; and what looks for drift among them."""
+    from bluestone.app import drift
+
     found: dict[str, Watch] = {}
     if "podman" in names:
         from bluestone.fleet.providers import podman
@@ -107,6 +109,8 @@ def sources(project: Project, names: Iterable[str]) -> dict[str, Watch]:
         from bluestone.fleet.providers import qemu
 
         found["qemu"] = lambda heard, ended: qemu.follow(project.runtime / "machines", heard, ended)
+    hints = [found[name] for name in ("podman",) if name in found]
+    found["drift"] = lambda heard, ended: drift.watch(project, heard, ended, hints)
     return found
 
 
@@ -160,12 +164,14 @@ def _maker(name: str) -> MakeProvider:
 
 def _podman(project: Project, store: ImageStore) -> Provider:
     from bluestone.fleet.providers.podman import Podman
+    from bluestone.image.packages import parse_status
 
     return Podman(
         project.name,
         locate_root=store.root,
         run_directory=project.runtime / "servers",
         log_directory=receiver(project).socket.parent,
+        read_packages=parse_status,
     )
 
 

@@ -59,6 +59,8 @@ def status(file: Path, as_json: bool) -> None:
     running = {True: "runs", False: "does not run"}
     click.echo(f"balancer {running[found.balancer_running]}, log receiver {running[found.receiver_running]}")
     click.echo(silent or _of_daemon(daemon))
+    for stray in found.strays:
+        click.echo(f"nobody declared {stray.name}: {stray.what}; see `bluestone drift`")
     for gap in found.gaps:
         click.echo(f"cannot see: {gap}")
 
@@ -99,6 +101,8 @@ def servers(file: Path, as_json: bool) -> None:
         for s in found.servers
     ]
     click.echo(table(("SERVER", "IS", "GENERATION", "IMAGE", "ADDRESS", "CREATED (UTC)"), rows))
+    for stray in found.strays:
+        click.echo(f"nobody declared {stray.name}: {stray.what}; see `bluestone drift`")
     for gap in found.gaps:
         click.echo(f"cannot see: {gap}")
 

@@ -32,6 +32,7 @@ VERBS = {
     "rollback": "fleet",
     "down": "fleet",
     "serve": "serve",
+    "drift": "drift",
     "pause": "pause",
     "resume": "pause",
     "status": "look",
@@ -67,7 +68,7 @@ def bluestone() -> None:
 
 
 def main() -> None:
-    """Run a verb. Exits 0 if all is well, 1 on an error, 2 when `plan` shows changes, 130 if interrupted."""
+    """Run a verb. Exits 0 if all is well, 1 on an error, 2 when `plan` or `drift` shows some, 130 if interrupted."""
     try:
         status = bluestone.main(standalone_mode=False)
     except click.ClickException as error:

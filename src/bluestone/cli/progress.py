@@ -34,6 +34,8 @@ SHOWN = {
     "server.detached": " <",
     "server.destroyed": " -",
     "server.died": " x",
+    "server.tainted": " ~",
+    "server.drifted": " ~",
     "server.down": " x",
     "server.up": " >",
     "action.failed": " !",

@@ -36,6 +36,7 @@ def check(table: DeclarationTable, directory: Path) -> Iterator[Finding]:
     for name, group in table.servers.items():
         at: KeyPath = ("servers", name)
         yield from _rollout(group, (*at, "rollout"))
+        yield from _twice(group.on_drift.ignore, (*at, "on_drift", "ignore"))
         yield from _health(group, at)
         yield from _names(group, at)
         yield from _volumes(group, table.image, at)

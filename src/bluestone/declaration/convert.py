@@ -22,7 +22,7 @@ from bluestone.declaration.keys import (
     WebHookTable,
 )
 from bluestone.model.declaration import Declaration, Store
-from bluestone.model.group import Amount, Group, Health, Port, Resources, RolloutPolicy, SecretRef
+from bluestone.model.group import Amount, DriftPolicy, Group, Health, Port, Resources, RolloutPolicy, SecretRef
 from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
 from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe, Waiver
 from bluestone.model.volume import VolumeSpec
@@ -105,6 +105,7 @@ def _group(name: str, table: GroupTable, directory: Path) -> Group:
         secrets=tuple(_secret(name, where, directory) for name, where in table.secrets.items()),
         volumes=tuple(_volume(name, volume) for name, volume in table.volumes.items()),
         rollout=_policy(table.rollout, pinned=bool(table.volumes)),
+        on_drift=DriftPolicy(table.on_drift.then, tuple(table.on_drift.ignore)),
     )
 
 

@@ -12,6 +12,7 @@ Expanded = dict[str, object]
 
 BASE = r"^[^:]+:[^:]+$"
 ROLLOUT = "^(" + "|".join(get_args(StrategyName)) + ")$"
+ON_DRIFT = "^(replace|report)$"
 HEALTH = "^(tcp|/.*)$"
 PORT = r"^((\[[0-9A-Fa-f:.]+\]|[0-9.]+):)?[0-9]{1,5}:[0-9]{1,5}(/(http|tcp))?$"
 """`[BIND:]LISTEN:SERVER[/MODE]`"""
@@ -80,3 +81,8 @@ def volume(text: str) -> Expanded:
 def rollout(text: str) -> Expanded:
     """A strategy's name."""
     return {"strategy": text}
+
+
+def on_drift(text: str) -> Expanded:
+    """What follows."""
+    return {"then": text}

@@ -41,6 +41,9 @@ VOLUME_PATH = r"^/[A-Za-z0-9._+@=/-]+$"
 WAIVED = r"^/[^*?/]+(/|$)"
 """A path whose first directory is named: a waiver for everything would be none."""
 
+UNIT_PATTERN = r"^[A-Za-z0-9:_.@*?-]+\.(service|socket|timer|path|mount|target|swap|scope|slice|device|automount)$"
+"""A unit's name, perhaps with wildcards."""
+
 LOGIN_PACKAGES = {
     *("cockpit-ws", "dropbear", "dropbear-bin", "dropbear-initramfs", "dropbear-run", "inetutils-telnetd"),
     *("lsh-server", "openssh-server", "rsh-redone-server", "rsh-server", "shellinabox", "ssh"),
@@ -212,6 +215,20 @@ def waived(text: str) -> str:
     if not re.match(WAIVED, path):
         raise Fault(
             f"{quoted(text)} would waive what nobody has looked at",
+            'name the directory at least, such as "/opt/tool/**", or better the file',
+        )
+    return path
+
+
+def may_differ(text: str) -> str:
+    """A path or a unit, perhaps with wildcards, that may differ on a server from what the image says."""
+    if not text.startswith("/"):
+        mend = 'write a path such as "/tmp/jna-*", or a unit such as "flaky.service"'
+        return _matching(UNIT_PATTERN, text, "a path or a unit", mend)
+    path = _absolute(text)
+    if not re.match(WAIVED, path):
+        raise Fault(
+            f"{quoted(text)} would have nearly everything differ unnoticed",
             'name the directory at least, such as "/opt/tool/**", or better the file',
         )
     return path

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bluestone.model.generation import Generation
 from bluestone.model.server import Server, ServerSpec
 from bluestone.model.volume import Volume
+
+if TYPE_CHECKING:
+    from bluestone.model.drift import Bystander, Examination
 
 
 class Provider(Protocol):
@@ -23,6 +26,7 @@ class Provider(Protocol):
     - Only servers and volumes that bluestone made for this project are listed or touched.
     - A server holds the volumes of its slot until it is gone. `create` raises `Problem` while another server, whatever
       its phase, holds one of them: a volume is never on two. Nothing but `remove_volume` destroys one.
+    - `examine` changes nothing on a server, and enters none. What it cannot see it says; it never passes for clean.
     """
 
     def prepare(self) -> None:
@@ -59,6 +63,15 @@ class Provider(Protocol):
 
     def console(self, name: str, lines: int) -> Sequence[str]:
         """The last lines on the server's console, for when its log lines did not arrive."""
+
+    def examine(self, servers: Sequence[Server]) -> Sequence[Examination]:
+        """What those of these servers that run are like inside, compared with their images, each looked at once.
+
+        One that ends meanwhile is left out. Raises `Problem` if none can be looked at.
+        """
+
+    def list_bystanders(self) -> Sequence[Bystander]:
+        """What is on the project's network and bears no mark of bluestone. Raises `Problem`."""
 
     def clear(self) -> None:
         """Remove what `prepare` made. Idempotent; raises `Problem` while servers still exist."""

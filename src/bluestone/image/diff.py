@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bluestone.image.hygiene.finding import shown
 from bluestone.image.hygiene.secrets import secrets
 from bluestone.image.tree import Entry, digest
 from bluestone.model.bom import Bom, Component, Ecosystem
 from bluestone.model.ids import Digest, short
+from bluestone.model.path import shown
 
 Kind = Literal["added", "removed", "upgraded", "downgraded", "changed"]
 

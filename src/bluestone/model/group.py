@@ -103,6 +103,17 @@ class RolloutPolicy:
 
 
 @dataclass(frozen=True)
+class DriftPolicy:
+    """What follows when a server of a group drifts.
+
+    `ignore` are patterns of paths (with `*`, `?`, `**`) and of units that may differ.
+    """
+
+    then: Literal["replace", "report"] = "replace"
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Group:
     """`[servers.NAME]`: how many servers of one kind, what they are started with, how they are replaced."""
 
@@ -116,6 +127,7 @@ class Group:
     secrets: tuple[SecretRef, ...] = ()
     volumes: tuple[VolumeSpec, ...] = ()
     rollout: RolloutPolicy = RolloutPolicy()
+    on_drift: DriftPolicy = DriftPolicy()
 
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of this declaration: it tells whether a group is declared as it was."""

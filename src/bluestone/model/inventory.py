@@ -44,7 +44,8 @@ class Inventory:
     """Servers and backends at one instant.
 
     `gaps` says, one sentence each, what could not be observed: a view with gaps never justifies a destroy.
-    `pending` are the servers that an action under way concerns: they are left alone until it ends.
+    `pending` are the servers that an action under way concerns: they are left alone until it ends. `strays` bear
+    bluestone's marks, but bluestone did not make them: nothing is done with them.
     """
 
     at: datetime
@@ -52,6 +53,7 @@ class Inventory:
     backends: tuple[Backend, ...] = ()
     gaps: tuple[str, ...] = ()
     pending: frozenset[str] = frozenset()
+    strays: tuple[Server, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from bluestone.model.drift import Bystander, Examination, Login
 from bluestone.model.generation import Generation
 from bluestone.model.problem import Problem, Refused
 from bluestone.model.server import Endpoint, Phase, Server, ServerSpec
@@ -36,11 +37,15 @@ Fault = Literal["not-done", "lost-answer", "half-done", "still-attached"]
 
 @dataclass
 class Cloud:
-    """Where simulated servers of all projects are, by project and name, with what they were handed."""
+    """Where simulated servers of all projects are, by project and name, with what they were handed.
+
+    `found` is what an examination finds, of those that are not as they were made.
+    """
 
     servers: dict[tuple[str, str], Server] = field(default_factory=dict)
     bootfiles: dict[tuple[str, str], dict[str, bytes]] = field(default_factory=dict)
     volumes: dict[tuple[str, str], Volume] = field(default_factory=dict)
+    found: dict[tuple[str, str], Examination] = field(default_factory=dict)
 
 
 class SimulatedProvider:
@@ -111,6 +116,19 @@ class SimulatedProvider:
             raise Problem(f"there is no server {name}", mend="see `bluestone servers`")
         return [f"{name} is {server.phase} {server.detail}".rstrip()][:lines]
 
+    def examine(self, servers: Sequence[Server]) -> Sequence[Examination]:
+        """What was done to each that runs: nothing, unless `log_in` or `alter` was called."""
+        now = self._clock()
+        with self._lock:
+            names = {server.name for server in servers}
+            running = [s.name for s in self._servers() if s.name in names and s.phase == "running"]
+            found = [self._cloud.found.get((self._project, name), Examination(name, now)) for name in running]
+        return [replace(each, at=now) for each in found]
+
+    def list_bystanders(self) -> Sequence[Bystander]:
+        """There is nobody beside simulated servers."""
+        return ()
+
     def clear(self) -> None:
         """There is nothing to remove, unless servers exist."""
         with self._lock:
@@ -145,6 +163,18 @@ class SimulatedProvider:
 
     def _holders(self) -> dict[str, str]:
         return {volume: server.name for server in self._servers() for volume in server.volumes}
+
+    def log_in(self, name: str) -> None:
+        """Let somebody run something on a server."""
+        key = (self._project, name)
+        with self._lock:
+            before = self._cloud.found.get(key, Examination(name, self._clock()))
+            self._cloud.found[key] = replace(before, logins=(*before.logins, Login(self._clock(), "login")))
+
+    def alter(self, examination: Examination) -> None:
+        """Let a server be found like this from now on."""
+        with self._lock:
+            self._cloud.found[self._project, examination.server] = examination
 
     def _servers(self) -> list[Server]:
         return [server for (project, _), server in self._cloud.servers.items() if project == self._project]

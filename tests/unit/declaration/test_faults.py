@@ -277,6 +277,11 @@ def test_files_that_are_right(tmp_path: Path) -> None:
         ('rollout = { strategy = "blue-green", max_surge = 1 }', "blue-green always starts a whole new set"),
         ("rollout = { max_unavailable = 1 }", "blue-green always starts a whole new set"),
         ('rollout = { strategy = "rolling", keep = "5m" }', "rolling has no old servers left to keep"),
+        ('on_drift = "ignore"', 'unknown then "ignore"'),
+        ('on_drift = { ignore = ["/**"] }', "nearly everything differ unnoticed"),
+        ('on_drift = { ignore = ["nginx"] }', "is not a path or a unit"),
+        ('on_drift = { ignore = ["../x"] }', "is not a path or a unit"),
+        ('on_drift = { ignore = ["/a/b", "/a/b"] }', "/a/b is named twice"),
     ],
 )
 def test_group(text: str, what: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bluestone.declaration import parse, read
 from bluestone.model.declaration import Declaration
-from bluestone.model.group import Amount, Group, Health, Port, Resources, RolloutPolicy, SecretRef
+from bluestone.model.group import Amount, DriftPolicy, Group, Health, Port, Resources, RolloutPolicy, SecretRef
 from bluestone.model.problem import Problem, Problems
 from bluestone.model.recipe import Base, OverlayFile, Recipe, Waiver
 
@@ -222,3 +222,10 @@ def test_a_waiver_is_read_whole() -> None:
     )
     recipe = parse(MINIMAL + text, "f", Path("/")).recipe
     assert recipe.waivers == (Waiver("world-writable", "/srv/spool/**", "every job drops files"),)
+
+
+def test_drift_replaces_unless_the_declaration_says_otherwise() -> None:
+    assert group_of("count = 1").on_drift == DriftPolicy("replace")
+    assert group_of('on_drift = "report"').on_drift == DriftPolicy("report")
+    long = 'on_drift = { then = "report", ignore = ["/opt/x/**", "a@*.service"] }'
+    assert group_of(long).on_drift == DriftPolicy("report", ("/opt/x/**", "a@*.service"))

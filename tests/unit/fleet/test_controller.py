@@ -17,6 +17,7 @@ from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.lease import Fenced
 from bluestone.fleet.controller.lock import introduce
 from bluestone.fleet.controller.resolve import unanswered
+from bluestone.fleet.controller.watcher import Watcher
 from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.action import Create
 from bluestone.model.generation import ServerConfig
@@ -343,3 +344,41 @@ def test_waiting_for_the_world_is_not_done_in_a_busy_loop(bench: Bench, monkeypa
 def test_services_are_those_of_groups_with_ports(bench: Bench) -> None:
     found = bench.controller("a").services
     assert found == (Service("web", (Port(8080, 80),), found[0].health),)
+
+
+@pytest.mark.parametrize("strategy", ["blue-green", "rolling", "destroy-first"])
+def test_a_server_that_somebody_was_on_is_replaced_and_no_other(bench: Bench, strategy: str) -> None:
+    unavailable = Amount(1 if strategy == "destroy-first" else 0)
+    policy = RolloutPolicy(strategy, Amount(1), unavailable)  # type: ignore[arg-type]
+    bench.lead("a", count=3, policy=policy)
+    entered, *others = sorted(bench.names())
+    bench.provider.log_in(entered)
+    group = Group("web", provider="sim", count=3)
+    Watcher({"sim": bench.provider}, bench.journal, bench.clock, bench.tell).look([group])
+    fewest = 3
+
+    def count(_: Tick) -> None:
+        nonlocal fewest
+        fewest = min(fewest, len(bench.balancer.receivers("web")))
+
+    bench.journal.record(bench.clock(), [Entry("rollout.started", "web")])
+    assert bench.controller("a", count=3, policy=policy).run(count).done
+    assert entered not in bench.names()
+    assert set(others) < bench.names()
+    assert fewest >= (2 if strategy == "destroy-first" else 3)
+
+
+def test_what_bears_our_marks_and_is_not_ours_is_neither_counted_nor_destroyed(bench: Bench) -> None:
+    bench.lead("a")
+    bench.now += timedelta(minutes=1)
+    generation = bench.journal.generation("web", "sha256:" + "a" * 64, CONFIG, keep=False)
+    impostor = ServerSpec("p", 9, 99, generation)
+    bench.provider.create(impostor)
+    before = bench.names()
+    assert bench.lead("a").done
+    assert bench.names() == before
+    assert impostor.name not in bench.balancer.receivers("web")
+    bench.lead("b")
+    assert impostor.name in bench.names()
+    (stray,) = bench.controller("b").look().strays
+    assert stray.name == impostor.name

@@ -181,6 +181,22 @@ class RolloutTable(Table):
     )
 
 
+class DriftTable(Table):
+    """What follows when a server is found to differ from its image, or somebody was on it."""
+
+    then: Literal["replace", "report"] = key(
+        "`replace`: the server is replaced, within the limits of `rollout`. `report`: it is only told.",
+        example="report",
+        default="replace",
+    )
+    ignore: list[Annotated[str, Written(texts.may_differ, "path or unit")]] = key(
+        "What may differ: paths of files and programs (`*` and `?` within a directory, `**` at any depth), and units "
+        "that may fail.",
+        example=["/tmp/jna-*", "flaky.service"],  # noqa: S108 - a path on the server
+        default=[],
+    )
+
+
 class GroupTable(Table):
     """Servers of one kind."""
 
@@ -220,4 +236,9 @@ class GroupTable(Table):
     )
     rollout: Annotated[RolloutTable, OrShort(shorthand.rollout, "strategy", shorthand.ROLLOUT)] = key(
         "How the servers are replaced.", example="rolling", default={}
+    )
+    on_drift: Annotated[DriftTable, OrShort(shorthand.on_drift, "replace or report", shorthand.ON_DRIFT)] = key(
+        "What follows when a server differs from its image, or somebody was on it. See `bluestone drift`.",
+        example="report",
+        default={},
     )

@@ -13,6 +13,7 @@ from bluestone.fleet.controller.act import Actor, Outcome, Tools
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.observe import Lookout, observe, services_of, with_pending
 from bluestone.fleet.controller.recall import recall, unresolved_creates
+from bluestone.fleet.controller.strays import Register
 from bluestone.fleet.lint import lint
 from bluestone.fleet.plan import plan
 from bluestone.fleet.remember import remember
@@ -77,6 +78,7 @@ class Controller:
         self._moved_at: datetime | None = None
         self.latest: Tick | None = None
         """What the newest tick saw and planned."""
+        self._register = Register(journal)
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -145,12 +147,12 @@ class Controller:
         """The world now, without starting anything: a balancer that does not run knows no servers."""
         running = self._tools.balancer.is_running()
         services = self.services if running else ()
-        return observe(self._lookout, self._tools.balancer, services, self._clock())
+        return self._register.part(observe(self._lookout, self._tools.balancer, services, self._clock()))
 
     def observe(self) -> Inventory:
         """The world now, with what this controller is doing in it; a dead balancer is started first."""
         unseen = self._ensure_balancer()
-        inventory = observe(self._lookout, self._tools.balancer, self.services, self._clock())
+        inventory = self._register.part(observe(self._lookout, self._tools.balancer, self.services, self._clock()))
         inventory = replace(inventory, gaps=unseen + inventory.gaps)
         return with_pending(inventory, self._actor.under_way, self._unborn(inventory.at))
 

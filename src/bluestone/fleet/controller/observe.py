@@ -101,10 +101,8 @@ def with_pending(inventory: Inventory, under_way: Iterable[Action], unborn: Iter
     coming = [action.coming(inventory.at) for action in under_way if isinstance(action, Create)]
     coming += [server for server in unborn if server.name not in pending]
     unseen = tuple(server for server in coming if server.name not in seen)
-    return Inventory(
-        at=inventory.at,
+    return replace(
+        inventory,
         servers=inventory.servers + unseen,
-        backends=inventory.backends,
-        gaps=inventory.gaps,
         pending=frozenset(pending | {server.name for server in unseen}),
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
+from bluestone.model.path import pattern, shown
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import FindingKind, Waiver
 
@@ -46,7 +45,7 @@ def judge(findings: Iterable[Finding], waivers: Sequence[Waiver]) -> Judgement:
 
 def waives(waiver: Waiver, finding: Finding) -> bool:
     """Whether a waiver is of this kind of finding and its path covers that of the finding."""
-    return waiver.finding == finding.kind and _pattern(waiver.path).fullmatch(finding.path) is not None
+    return waiver.finding == finding.kind and pattern(waiver.path).fullmatch(finding.path) is not None
 
 
 def refusal(refused: Sequence[Finding]) -> Problem:
@@ -61,17 +60,3 @@ def refusal(refused: Sequence[Finding]) -> Problem:
         mend="see to each, or say in the declaration why it is right: "
         f'[[image.waivers]] finding = "{first.kind}", path = "{shown(first.path)}", reason = "..."',
     )
-
-
-def shown(path: str) -> str:
-    """A path as text that is printable, whatever its bytes are."""
-    text = path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-@cache
-def _pattern(glob: str) -> re.Pattern[str]:
-    """`*` and `?` match within one directory, `**` at any depth; `/x/**` covers all below `/x`."""
-    parts = re.split(r"(\*\*|\*|\?)", glob)
-    meaning = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(meaning.get(part) or re.escape(part) for part in parts), re.DOTALL)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from bluestone.image.hygiene.finding import Finding, shown
+from bluestone.image.hygiene.finding import Finding
 from bluestone.image.tree import Entry
+from bluestone.model.path import shown
 
 PROGRAMS = frozenset(
     (

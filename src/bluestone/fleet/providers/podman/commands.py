@@ -151,6 +151,11 @@ def events(project: str) -> list[str]:
     return ["podman", "events", "--format", "json", "--filter", f"label={PROJECT}={project}", *told]
 
 
+def list_neighbours(project: str) -> list[str]:
+    """All containers on a project's network, whoever made them, as JSON."""
+    return ["podman", "ps", "--all", "--filter", f"network={network_name(project)}", "--format", "json"]
+
+
 def inspect(containers: list[str]) -> list[str]:
     """Name and state of containers, as a line of JSON each."""
     return ["podman", "container", "inspect", "--format", "[{{json .Name}}, {{json .State}}]", *containers]

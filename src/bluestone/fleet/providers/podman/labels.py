@@ -59,14 +59,21 @@ class Published(msgspec.Struct):
 
 
 class Container(msgspec.Struct):
-    """What `podman ps --format json` says of a container; `created` in seconds since 1970."""
+    """What `podman ps --format json` says of a container; `created` in seconds since 1970.
+
+    `pid` is this machine's process id of its init, `mounts` where on it something was mounted when it was made.
+    """
 
     names: Annotated[list[str], msgspec.Meta(min_length=1)] = msgspec.field(name="Names")
-    labels: dict[str, str] = msgspec.field(name="Labels")
+    labels: dict[str, str] | None = msgspec.field(name="Labels")
     state: str = msgspec.field(name="State")
     exit_code: int = msgspec.field(name="ExitCode")
     created: int = msgspec.field(name="Created")
     ports: list[Published] | None = msgspec.field(name="Ports", default=None)
+    identifier: str = msgspec.field(name="Id", default="")
+    pid: int = msgspec.field(name="Pid", default=0)
+    mounts: list[str] | None = msgspec.field(name="Mounts", default=None)
+    command: list[str] | None = msgspec.field(name="Command", default=None)
 
 
 class State(msgspec.Struct):
@@ -114,15 +121,19 @@ def server_of(spec: ServerSpec, endpoint: Endpoint, created_at: datetime) -> Ser
 
 
 def read_containers(text: str) -> dict[str, Server]:
-    """The output of `podman ps`, by container name. Raises `Problem` if any of it cannot be understood."""
+    """The servers in the output of `podman ps`, by container name. Raises `Problem` if any cannot be understood."""
+    return {container.names[0]: _read_container(container) for container in decode(text)}
+
+
+def decode(text: str) -> list[Container]:
+    """The output of `podman ps`. Raises `Problem`."""
     try:
-        containers = msgspec.json.decode(text, type=list[Container])
+        return msgspec.json.decode(text, type=list[Container])
     except msgspec.DecodeError as error:
         raise Problem(
             f"podman's list of containers cannot be understood: {error}",
             mend="look at `podman ps --all --format json`; podman 4.3 to 5 are known to work",
         ) from error
-    return {container.names[0]: _read_container(container) for container in containers}
 
 
 def read_ends(text: str) -> dict[str, str]:
@@ -153,21 +164,22 @@ def how_it_ended(state: State) -> str:
 
 
 def _read_container(container: Container) -> Server:
+    labels = container.labels or {}
     try:
         phase = PHASES[container.state]
         server = Server(
-            name=container.labels[SERVER],
-            group=container.labels[GROUP],
-            slot=int(container.labels[SLOT]),
-            incarnation=int(container.labels[INCARNATION]),
-            generation=int(container.labels[GENERATION]),
-            image=Digest(container.labels[IMAGE]),
-            config=Digest(container.labels[CONFIG]),
+            name=labels[SERVER],
+            group=labels[GROUP],
+            slot=int(labels[SLOT]),
+            incarnation=int(labels[INCARNATION]),
+            generation=int(labels[GENERATION]),
+            image=Digest(labels[IMAGE]),
+            config=Digest(labels[CONFIG]),
             phase=phase,
             created_at=datetime.fromtimestamp(container.created, UTC),
             endpoint=_endpoint(container),
             # Servers of before there were volumes lack the label.
-            volumes=tuple(name for name in container.labels.get(VOLUMES, "").split(",") if name),
+            volumes=tuple(name for name in labels.get(VOLUMES, "").split(",") if name),
         )
     except (KeyError, ValueError) as error:
         raise Problem(
@@ -182,10 +194,11 @@ def _read_container(container: Container) -> Server:
 
 def _endpoint(container: Container) -> Endpoint:
     """A server has its ports at its address, but for those that are published elsewhere."""
-    ports = {int(port): int(port) for port in container.labels[PORTS].split(",") if port}
+    labels = container.labels or {}
+    ports = {int(port): int(port) for port in labels[PORTS].split(",") if port}
     for entry in container.ports or []:
         ports |= {entry.container_port + step: entry.host_port + step for step in range(entry.range)}
-    return Endpoint(str(IPv4Address(container.labels[ADDRESS])), ports)
+    return Endpoint(str(IPv4Address(labels[ADDRESS])), ports)
 
 
 def address_of(server: Server) -> IPv4Address | None:

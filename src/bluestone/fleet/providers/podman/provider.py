@@ -10,24 +10,37 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bluestone.fleet.providers.podman import bridge, commands
 from bluestone.fleet.providers.podman.addresses import Network, choose_address, loopback, read_network
 from bluestone.fleet.providers.podman.directories import Directories
-from bluestone.fleet.providers.podman.labels import address_of, read_containers, read_ends, server_of
+from bluestone.fleet.providers.podman.labels import (
+    PROJECT,
+    SERVER,
+    address_of,
+    decode,
+    read_containers,
+    read_ends,
+    server_of,
+)
 from bluestone.fleet.providers.podman.runtime import Runtime, choose_runtime, hurry, this_machine
 from bluestone.fleet.providers.podman.volumes import Volumes, check_free, check_image, ownership, with_holders
 from bluestone.host.commands import CommandFailed, run
 from bluestone.model.generation import Generation
 from bluestone.model.ids import Digest
+from bluestone.model.image import Package
 from bluestone.model.problem import MissingTool, Problem, Refused
 from bluestone.model.server import Server, ServerSpec
 from bluestone.model.volume import Volume
+
+if TYPE_CHECKING:
+    from bluestone.model.drift import Bystander, Examination
 
 QUICK = 30.0
 """Seconds for calls that take some 60 ms; podman waits for its own locks meanwhile."""
@@ -47,7 +60,7 @@ class Podman:
 
     `locate_root` gives the tree of an image on this machine. `run_directory` takes what servers are handed at
     their start, secrets among it, so it should be in memory. `log_directory` holds the socket of the log
-    receiver; servers see it as `/run/bluestone-log`.
+    receiver; servers see it as `/run/bluestone-log`. `read_packages` reads dpkg's list of what is installed.
     """
 
     def __init__(
@@ -56,12 +69,14 @@ class Podman:
         locate_root: Callable[[Digest], Path],
         run_directory: Path,
         log_directory: Path | None,
+        read_packages: Callable[[str], Iterable[Package]] = lambda _: (),
     ) -> None:
         self._project = project
         self._locate_root = locate_root
         self._directories = Directories(run_directory)
         self._log_directory = log_directory
         self._volumes = Volumes(project, lambda command: _run(command, timeout=QUICK))
+        self._read_packages = read_packages
 
     def prepare(self) -> None:
         """Have the network, and sweep what servers that are gone left behind."""
@@ -137,6 +152,32 @@ class Podman:
         text = _run(commands.logs(self._project, name, lines), timeout=QUICK)
         return [TERMINAL_NOISE.sub("", line).rstrip() for line in text.splitlines()][-lines:]
 
+    def examine(self, servers: Sequence[Server]) -> Sequence[Examination]:
+        """Look at what the kernel, podman's events and each server's systemd tell, from outside."""
+        from bluestone.fleet.providers.podman.examine.examine import Examiner
+
+        names = {server.name for server in servers}
+        containers = decode(_run(commands.list_containers(self._project), timeout=QUICK))
+        running = [c for c in containers if c.pid and c.state == "running" and (c.labels or {}).get(SERVER) in names]
+
+        def run_podman(command: Sequence[str]) -> str:
+            return _run(command, timeout=QUICK)
+
+        return Examiner(self._project, self._locate_root, self._read_packages, run_podman).examine(running)
+
+    def list_bystanders(self) -> Sequence[Bystander]:
+        """Containers on the project's network that are not of the project."""
+        from bluestone.model.drift import Bystander
+
+        if self._runtime.rootless:
+            return ()
+        near = decode(_run(commands.list_neighbours(self._project), timeout=QUICK))
+        return [
+            Bystander(c.names[0], f"a container on the servers' network, {c.state}")
+            for c in near
+            if (c.labels or {}).get(PROJECT) != self._project
+        ]
+
     def clear(self) -> None:
         """Remove the network and all directories."""
         with self._directories.exclusive():
@@ -144,7 +185,7 @@ class Podman:
             if names:
                 raise Problem(
                     f"servers of the project {self._project} still exist: {', '.join(names)}",
-                    mend="destroy them first: bluestone down",
+                    mend="destroy them first: bluestone down; what that leaves is not bluestone's: bluestone drift",
                 )
             if commands.network_name(self._project) in self._networks():
                 _run(commands.remove_network(self._project), timeout=QUICK)

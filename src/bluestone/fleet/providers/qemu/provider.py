@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bluestone.fleet.providers.qemu import commands, records
 from bluestone.fleet.providers.qemu.accelerator import BOOT_ID, choose, server_user
@@ -26,6 +27,9 @@ from bluestone.model.ids import Digest
 from bluestone.model.problem import MissingTool, Problem
 from bluestone.model.server import Phase, Server, ServerSpec
 from bluestone.model.volume import Volume
+
+if TYPE_CHECKING:
+    from bluestone.model.drift import Bystander, Examination
 
 FIRMWARE = (Path("/usr/share/ovmf/OVMF.fd"), Path("/usr/share/qemu/OVMF.fd"))
 """UEFI for virtual machines, where Debian's package `ovmf` puts it. It keeps no variables."""
@@ -42,6 +46,9 @@ EMULATION_GRACE = 4
 
 QUIT_GRACE = 5.0
 """Seconds that QEMU may take to end by itself once it is told to."""
+
+
+NOT_LOOKED_INTO = "a virtual machine is not looked into from outside"
 
 
 class Qemu:
@@ -134,6 +141,18 @@ class Qemu:
             raise Problem(f"there is no server {name} on QEMU here", mend="see `bluestone servers`")
         return home.console_tail()[-lines:]
 
+    def examine(self, servers: Sequence[Server]) -> Sequence[Examination]:
+        """Nothing is known of a machine but what it writes; its kernel verifies what it reads of its image."""
+        from bluestone.model.drift import ASPECTS, Examination, Unseen
+
+        now = datetime.now(UTC)
+        unseen = tuple(Unseen(aspect, NOT_LOOKED_INTO) for aspect in ASPECTS)
+        return [Examination(s.name, now, unseen=unseen) for s in servers if self._runs(s.name)]
+
+    def list_bystanders(self) -> Sequence[Bystander]:
+        """A machine has a network of its own."""
+        return ()
+
     def clear(self) -> None:
         """Remove what is left of servers that are gone."""
         with self._directories.exclusive():
@@ -144,6 +163,10 @@ class Qemu:
                     mend="destroy them first: bluestone down",
                 )
             self._directories.clear()
+
+    def _runs(self, name: str) -> bool:
+        home = self._directories.of(name)
+        return home.record() is not None and home.daemon.pid() is not None
 
     def _accelerator(self) -> Accelerator:
         return choose(self._accelerator_cache)
