@@ -14,6 +14,7 @@ from bluestone.app.provenance import require_signed
 from bluestone.app.told import ask_lines
 from bluestone.fleet.balancer import Balancer
 from bluestone.fleet.controller.act import Tools
+from bluestone.fleet.controller.begin import beginning, started
 from bluestone.fleet.controller.controller import Controller, Tick
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.recall import START_OR_END
@@ -81,7 +82,7 @@ class Site:
         """The world, and what is remembered as if rollouts that have to begin had just begun."""
         inventory = self.controller.look()
         memory = self.controller.recall(inventory)
-        return inventory, begun(memory, self._beginning(memory))
+        return inventory, begun(memory, beginning(self.project.journal, self.goals, memory))
 
     def forecast(self) -> Forecast:
         """What leading the groups to their goals takes. Raises `Problem` when the view is incomplete."""
@@ -149,16 +150,6 @@ class Site:
         for provider in self.providers.values():
             provider.clear()
 
-    def _beginning(self, memory: Memory) -> set[str]:
-        """The groups for which a rollout has to begin: another goal than last time, or the last one ended."""
-        groups = set()
-        for declared in self.goals:
-            goal = way_back(declared, memory)
-            last = self._last(goal.group.name)
-            if last is None or last.kind != "rollout.started" or not _goal_data(goal).items() <= last.data.items():
-                groups.add(goal.group.name)
-        return groups
-
     def _last(self, group: str) -> Event | None:
         return self.project.journal.last(START_OR_END, group=group)
 
@@ -168,19 +159,11 @@ class Site:
 
     def _begin(self, plan: str) -> None:
         memory = self.controller.recall(self.controller.look())
-        beginning = self._beginning(memory)
+        begins = beginning(self.project.journal, self.goals, memory)
         goals = (way_back(declared, memory) for declared in self.goals)
         # Declared first: whoever goes on after a crash here leads what was begun, never by an older declaration.
         self.project.journal.declare([goal.group for goal in self.goals if goal.group.count])
-        self.record(self._started(goal, plan) for goal in goals if goal.group.name in beginning)
-
-    def _started(self, goal: Goal, plan: str) -> Entry:
-        """The beginning of a rollout: where to, by whom, by which plan, and what it would go back to by itself."""
-        why = f"to generation {goal.generation.number}, {goal.group.rollout.strategy}"
-        why = why if goal.group.count else "to no servers"
-        data: dict[str, object] = {**_goal_data(goal), "by": self.project.caller.name}
-        data |= {"fallback": goal.fallback.number} if goal.fallback else {}
-        return Entry("rollout.started", goal.group.name, message=why, data=data | ({"plan": plan} if plan else {}))
+        self.record(started(goal, self.project.caller.name, plan) for goal in goals if goal.group.name in begins)
 
     def _forget_retired(self, last: Plan) -> None:
         declared = {group.name for group in self.project.groups}
@@ -228,7 +211,3 @@ class Site:
         self.project.journal.record(now, entries)
         for entry in entries:
             self._notify(now, entry)
-
-
-def _goal_data(goal: Goal) -> dict[str, int]:
-    return {"generation": goal.generation.number, "count": goal.group.count}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from bluestone.fleet.balancer import Balancer
 from bluestone.fleet.provider import Provider
@@ -50,13 +51,48 @@ class Tools:
     may_act: Callable[[], None] = lambda: None
 
 
-class Actor:
-    """Carries out actions in threads; knows which are under way."""
+class Workers(Protocol):
+    """Who makes the calls, several at once, while the loop goes on: threads, or a simulation on virtual time."""
 
-    def __init__(self, tools: Tools, clock: Callable[[], datetime]) -> None:
+    def submit(self, call: Callable[..., Server | None], *arguments: object) -> Future[Server | None]:
+        """Have a call made when its turn comes."""
+
+    def wait(self, calls: Collection[Future[Server | None]], seconds: float) -> None:
+        """Return when one of these has ended, at the latest after `seconds`."""
+
+    def close(self) -> None:
+        """Wait for the calls that have begun, and cancel the others."""
+
+
+class Threads:
+    """Calls in `WORKERS` threads of this process."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="act")
+
+    def submit(self, call: Callable[..., Server | None], *arguments: object) -> Future[Server | None]:
+        """Have a call made by the next free thread."""
+        return self._pool.submit(call, *arguments)
+
+    def wait(self, calls: Collection[Future[Server | None]], seconds: float) -> None:
+        """Wait on the clock of this machine."""
+        if calls:
+            wait(calls, timeout=seconds, return_when=FIRST_COMPLETED)
+        else:
+            time.sleep(seconds)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Actor:
+    """Has actions carried out; knows which are under way."""
+
+    def __init__(self, tools: Tools, clock: Callable[[], datetime], workers: Workers | None = None) -> None:
         self._tools = tools
         self._clock = clock
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="act")
+        self._workers: Workers = workers or Threads()
         self._running: dict[Future[Server | None], tuple[Action, datetime]] = {}
 
     def start(self, actions: Sequence[Action], inventory: Inventory) -> None:
@@ -66,7 +102,7 @@ class Actor:
         for action in actions:
             server = servers.get(action.server)
             endpoint = server.endpoint if server else None
-            self._running[self._pool.submit(self._carry_out, action, endpoint)] = (action, now)
+            self._running[self._workers.submit(self._carry_out, action, endpoint)] = (action, now)
 
     @property
     def under_way(self) -> tuple[Action, ...]:
@@ -87,10 +123,7 @@ class Actor:
 
     def wait(self, seconds: float) -> None:
         """Return when an action has ended, at the latest after `seconds`."""
-        if self._running:
-            wait(self._running, timeout=seconds, return_when=FIRST_COMPLETED)
-        else:
-            time.sleep(seconds)
+        self._workers.wait(self._running.keys(), seconds)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Actor]:
@@ -98,7 +131,7 @@ class Actor:
         try:
             yield self
         finally:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._workers.close()
 
     def _carry_out(self, action: Action, endpoint: Endpoint | None) -> Server | None:
         balancer = self._tools.balancer

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bluestone.fleet.balancer import Service
-from bluestone.fleet.controller.act import Actor, Outcome, Tools
+from bluestone.fleet.controller.act import Actor, Outcome, Tools, Workers
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.observe import Lookout, observe, services_of, with_pending
 from bluestone.fleet.controller.recall import recall, unresolved_creates
@@ -57,7 +57,8 @@ class Tick:
 class Controller:
     """Leads the groups of one project to their goals.
 
-    `notify` is told each journal entry as it is recorded; `clock` gives the time in UTC.
+    `notify` is told each journal entry as it is recorded; `clock` gives the time in UTC; `workers` make the calls
+    (threads, unless others are given).
     """
 
     def __init__(
@@ -67,13 +68,14 @@ class Controller:
         journal: Journal,
         clock: Callable[[], datetime],
         notify: Callable[[datetime, Entry], None] = _ignore,
+        workers: Workers | None = None,
     ) -> None:
         self.goals = tuple(goals)
         self._tools = tools
         self._journal = journal
         self._clock = clock
         self._notify = notify
-        self._actor = Actor(tools, clock)
+        self._actor = Actor(tools, clock, workers)
         self._lookout = Lookout(tools.providers)
         self._moved_at: datetime | None = None
         self.latest: Tick | None = None
