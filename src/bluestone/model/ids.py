@@ -23,3 +23,8 @@ def short(digest: str) -> str:
 def server_name(group: str, slot: int, image: str, incarnation: int) -> str:
     """A server's name, such as `web-2-1f3a9c0d-17`; never used twice, since its logs outlive it."""
     return f"{group}-{slot}-{short(image)}-{incarnation}"
+
+
+def slot_name(server: str) -> str:
+    """The group and slot in a server's name: `web-2` of `web-2-1f3a9c0d-17`."""
+    return server.rsplit("-", 2)[0]

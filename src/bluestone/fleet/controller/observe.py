@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from bluestone.fleet.balancer import Balancer, Service
 from bluestone.fleet.provider import Provider
 from bluestone.model.action import Action, Create
+from bluestone.model.ids import slot_name
 from bluestone.model.inventory import Backend, Inventory
 from bluestone.model.plan import Goal
 from bluestone.model.problem import Problem
@@ -16,6 +17,12 @@ from bluestone.model.server import Server
 
 MAX_AGE = timedelta(seconds=1)
 """How old a list of servers may be while nothing of ours has changed them."""
+
+LIST_LAG = timedelta(seconds=5)
+"""How long a server that was listed before, or was just created, may be missing from lists and still be there.
+
+Lists of large providers lag behind and leave things out. Whoever then replaced what is missing would have it twice.
+"""
 
 
 def services_of(goals: Iterable[Goal]) -> tuple[Service, ...]:
@@ -26,11 +33,15 @@ def services_of(goals: Iterable[Goal]) -> tuple[Service, ...]:
 
 @dataclass(frozen=True)
 class Listing:
-    """The servers of all providers at one instant, and what could not be listed."""
+    """The servers of all providers at one instant, and what could not be listed.
+
+    `missed` are servers that were listed and have been missing for less than `LIST_LAG`: they are taken to be there.
+    """
 
     at: datetime
     servers: tuple[Server, ...]
     gaps: tuple[str, ...]
+    missed: tuple[Server, ...] = ()
 
 
 class Lookout:
@@ -44,6 +55,9 @@ class Lookout:
     def __init__(self, providers: Mapping[str, Provider]) -> None:
         self._providers = providers
         self._last: Listing | None = None
+        self._seen: dict[str, Server] = {}
+        self._missing_since: dict[str, datetime] = {}
+        self._gone: set[str] = set()
 
     def forget(self) -> None:
         """An action of ours may have changed the servers, or not: the last list is worth nothing any more."""
@@ -51,14 +65,18 @@ class Lookout:
 
     def came(self, server: Server) -> None:
         """An action of ours has created a server, which the provider has described."""
+        self._seen[server.name] = server
         if self._last is not None:
             others = tuple(each for each in self._last.servers if each.name != server.name)
             self._last = replace(self._last, servers=(*others, server))
 
     def went(self, server: str) -> None:
-        """An action of ours has destroyed a server: its provider says that it is gone."""
+        """An action of ours has destroyed a server: its provider says that it is gone, so it will not be missed."""
+        self._gone.add(server)
         if self._last is not None:
-            self._last = replace(self._last, servers=tuple(each for each in self._last.servers if each.name != server))
+            servers = tuple(each for each in self._last.servers if each.name != server)
+            missed = tuple(each for each in self._last.missed if each.name != server)
+            self._last = replace(self._last, servers=servers, missed=missed)
 
     def list_servers(self, now: datetime) -> Listing:
         """The servers, as they were at most `MAX_AGE` ago."""
@@ -74,7 +92,16 @@ class Lookout:
                 servers += provider.list_servers()
             except Problem as problem:
                 gaps.append(f"provider {name}: {problem.what}")
-        return Listing(now, tuple(servers), tuple(gaps))
+        return Listing(now, tuple(servers), tuple(gaps), self._missed(servers, now))
+
+    def _missed(self, servers: Sequence[Server], now: datetime) -> tuple[Server, ...]:
+        listed = {server.name: server for server in servers}
+        missing = self._seen.keys() - listed.keys() - self._gone
+        self._missing_since = {name: self._missing_since.get(name, now) for name in missing}
+        missed = {name: self._seen[name] for name, at in self._missing_since.items() if now < at + LIST_LAG}
+        self._seen = listed | missed
+        self._gone &= listed.keys()
+        return tuple(missed.values())
 
 
 def observe(lookout: Lookout, balancer: Balancer, services: Sequence[Service], now: datetime) -> Inventory:
@@ -91,13 +118,29 @@ def observe(lookout: Lookout, balancer: Balancer, services: Sequence[Service], n
         except Problem as problem:
             gaps = (f"the balancer: {problem.what}",)
     listing = lookout.list_servers(now)
-    return Inventory(now, listing.servers, tuple(backends), gaps + listing.gaps)
+    servers = listing.servers + listing.missed
+    missed = frozenset(server.name for server in listing.missed)
+    return Inventory(now, servers, tuple(backends), gaps + listing.gaps + _unlisted(servers, backends), missed)
+
+
+def _unlisted(servers: Iterable[Server], backends: Iterable[Backend]) -> tuple[str, ...]:
+    """A server whose health checks do not fail exists: a list without it is not whole.
+
+    Unless another server of its slot is there, which has the same address and is the one that answers.
+    """
+    servers = tuple(servers)
+    names, places = {server.name for server in servers}, {slot_name(server.name) for server in servers}
+    return tuple(
+        f"{backend.server} does not fail its health checks, and no provider lists it"
+        for backend in backends
+        if backend.health != "down" and backend.server not in names and slot_name(backend.server) not in places
+    )
 
 
 def with_pending(inventory: Inventory, under_way: Iterable[Action], unborn: Iterable[Server]) -> Inventory:
     """The inventory, with the servers that are being acted on marked, and those being created added."""
     seen = {server.name for server in inventory.servers}
-    pending = {action.server for action in under_way}
+    pending = inventory.pending | {action.server for action in under_way}
     coming = [action.coming(inventory.at) for action in under_way if isinstance(action, Create)]
     coming += [server for server in unborn if server.name not in pending]
     unseen = tuple(server for server in coming if server.name not in seen)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from bluestone.fleet.brake import CALM, after_death
 from bluestone.fleet.controller.journal import Journal
+from bluestone.fleet.controller.observe import LIST_LAG
 from bluestone.model.action import PAST
 from bluestone.model.event import Event
 from bluestone.model.inventory import Counters
@@ -88,14 +89,32 @@ class UnbornServer:
 
 
 def unresolved_creates(journal: Journal, now: datetime) -> list[UnbornServer]:
-    """Creates begun within `CREATE_WINDOW` without a recorded outcome: whoever began them was killed."""
-    outcomes = ("server.created", "action.failed", "action.refused", "action.lost")
-    recent = [e for e in journal.select(("server.create",), newest=64) if e.at > now - CREATE_WINDOW]
+    """Creates whose server may still appear.
+
+    One without a recorded outcome may for `CREATE_WINDOW`, as whoever began it was killed; one that has worked, or
+    failed, may be missing from a provider's list for `LIST_LAG` afterwards.
+    """
     return [
         UnbornServer(e.server, e.group, e.data["slot"], e.data["incarnation"], e.data["generation"], e.at)
-        for e in recent
-        if journal.last(outcomes, server=e.server) is None
+        for e in _recent(journal, ("server.create",), now - CREATE_WINDOW)
+        if _may_appear(journal, e.server, now)
     ]
+
+
+def _may_appear(journal: Journal, server: str, now: datetime) -> bool:
+    outcome = journal.last(("server.created", "action.failed", "action.refused", "action.lost"), server=server)
+    if outcome is None:
+        return True
+    tried = outcome.kind in ("server.created", "action.failed") and outcome.data.get("verb", "create") == "create"
+    return tried and outcome.at > now - LIST_LAG
+
+
+def _recent(journal: Journal, kinds: Sequence[str], since: datetime) -> list[Event]:
+    """The events of these kinds after an instant, newest first."""
+    newest = 64
+    while len(found := journal.select(kinds, newest=newest)) == newest and found[-1].at > since:
+        newest *= 4
+    return [event for event in found if event.at > since]
 
 
 _SERVER_KINDS = (

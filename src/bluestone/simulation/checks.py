@@ -1,0 +1,118 @@
+"""What must always hold, held against what really happened.
+
+Every effect on a provider or balancer is looked at as it takes place. What the world itself takes away (a server that
+ends or fails its checks, a balancer that dies) is nobody's fault, so it is set off against the floor: from the moment
+at which the controller looked until its action took effect. So is what came up again in that time. Everything else is
+a `Violation`. Limits are counted here anew, from the declaration, and not asked of the planner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from bluestone.fleet.controller.journal import Journal
+from bluestone.model.group import Group
+from bluestone.model.server import Server
+from bluestone.simulation.history import Violation
+from bluestone.simulation.machines import Machines
+from bluestone.simulation.timeline import START
+
+
+class Checks:
+    """Looks at what is done to the servers of these groups. `led_to` is the generation that each is led to."""
+
+    def __init__(self, machines: Machines, journal: Journal, groups: Mapping[str, Group]) -> None:
+        self._machines = machines
+        self._journal = journal
+        self._groups = groups
+        self.led_to: dict[str, int] = {}
+        self.blur = 0.0
+        """How many seconds before its intent somebody may have looked."""
+        self.gone: dict[str, Server] = {}
+        """The servers that were destroyed, as they were."""
+
+    def created(self, server: Server) -> None:
+        """No name twice, none without an intent, never more than the cap."""
+        self._intended("create", server.name)
+        if server.name in self.gone:
+            self._fail(f"{server.name} was created again after it had been destroyed")
+        alive = [m.name for m in self._machines.alive(server.group) if not self._counted_out(m.name)]
+        cap = cap_of(self._groups[server.group])
+        if len(alive) > cap:
+            self._fail(f"{len(alive)} servers of {server.group} exist, and at most {cap} may: {', '.join(alive)}")
+
+    def destroyed(self, server: Server) -> None:
+        """None while it serves or holds sessions, none without an intent."""
+        self._intended("destroy", server.name)
+        self.gone[server.name] = server
+        seat = self._machines.balancer.seats.get(server.name)
+        if seat is not None and not self._machines.balancer.dead:
+            what = "gets requests" if seat.attached else f"is known to the balancer and holds {seat.sessions} sessions"
+            self._fail(f"{server.name} was destroyed while it {what}")
+
+    def detached(self, server: str, group: str, able: Collection[str]) -> None:
+        """Serving never below the floor; blue-green's old go only when all of the new serve. `able` served before."""
+        looked_at = self._intended("detach", server)
+        machine = self._machines.known.get(server)
+        was_down = self._machines.up_since.get(server, 0.0) >= looked_at
+        if server not in able or was_down or machine is None or not machine.alive:
+            return
+        machines, declared = self._machines, self._groups[group]
+        lost = sum(1 for at, of in machines.losses if of == group and at >= looked_at)
+        floor = floor_of(declared)
+        if len(able) - 1 + lost < floor:
+            self._fail(f"{server} was detached: {len(able) - 1} of {group} serve, and at least {floor} must")
+        new = self.led_to.get(group, 0)
+        generations = {name: self._generation(name) for name in (*able, server)}
+        if declared.rollout.strategy == "blue-green" and generations[server] < new:
+            ready = sum(generations[name] == new for name in able)
+            if ready + lost < declared.count:
+                self._fail(f"{server}, which is old, was detached while {ready} of the new {group} serve")
+
+    def dismissed(self, server: str, group: str, sessions: int) -> None:
+        """No session is cut before its deadline, unless its server is dead anyway."""
+        self._intended("dismiss", server)
+        machine = self._machines.known.get(server)
+        if not sessions or machine is None or not machine.alive or self._counted_out(server):
+            return
+        policy = self._groups[group].rollout
+        detached = self._journal.last(("server.detach",), server=server)
+        served = (self._machines.timeline.clock() - detached.at) if detached else policy.drain
+        if policy.long_sessions == "wait" or served < policy.drain:
+            self._fail(f"{sessions} sessions of {server} were cut {served.total_seconds():.1f} s after its detach")
+
+    def _intended(self, verb: str, server: str) -> float:
+        """The second of virtual time at which whoever wanted this had looked. It must be in the journal."""
+        intent = self._journal.last((f"server.{verb}",), server=server)
+        if intent is None:
+            self._fail(f"{verb} of {server} took effect and is not in the journal")
+        return (intent.at - START).total_seconds() - self.blur if intent else 0.0
+
+    def _generation(self, server: str) -> int:
+        born = self._journal.last(("server.create",), server=server)
+        return int(born.data["generation"]) if born else 0
+
+    def _counted_out(self, server: str) -> bool:
+        """Whether bluestone has given the server up: it failed its checks for too long."""
+        return self._journal.last(("server.died",), server=server) is not None
+
+    def _fail(self, what: str) -> None:
+        raise Violation(f"{what} (second {self._machines.timeline.seconds:.3f})")
+
+
+def floor_of(group: Group) -> int:
+    """How many servers of a group must serve while it is led from one generation to the next."""
+    policy, count = group.rollout, group.count
+    if policy.strategy == "blue-green":
+        return count
+    away = policy.max_unavailable.of(count, up=False)
+    extra = policy.max_surge.of(count, up=True) if policy.strategy == "rolling" else 0
+    return max(0, count - max(away, 0 if extra else 1))
+
+
+def cap_of(group: Group) -> int:
+    """How many servers of a group may exist while it is led from one generation to the next."""
+    policy, count = group.rollout, group.count
+    if policy.strategy == "blue-green":
+        return 2 * count
+    return count + (policy.max_surge.of(count, up=True) if policy.strategy == "rolling" else 0)

@@ -1,0 +1,28 @@
+"""Histories of whole controllers: the groups they lead, and a journal in memory."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+from bluestone.fleet.controller.journal import Journal
+from bluestone.model.group import Amount, Group, Port, RolloutPolicy, StrategyName
+from bluestone.simulation.trial import Kill, Report, Trial
+from bluestone.simulation.weather import Weather
+
+DRAIN = timedelta(seconds=5)
+PROGRESS = timedelta(seconds=30)
+
+
+def a_group(strategy: StrategyName, count: int = 3) -> Group:
+    """A group that can be led at all: blue-green and rolling have no server away, destroy-first one."""
+    away = Amount(1 if strategy == "destroy-first" else 0)
+    policy = RolloutPolicy(strategy, Amount(1), away, drain=DRAIN, progress=PROGRESS)
+    return Group("web", count=count, ports=(Port(8080, 80),), rollout=policy)
+
+
+def try_out(seed: int, group: Group, weather: Weather, kill: Kill | None = None) -> Report:
+    """Play one history. Raises `Violation`."""
+    with closing(Journal(Path(":memory:"))) as journal:
+        return Trial(seed, [group], weather, journal, kill=kill).run()
