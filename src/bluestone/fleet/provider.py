@@ -27,7 +27,12 @@ class Provider(Protocol):
     - A server holds the volumes of its slot until it is gone. `create` raises `Problem` while another server, whatever
       its phase, holds one of them: a volume is never on two. Nothing but `remove_volume` destroys one.
     - `examine` changes nothing on a server, and enters none. What it cannot see it says; it never passes for clean.
+
+    `list_lag` is how long a list may leave out a server that exists, as those of large providers do: where it is not
+    nothing, a server that is missing is taken to be there for so long. Whoever replaced it at once would have it twice.
     """
+
+    list_lag: timedelta
 
     def prepare(self) -> None:
         """Make what servers need around them (networks). Idempotent. Raises `Problem`."""

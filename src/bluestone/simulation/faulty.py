@@ -23,6 +23,8 @@ KINDS: tuple[Fault, ...] = ("not-done", "lost-answer", "half-done")
 class FaultyProvider(SimulatedProvider):
     """The provider port on machines, with the faults of their weather."""
 
+    list_lag = timedelta(seconds=STALEST + 1)
+
     def __init__(self, machines: Machines, checks: Checks) -> None:
         super().__init__(PROJECT, machines.timeline.clock, machines.cloud)
         self._machines = machines

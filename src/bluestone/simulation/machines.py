@@ -106,6 +106,7 @@ class Machines:
             self._remove(name)
         elif machine is None and server.phase != "creating":
             machine = self.known[name] = Machine(name, server.group, server.slot, server.image not in self.broken)
+            machine.alive = server.phase == "running"
             if machine.good:
                 self.timeline.after(self._boot(self.chance, server.group), self._starter(machine))
         if server is not None and server.phase == "stopping" and machine is not None:

@@ -51,6 +51,8 @@ class Cloud:
 class SimulatedProvider:
     """The provider port on a `Cloud`; `clock` tells the virtual time."""
 
+    list_lag = timedelta(0)
+
     def __init__(self, project: str, clock: Callable[[], datetime], cloud: Cloud | None = None) -> None:
         self._project = project
         self._clock = clock
@@ -75,7 +77,7 @@ class SimulatedProvider:
                 raise Problem(f"the server {spec.name} exists and is {server.phase}", mend="destroy it first")
             if fault not in ("not-done", "still-attached"):
                 self._attach(spec)
-                phase: Phase = "creating" if fault == "half-done" else "running"
+                phase: Phase = "creating" if fault == "half-done" and server.phase == "creating" else "running"
                 self._cloud.servers[key] = replace(server, phase=phase)
                 self._cloud.bootfiles.setdefault(key, dict(spec.bootfiles))
 

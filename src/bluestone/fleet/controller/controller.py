@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from bluestone.fleet.balancer import Service
 from bluestone.fleet.controller.act import Actor, Outcome, Tools, Workers
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.observe import Lookout, observe, services_of, with_pending
-from bluestone.fleet.controller.recall import recall, unresolved_creates
+from bluestone.fleet.controller.recall import UnbornServer, expected, recall, unresolved_creates
 from bluestone.fleet.controller.strays import Register
 from bluestone.fleet.lint import lint
 from bluestone.fleet.plan import plan
@@ -81,6 +81,7 @@ class Controller:
         self.latest: Tick | None = None
         """What the newest tick saw and planned."""
         self._register = Register(journal)
+        self._looked = False
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -153,6 +154,7 @@ class Controller:
 
     def observe(self) -> Inventory:
         """The world now, with what this controller is doing in it; a dead balancer is started first."""
+        self._expect()
         unseen = self._ensure_balancer()
         inventory = self._register.part(observe(self._lookout, self._tools.balancer, self.services, self._clock()))
         inventory = replace(inventory, gaps=unseen + inventory.gaps)
@@ -176,15 +178,24 @@ class Controller:
         return ()
 
     def _unborn(self, now: datetime) -> list[Server]:
-        """Servers whose creation somebody began and was killed over; they may still appear."""
+        """Servers that may still appear: somebody was killed while creating them, or lists lag behind."""
         mine = {action.server for action in self._actor.under_way}
+        unborn = [one for one in unresolved_creates(self._journal, now, self._lookout.lag) if one.server not in mine]
+        return self._coming(unborn)
+
+    def _expect(self) -> None:
+        """Have servers missed that exist by the journal's word, where lists may leave some out."""
+        if self._lookout.lag and not self._looked:
+            for goal in self.goals:
+                self._lookout.expect(self._coming(expected(self._journal, goal.group.name)))
+        self._looked = True
+
+    def _coming(self, unborn: Iterable[UnbornServer]) -> list[Server]:
         servers = []
-        for unborn in unresolved_creates(self._journal, now):
-            generation = self._journal.generation_number(unborn.group, unborn.generation)
-            if unborn.server in mine or generation is None:
-                continue
-            create = Create(unborn.slot, unborn.incarnation, generation, "")
-            servers.append(create.coming(unborn.at))
+        for one in unborn:
+            generation = self._journal.generation_number(one.group, one.generation)
+            if generation is not None:
+                servers.append(Create(one.slot, one.incarnation, generation, "").coming(one.at))
         return servers
 
     def _record_plan(self, now: Plan) -> None:

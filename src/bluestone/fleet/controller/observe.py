@@ -18,12 +18,6 @@ from bluestone.model.server import Server
 MAX_AGE = timedelta(seconds=1)
 """How old a list of servers may be while nothing of ours has changed them."""
 
-LIST_LAG = timedelta(seconds=5)
-"""How long a server that was listed before, or was just created, may be missing from lists and still be there.
-
-Lists of large providers lag behind and leave things out. Whoever then replaced what is missing would have it twice.
-"""
-
 
 def services_of(goals: Iterable[Goal]) -> tuple[Service, ...]:
     """What the balancer has to offer for these goals."""
@@ -35,7 +29,8 @@ def services_of(goals: Iterable[Goal]) -> tuple[Service, ...]:
 class Listing:
     """The servers of all providers at one instant, and what could not be listed.
 
-    `missed` are servers that were listed and have been missing for less than `LIST_LAG`: they are taken to be there.
+    `missed` are servers that were listed and have been missing for less than the
+    provider's `list_lag`: they are taken to be there.
     """
 
     at: datetime
@@ -58,6 +53,7 @@ class Lookout:
         self._seen: dict[str, Server] = {}
         self._missing_since: dict[str, datetime] = {}
         self._gone: set[str] = set()
+        self.lag = max((provider.list_lag for provider in providers.values()), default=timedelta(0))
 
     def forget(self) -> None:
         """An action of ours may have changed the servers, or not: the last list is worth nothing any more."""
@@ -77,6 +73,10 @@ class Lookout:
             servers = tuple(each for each in self._last.servers if each.name != server)
             missed = tuple(each for each in self._last.missed if each.name != server)
             self._last = replace(self._last, servers=servers, missed=missed)
+
+    def expect(self, servers: Iterable[Server]) -> None:
+        """These servers are known to exist, though no list has shown them yet."""
+        self._seen = {server.name: server for server in servers} | self._seen
 
     def list_servers(self, now: datetime) -> Listing:
         """The servers, as they were at most `MAX_AGE` ago."""
@@ -98,7 +98,7 @@ class Lookout:
         listed = {server.name: server for server in servers}
         missing = self._seen.keys() - listed.keys() - self._gone
         self._missing_since = {name: self._missing_since.get(name, now) for name in missing}
-        missed = {name: self._seen[name] for name, at in self._missing_since.items() if now < at + LIST_LAG}
+        missed = {name: self._seen[name] for name, at in self._missing_since.items() if now < at + self.lag}
         self._seen = listed | missed
         self._gone &= listed.keys()
         return tuple(missed.values())

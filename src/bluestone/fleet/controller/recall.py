@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from bluestone.fleet.brake import CALM, after_death
 from bluestone.fleet.controller.journal import Journal
-from bluestone.fleet.controller.observe import LIST_LAG
 from bluestone.model.action import PAST
 from bluestone.model.event import Event
 from bluestone.model.inventory import Counters
@@ -22,6 +21,8 @@ _OUTCOMES = ("action.failed", *(f"server.{past}" for past in PAST.values()))
 CREATE_WINDOW = timedelta(seconds=10)
 """How long a create without a known outcome may still take effect: a call can outlive its caller."""
 
+LOOKED_AT = 16_384
+"""How many of a group's newest creates and destroys are looked at to tell which servers exist."""
 
 DEATH_WINDOW = timedelta(minutes=10)
 """How long a death counts against a rollout."""
@@ -88,25 +89,35 @@ class UnbornServer:
     at: datetime
 
 
-def unresolved_creates(journal: Journal, now: datetime) -> list[UnbornServer]:
+def unresolved_creates(journal: Journal, now: datetime, lag: timedelta = timedelta(0)) -> list[UnbornServer]:
     """Creates whose server may still appear.
 
     One without a recorded outcome may for `CREATE_WINDOW`, as whoever began it was killed; one that has worked, or
-    failed, may be missing from a provider's list for `LIST_LAG` afterwards.
+    failed, may be missing from the providers' lists for `lag` afterwards.
     """
-    return [
-        UnbornServer(e.server, e.group, e.data["slot"], e.data["incarnation"], e.data["generation"], e.at)
-        for e in _recent(journal, ("server.create",), now - CREATE_WINDOW)
-        if _may_appear(journal, e.server, now)
-    ]
+    recent = _recent(journal, ("server.create",), now - CREATE_WINDOW)
+    return [_unborn(event) for event in recent if _may_appear(journal, event.server, now - lag)]
 
 
-def _may_appear(journal: Journal, server: str, now: datetime) -> bool:
+def expected(journal: Journal, group: str) -> list[UnbornServer]:
+    """The servers of a group that exist by the journal's word: created, and not destroyed."""
+    events = journal.select(("server.create", "server.created", "server.destroyed"), group=group, newest=LOOKED_AT)
+    gone = {event.server for event in events if event.kind == "server.destroyed"}
+    there = {event.server for event in events if event.kind == "server.created"} - gone
+    return [_unborn(event) for event in events if event.kind == "server.create" and event.server in there]
+
+
+def _unborn(create: Event) -> UnbornServer:
+    data = create.data
+    return UnbornServer(create.server, create.group, data["slot"], data["incarnation"], data["generation"], create.at)
+
+
+def _may_appear(journal: Journal, server: str, listed: datetime) -> bool:
     outcome = journal.last(("server.created", "action.failed", "action.refused", "action.lost"), server=server)
     if outcome is None:
         return True
     tried = outcome.kind in ("server.created", "action.failed") and outcome.data.get("verb", "create") == "create"
-    return tried and outcome.at > now - LIST_LAG
+    return tried and outcome.at > listed
 
 
 def _recent(journal: Journal, kinds: Sequence[str], since: datetime) -> list[Event]:

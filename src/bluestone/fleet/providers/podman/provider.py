@@ -63,6 +63,8 @@ class Podman:
     receiver; servers see it as `/run/bluestone-log`. `read_packages` reads dpkg's list of what is installed.
     """
 
+    list_lag = timedelta(0)
+
     def __init__(
         self,
         project: str,

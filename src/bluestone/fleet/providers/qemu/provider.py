@@ -59,6 +59,8 @@ class Qemu:
     with what its console shows. `accelerator_cache` keeps how QEMU runs here.
     """
 
+    list_lag = timedelta(0)
+
     def __init__(
         self,
         project: str,
