@@ -13,8 +13,9 @@ from bluestone.app.project import Project
 from bluestone.app.provenance import require_signed
 from bluestone.app.told import ask_lines
 from bluestone.fleet.balancer import Balancer
+from bluestone.fleet.controller import recall
 from bluestone.fleet.controller.act import Tools
-from bluestone.fleet.controller.begin import beginning, started
+from bluestone.fleet.controller.begin import beginning, finished, started
 from bluestone.fleet.controller.controller import Controller, Tick
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.recall import START_OR_END
@@ -77,6 +78,7 @@ class Site:
         self.controller = Controller(goals, tools, project.journal, utc_now, notify)
         self.watcher = watcher_of(project, self.providers, notify)
         self._notify = notify
+        self._predicted = 0.0
 
     def look(self) -> tuple[Inventory, Memory]:
         """The world, and what is remembered as if rollouts that have to begin had just begun."""
@@ -92,7 +94,10 @@ class Site:
                 f"the plan cannot be made, as not everything can be seen: {'; '.join(inventory.gaps)}",
                 mend="mend that, or run `bluestone up`, which starts what is not running",
             )
-        return forecast(self.goals, inventory, memory)
+        durations = recall.durations(self.project.journal, [goal.group.name for goal in self.goals])
+        found = forecast(self.goals, inventory, memory, durations)
+        self._predicted = found.seconds
+        return found
 
     def prepare(self) -> None:
         """Have everything run that servers need around them."""
@@ -138,7 +143,7 @@ class Site:
     def conclude(self, plan: Plan) -> None:
         """Record that the rollouts of groups which are where they shall be have ended."""
         self.record(
-            Entry("rollout.finished", group.group, message=f"{group.serving} servers serve")
+            finished(self.project.journal, group, utc_now())
             for group in plan.progress
             if group.state in ("done", "returned") and self._under_way(group.group)
         )
@@ -163,7 +168,8 @@ class Site:
         goals = (way_back(declared, memory) for declared in self.goals)
         # Declared first: whoever goes on after a crash here leads what was begun, never by an older declaration.
         self.project.journal.declare([goal.group for goal in self.goals if goal.group.count])
-        self.record(started(goal, self.project.caller.name, plan) for goal in goals if goal.group.name in begins)
+        by = self.project.caller.name
+        self.record(started(goal, by, plan, self._predicted) for goal in goals if goal.group.name in begins)
 
     def _forget_retired(self, last: Plan) -> None:
         declared = {group.name for group in self.project.groups}

@@ -11,6 +11,7 @@ from bluestone.app.goals import declared_goals
 from bluestone.app.lock import Progress, peek, read_lock, settled
 from bluestone.app.project import Project
 from bluestone.app.rollout import Failure, Notify, Site, Watch, tell_nobody
+from bluestone.fleet.explain import prediction
 from bluestone.fleet.forecast import Forecast
 from bluestone.model.ids import Digest
 from bluestone.model.image import Image
@@ -96,4 +97,5 @@ def up(
     forecast = site.forecast()
     if not forecast.steps and not forecast.halted:
         return Arrival(changed=False)
+    progress(f"plan {forecast.id}: {prediction(forecast)}")
     return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))

@@ -38,6 +38,7 @@ VERBS = {
     "status": "look",
     "servers": "look",
     "events": "look",
+    "explain": "explain",
     "logs": "look",
     "state": "state",
     "volumes": "volumes",

@@ -23,7 +23,11 @@ def sentence(action: Action) -> str:
 
 
 def data(forecast: Forecast) -> dict[str, Any]:
-    """The forecast for programs: `id`, `steps` (round, verb, group, server, reason), `spans`, `halted`."""
+    """The forecast for programs.
+
+    `id`, `steps` (round, verb, group, server, reason), `spans` (the lowest and highest of each group, its floor and
+    cap, what it waits for), `halted`, `predicted_s` and the groups for whose servers that is `assumed`.
+    """
     steps = [
         {
             "round": step.round,
@@ -34,7 +38,29 @@ def data(forecast: Forecast) -> dict[str, Any]:
         }
         for step in forecast.steps
     ]
-    return {"id": forecast.id, "steps": steps, "spans": forecast.spans, "halted": forecast.halted}
+    return {
+        "id": forecast.id,
+        "steps": steps,
+        "spans": forecast.spans,
+        "halted": forecast.halted,
+        "predicted_s": forecast.seconds,
+        "assumed": forecast.assumed,
+    }
+
+
+def length(seconds: float) -> str:
+    """A length of time as people say it: `8 s`, `4 min`, `2 h 5 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def prediction(forecast: Forecast) -> str:
+    """How long it takes, and what that is known from."""
+    if not forecast.assumed:
+        return f"takes about {length(forecast.seconds)}, by what it took before"
+    return f"takes about {length(forecast.seconds)}, if servers of {', '.join(forecast.assumed)} start as most do"
 
 
 def _lines(forecast: Forecast) -> Iterator[str]:
@@ -47,7 +73,11 @@ def _lines(forecast: Forecast) -> Iterator[str]:
         before = step.round
     yield ""
     for span in forecast.spans:
-        yield f"{span.group}: at least {span.lowest_serving} serve, at most {span.highest_total} exist"
+        yield (
+            f"{span.group}: at least {span.lowest_serving} serve, at most {span.highest_total} exist "
+            f"(its budget: {span.floor} and {span.cap})"
+        )
+    yield prediction(forecast)
     yield from (f"this will stop: {reason}" for reason in forecast.halted)
     yield f"plan {forecast.id}"
 

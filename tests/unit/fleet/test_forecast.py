@@ -89,5 +89,6 @@ def test_the_id_names_the_plan_and_not_the_attempt() -> None:
 def test_the_text_gives_reasons_and_bounds() -> None:
     text = explain.text(forecast([goal(POLICIES["rolling"], 3, 2)], running(3, 1), Memory(next_incarnation=4)))
     assert "replaced by generation 2" in text
-    assert "web: at least 3 serve, at most 4 exist" in text
+    assert "web: at least 3 serve, at most 4 exist (its budget: 3 and 4)" in text
+    assert "if servers of web start as most do" in text
     assert text.splitlines()[-1].startswith("plan ")

@@ -1,14 +1,16 @@
-"""The beginning of a rollout: when one has to begin, and what the journal then says."""
+"""The beginning and the end of a rollout: when one has to begin, and what the journal says of both."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.recall import START_OR_END
+from bluestone.fleet.explain import length
 from bluestone.fleet.findings import way_back
 from bluestone.model.memory import Memory
-from bluestone.model.plan import Goal
+from bluestone.model.plan import Goal, Progress
 
 
 def beginning(journal: Journal, goals: Sequence[Goal], memory: Memory) -> set[str]:
@@ -22,13 +24,32 @@ def beginning(journal: Journal, goals: Sequence[Goal], memory: Memory) -> set[st
     return groups
 
 
-def started(goal: Goal, by: str, plan: str = "") -> Entry:
-    """The beginning of a rollout: where to, by whom, by which plan (its id, if known), what it would go back to."""
+def started(goal: Goal, by: str, plan: str = "", predicted: float = 0.0) -> Entry:
+    """The beginning of a rollout: where to, by whom, by which plan (its id), and how many seconds it may take.
+
+    The latter two only if they are known. It also says which generation the group would go back to by itself.
+    """
     why = f"to generation {goal.generation.number}, {goal.group.rollout.strategy}"
     why = why if goal.group.count else "to no servers"
     data: dict[str, object] = {**_goal_data(goal), "by": by}
     data |= {"fallback": goal.fallback.number} if goal.fallback else {}
-    return Entry("rollout.started", goal.group.name, message=why, data=data | ({"plan": plan} if plan else {}))
+    data |= {"plan": plan} if plan else {}
+    data |= {"predicted_s": predicted} if predicted else {}
+    return Entry("rollout.started", goal.group.name, message=why, data=data)
+
+
+def finished(journal: Journal, progress: Progress, now: datetime) -> Entry:
+    """The end of a rollout: how many servers serve, and how long it took."""
+    start = journal.last(("rollout.started",), group=progress.group)
+    message, data = f"{progress.serving} servers serve", dict[str, object]()
+    if start is not None:
+        took = (now - start.at).total_seconds()
+        data = {"took_s": round(took, 1)}
+        message += f", after {length(took)}"
+        if predicted := start.data.get("predicted_s"):
+            data |= {"predicted_s": predicted}
+            message += f" ({length(predicted)} were predicted)"
+    return Entry("rollout.finished", progress.group, message=message, data=data)
 
 
 def _goal_data(goal: Goal) -> dict[str, int]:

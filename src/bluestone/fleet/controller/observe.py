@@ -77,6 +77,7 @@ class Lookout:
     def expect(self, servers: Iterable[Server]) -> None:
         """These servers are known to exist, though no list has shown them yet."""
         self._seen = {server.name: server for server in servers} | self._seen
+        self._last = None
 
     def list_servers(self, now: datetime) -> Listing:
         """The servers, as they were at most `MAX_AGE` ago."""

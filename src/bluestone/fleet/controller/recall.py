@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from bluestone.fleet.brake import CALM, after_death
 from bluestone.fleet.controller.journal import Journal
+from bluestone.fleet.durations import Durations, measure
 from bluestone.model.action import PAST
 from bluestone.model.event import Event
 from bluestone.model.inventory import Counters
@@ -16,6 +17,7 @@ from bluestone.model.memory import Canary, Failures, Memory, Quarantine, Streak,
 START_OR_END = ("rollout.started", "rollout.finished", "rollout.halted", "rollout.paused")
 """Events between which a rollout is under way."""
 
+_TIMED = (*(f"server.{past}" for past in PAST.values()), "server.attach", "server.dismiss")
 _OUTCOMES = ("action.failed", *(f"server.{past}" for past in PAST.values()))
 
 CREATE_WINDOW = timedelta(seconds=10)
@@ -23,6 +25,9 @@ CREATE_WINDOW = timedelta(seconds=10)
 
 LOOKED_AT = 16_384
 """How many of a group's newest creates and destroys are looked at to tell which servers exist."""
+
+MEASURED = 600
+"""How many of a group's newest steps the durations are taken from."""
 
 DEATH_WINDOW = timedelta(minutes=10)
 """How long a death counts against a rollout."""
@@ -75,6 +80,12 @@ def recall(journal: Journal, groups: Iterable[str], servers: Sequence[str], now:
         paused={group: pause.message for group, pause in pauses.items() if pause and pause.kind.endswith(".paused")},
         resumed_at={group: p.at for group, p in pauses.items() if group and p and p.kind.endswith(".resumed")},
     )
+
+
+def durations(journal: Journal, groups: Iterable[str]) -> Durations:
+    """How long the latest steps of these groups' servers took."""
+    events = [event for group in groups for event in journal.select(_TIMED, group=group, newest=MEASURED)[::-1]]
+    return measure(events)
 
 
 @dataclass(frozen=True)
