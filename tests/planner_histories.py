@@ -10,9 +10,10 @@ from bluestone.model.group import Amount, Group, Port, RolloutPolicy, StrategyNa
 from bluestone.model.ids import Digest
 from bluestone.model.plan import Goal
 from bluestone.model.volume import VolumeSpec
-from bluestone.simulation.history import Faults, World, play
+from bluestone.simulation.history import Faults, Violation, World, play
 
 NO_FAULTS = Faults()
+STRATEGIES: tuple[StrategyName, ...] = ("blue-green", "rolling", "destroy-first")
 
 
 def a_policy(chance: random.Random, strategy: StrategyName) -> RolloutPolicy:
@@ -55,3 +56,25 @@ def a_history(seed: int, strategy: StrategyName) -> World:
         assert len(world.servers) == count
         assert {server.generation for server in world.servers.values()} == {number}
     return world
+
+
+def a_rollout(seed: int) -> int:
+    """One group of any strategy, led from one generation to the next under many faults at once; returns the seed.
+
+    Shorter than `a_history`: as many of these as there is time for are played.
+    """
+    chance = random.Random(seed)
+    strategy = chance.choice(STRATEGIES)
+    policy, count = a_policy(chance, strategy), chance.randint(1, 5)
+    world = World(chance, Faults(death=0.03, flap=0.05, failure=0.2, blind=0.1))
+    if chance.random() < 0.8:
+        world.settle(a_goal(policy, count, 1))
+    goal = a_goal(policy, count, 2)
+    world.start_rollout("web")
+    play(world, goal, rounds=chance.randint(1, 15))
+    world.faults = NO_FAULTS
+    world.start_rollout("web")
+    last = play(world, goal, rounds=400)
+    if not last.done or len(world.servers) != count or {s.generation for s in world.servers.values()} != {2}:
+        raise Violation(f"seed {seed}: {strategy} did not arrive: {last.progress}")
+    return seed

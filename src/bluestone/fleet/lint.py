@@ -27,10 +27,12 @@ def lint(decided: Plan, goals: Sequence[Goal], inventory: Inventory, memory: Mem
 
     `memory` is the one after the plan's own facts.
     """
+    if not decided.actions:
+        return []
     if not inventory.complete:
-        return ["it acts on an incomplete view"] if decided.actions else []
+        return ["it acts on an incomplete view"]
     wrong = list(_names(decided.actions, inventory, memory))
-    if memory.paused.get("") and decided.actions:
+    if memory.paused.get(""):
         wrong.append("it acts while everything is paused")
     by_group: dict[str, list[Action]] = {}
     for action in decided.actions:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bluestone.model.inventory import Backend, Inventory
 from bluestone.model.memory import Memory
@@ -22,8 +21,7 @@ draining: detached, still holds sessions. drained: detached, holds none, or its 
 stopped. dead: ended, never started, or down for too long."""
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """A server with its place in the rollout.
 
     `new` is whether it shall stay: it is of the goal's generation, and not tainted. `taint` says why it must be
@@ -55,33 +53,25 @@ class Member:
 
 @dataclass(frozen=True)
 class View:
-    """One group at one instant, ready to be planned for."""
+    """One group at one instant, ready to be planned for.
+
+    `new` are the members that shall stay, `old` those that have to go (of other generations, or tainted); both without
+    those that are dead or leaving. `serving` are those that get requests and answer them.
+    """
 
     goal: Goal
     members: tuple[Member, ...]
     memory: Memory
     at: datetime
     taken_slots: frozenset[int]
+    new: tuple[Member, ...]
+    old: tuple[Member, ...]
+    serving: tuple[Member, ...]
 
     @property
     def pinned(self) -> bool:
         """Whether each server belongs to its slot, as that has volumes: its successor must come there, after it."""
         return pinned(self.goal)
-
-    @cached_property
-    def new(self) -> tuple[Member, ...]:
-        """Members that shall stay, and live."""
-        return tuple(m for m in self.members if m.new and m.stance not in ("dead", "leaving"))
-
-    @cached_property
-    def old(self) -> tuple[Member, ...]:
-        """Members that have to go (of other generations, or tainted), and live."""
-        return tuple(m for m in self.members if not m.new and m.stance not in ("dead", "leaving"))
-
-    @cached_property
-    def serving(self) -> tuple[Member, ...]:
-        """Members that get requests and answer them."""
-        return tuple(m for m in self.members if m.stance == "serving")
 
     @property
     def halted(self) -> str:
@@ -121,7 +111,17 @@ def view(goal: Goal, inventory: Inventory, memory: Memory) -> View:
         pending = server.name in inventory.pending
         stance = _stance(goal, server, backend, memory, inventory.at, new=new, pending=pending)
         members.append(Member(server, backend, stance, new, pending, taint))
-    return View(goal, tuple(members), memory, inventory.at, frozenset(server.slot for server in servers))
+    here = [m for m in members if m.stance not in ("dead", "leaving")]
+    return View(
+        goal,
+        tuple(members),
+        memory,
+        inventory.at,
+        frozenset(server.slot for server in servers),
+        new=tuple(m for m in here if m.new),
+        old=tuple(m for m in here if not m.new),
+        serving=tuple(m for m in here if m.stance == "serving"),
+    )
 
 
 def _stance(

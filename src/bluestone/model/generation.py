@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from bluestone.model.group import Group, Health, Resources, SecretRef, canonical_digest
 from bluestone.model.ids import Digest
@@ -46,6 +47,10 @@ class ServerConfig:
 
     def digest(self) -> Digest:
         """SHA-256 over the canonical JSON of this configuration."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> Digest:
         return Digest("sha256:" + canonical_digest(self, unless_empty=("volumes",)))
 
 

@@ -105,6 +105,17 @@ class World:
         for name, backend in self.backends.items():
             self.backends[name] = self._check(backend)
 
+    def settle(self, goal: Goal) -> None:
+        """Have all servers of a goal run and serve, as if it had been reached before."""
+        for slot in range(1, goal.group.count + 1):
+            born = Create(slot, slot, goal.generation, "").coming(self.now)
+            ports = {port: port for port in goal.generation.config.ports}
+            self.servers[born.name] = replace(born, phase="running", endpoint=Endpoint("sim", ports))
+            self.healthy_at[born.name] = self.now
+            self.backends[born.name] = Backend(born.name, born.group, "attached", "up", 0)
+            self.names.add(born.name)
+        self.memory = replace(self.memory, next_incarnation=goal.group.count + 1)
+
     def start_rollout(self, group: str) -> None:
         """Forget what belonged to the group's last rollout."""
         self.rows = {row: count for row, count in self.rows.items() if row[0] != group}
@@ -156,6 +167,8 @@ class World:
         )
         ended = backend.admission == "detached" and self.chance.random() < 0.4
         sessions = max(0, backend.sessions - 1) if ended else backend.sessions
+        if backend.sessions == sessions and backend.health == ("up" if works else "down"):
+            return backend
         return replace(backend, health="up" if works else "down", sessions=sessions)
 
 

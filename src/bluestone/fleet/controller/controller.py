@@ -12,7 +12,7 @@ from bluestone.fleet.balancer import Service
 from bluestone.fleet.controller.act import Actor, Outcome, Tools, Workers
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.observe import Lookout, observe, services_of, with_pending
-from bluestone.fleet.controller.recall import UnbornServer, expected, recall, unresolved_creates
+from bluestone.fleet.controller.recall import Recollection, UnbornServer, expected, recall, unresolved_creates
 from bluestone.fleet.controller.strays import Register
 from bluestone.fleet.lint import lint
 from bluestone.fleet.plan import plan
@@ -82,6 +82,7 @@ class Controller:
         """What the newest tick saw and planned."""
         self._register = Register(journal)
         self._looked = False
+        self._recollection = Recollection(journal)
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -163,7 +164,8 @@ class Controller:
     def recall(self, inventory: Inventory) -> Memory:
         """What the journal knows of the observed servers."""
         groups = {goal.group.name for goal in self.goals} | {server.group for server in inventory.servers}
-        memory = recall(self._journal, sorted(groups), [server.name for server in inventory.servers], inventory.at)
+        names = [server.name for server in inventory.servers]
+        memory = recall(self._journal, sorted(groups), names, inventory.at, self._recollection)
         # A journal that was lost begins anew, and a server's name must not be used again.
         unseen = 1 + max((server.incarnation for server in inventory.servers), default=0)
         return replace(memory, next_incarnation=max(memory.next_incarnation, unseen))

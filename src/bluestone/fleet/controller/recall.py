@@ -18,7 +18,6 @@ START_OR_END = ("rollout.started", "rollout.finished", "rollout.halted", "rollou
 """Events between which a rollout is under way."""
 
 _TIMED = (*(f"server.{past}" for past in PAST.values()), "server.attach", "server.dismiss")
-_OUTCOMES = ("action.failed", *(f"server.{past}" for past in PAST.values()))
 
 CREATE_WINDOW = timedelta(seconds=10)
 """How long a create without a known outcome may still take effect: a call can outlive its caller."""
@@ -36,14 +35,46 @@ MOST_DEATHS = 4096
 """How many of a group's newest deaths are looked at."""
 
 
-def recall(journal: Journal, groups: Iterable[str], servers: Sequence[str], now: datetime) -> Memory:
-    """What the journal knows of these groups' current rollouts and of these servers."""
+class Recollection:
+    """Keeps what was read of each server's events until there are new ones: a large fleet is not read at every tick."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._sequence = journal.head().sequence
+        self._kinds: dict[str, dict[str, Event]] = {}
+
+    def refresh(self) -> None:
+        """Forget what newer events have made untrue."""
+        for event in self._journal.events(after=self._sequence):
+            self._sequence = event.sequence
+            self._kinds.pop(event.server, None)
+
+    def of(self, servers: Sequence[str]) -> dict[str, dict[str, Event]]:
+        """The latest event of each kind that memory is made of, by server."""
+        unknown = [server for server in servers if server not in self._kinds]
+        found = self._journal.newest(_SERVER_KINDS, unknown) if unknown else {}
+        self._kinds |= {server: found.get(server, {}) for server in unknown}
+        return {server: self._kinds[server] for server in servers}
+
+
+def recall(
+    journal: Journal,
+    groups: Iterable[str],
+    servers: Sequence[str],
+    now: datetime,
+    recollection: Recollection | None = None,
+) -> Memory:
+    """What the journal knows of these groups' current rollouts and of these servers.
+
+    With a `recollection` only what is new is read.
+    """
+    recollection = recollection or Recollection(journal)
+    recollection.refresh()
     groups = tuple(groups)
     rollouts = {group: _rollout(journal, group, now) for group in groups}
     pauses = {group: _pause(journal, group) for group in ("", *groups)}
     enrolled, attached, detached, down, condemned, died, taints = {}, {}, {}, {}, set(), set(), {}
-    histories = journal.newest(_SERVER_KINDS, servers)
-    for server, kinds in histories.items():
+    for server, kinds in recollection.of(servers).items():
         if enrol := kinds.get("server.enrol"):
             enrolled[server] = enrol.at
         if ups := [event.at for kind in ("server.attach", "server.up") if (event := kinds.get(kind))]:
@@ -237,15 +268,14 @@ def _failures(journal: Journal, group: str, after: int) -> Failures | None:
 
     By verb, as what was begun in vain is destroyed, which works: between two creates that fail there is a success.
     """
-    rows: dict[str, list[Event]] = {}
-    ended: set[str] = set()
-    for event in journal.select(_OUTCOMES, group=group, after=after):
-        verb = event.data.get("verb", "")
-        if event.kind != "action.failed":
-            ended.add(verb)
-        elif verb not in ended:
-            rows.setdefault(verb, []).append(event)
-    row = max(rows.values(), key=len, default=[])
+    failed: dict[str, list[Event]] = {}
+    for event in journal.select(("action.failed",), group=group, after=after):
+        failed.setdefault(event.data.get("verb", ""), []).append(event)
+    row: list[Event] = []
+    for verb, events in failed.items():
+        worked = journal.last((f"server.{PAST[verb]}",), group=group) if verb in PAST else None
+        since = [event for event in events if worked is None or event.sequence > worked.sequence]
+        row = max(row, since, key=len)
     return Failures(len(row), row[0].at, row[0].message, row[0].data.get("verb", "")) if row else None
 
 
