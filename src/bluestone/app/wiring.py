@@ -58,6 +58,11 @@ def images(project: Project) -> ImageStore:
     return ImageStore(project.home.images)
 
 
+def memory_journal() -> Journal:
+    """A journal that is gone with whoever asked for it."""
+    return journal_here(Path(":memory:"))
+
+
 def engine() -> Engine:
     """What installs the packages of an image."""
     from bluestone.image.builders.own.engine import Own

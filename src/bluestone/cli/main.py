@@ -27,6 +27,7 @@ VERBS = {
     "key": "verify",
     "export": "export",
     "gc": "gc",
+    "simulate": "simulate",
     "plan": "fleet",
     "up": "fleet",
     "rollback": "fleet",

@@ -111,7 +111,8 @@ class FaultyBalancer(MemoryBalancer):
         """Every enrolled server, or nothing."""
         if self.machines.chance.random() < self.machines.weather.blind:
             raise Problem("the balancer does not answer")
-        return super().list_backends()
+        found = super().list_backends()
+        return [replace(backend, counters=self.machines.counters(backend.server)) for backend in found]
 
     def enrol(self, group: str, server: str, endpoint: Endpoint) -> None:
         """Know a server, and begin to check it."""

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from bluestone.model.inventory import Counters
 from bluestone.simulation.balancer import MemoryBalancer
 from bluestone.simulation.provider import Cloud
 from bluestone.simulation.timeline import Timeline
@@ -16,6 +17,9 @@ from bluestone.simulation.weather import CALM, STALEST, Weather
 
 PROJECT = "simulated"
 ZONES = 3
+REQUESTS = 50.0
+"""Requests a second that each server gets."""
+
 CHECKED = 0.1, 0.6
 """Seconds from a change of a server to the verdict of the balancer's check, at least and at most."""
 
@@ -31,6 +35,7 @@ class Machine:
     alive: bool = True
     answers: bool = False
     lies: bool = False
+    lies_since: float = 0.0
     stopping: bool = False
 
 
@@ -83,8 +88,16 @@ class Machines:
         return {name for name, seat in seats if seat.group == group and seat.attached and seat.health == "up"}
 
     def serving(self, group: str) -> int:
-        """How many servers really answer requests."""
+        """How many servers really answer requests; where the balancer offers no port of the group, how many run."""
+        if group not in self.balancer.services:
+            return sum(self._serves(machine.name) for machine in self.known.values() if machine.group == group)
         return sum(self._serves(name) for name in self.balancer.receivers(group))
+
+    def counters(self, name: str) -> Counters:
+        """What the balancer has counted of a server: as many requests for all, which a server that lies fails."""
+        machine, now = self.known.get(name), self.timeline.seconds
+        lied_for = now - machine.lies_since if machine and machine.lies else 0.0
+        return Counters(int(now * REQUESTS), int(lied_for * REQUESTS), 5.0)
 
     def alive(self, group: str) -> list[Machine]:
         """The machines of a group that exist and have not ended."""
@@ -146,7 +159,8 @@ class Machines:
 
     def lie(self, machine: Machine) -> None:
         """A machine goes on answering checks, and serves nobody."""
-        machine.lies = True
+        if not machine.lies:
+            machine.lies, machine.lies_since = True, self.timeline.seconds
         self.sample(machine.group)
 
     def crash_balancer(self) -> None:

@@ -35,11 +35,12 @@ STORM_LASTS = 60.0
 """Seconds of bad weather, unless the group arrives before."""
 
 ARRIVES_WITHIN = 3600.0
-"""Seconds of virtual time after the faults have ceased: deaths count for 10 minutes, waits double up to 10."""
+"""Seconds of virtual time after the faults have ceased, besides those that a group is declared to wait for: deaths
+count for 10 minutes, and waits double up to 10."""
 
 PACE = 0.05, 0.4
 IDLE = 5.0
-"""Seconds between two ticks: while there is work, and while there is none."""
+"""Seconds between two ticks: while there is work, and while there is none. Who only waits looks less and less often."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Leader:
     life: Life
     controller: Controller
     begun: bool = False
-    ticks: int = 0
+    quiet: int = 0
 
 
 def quick_boot(chance: random.Random, group: str) -> float:  # noqa: ARG001 - one of several ways to boot
@@ -112,6 +113,7 @@ class Trial:
         self._groups = tuple(groups)
         self._weather = weather
         self._kill = kill
+        self._patience = ARRIVES_WITHIN + 3 * sum(_waits(group) for group in groups)
         self._goals: tuple[Goal, ...] = ()
         self._leader: Leader | None = None
         self._last: Plan | None = None
@@ -126,7 +128,7 @@ class Trial:
 
     def _play(self) -> Report:
         self._lead(1)
-        if self._until_arrived(ARRIVES_WITHIN) != "done":
+        if self._until_arrived(self._patience) != "done":
             raise Violation(f"the first generation did not arrive: {self._waiting()}")
         self.machines.samples.clear()
         for group in self._groups:
@@ -140,7 +142,7 @@ class Trial:
         self._calm_down()
         if self._weather.kinds:
             self._renew()
-        state = self._until_arrived(ARRIVES_WITHIN)
+        state = self._until_arrived(self._patience)
         arrived = self.timeline.seconds
         self._check_end(state)
         points = first.life.points if first else 0
@@ -206,8 +208,10 @@ class Trial:
         self._ticks += 1
         if leader is self._leader:
             self._last = plan
+        leader.quiet = 0 if plan.actions or plan.facts else leader.quiet + 1
         working = any(group.state == "working" for group in plan.progress)
-        self.timeline.after(self.chance.uniform(*PACE) if working else IDLE, lambda: self._turn(leader))
+        pause = self.chance.uniform(*PACE) * max(1, leader.quiet - 10) if working else IDLE
+        self.timeline.after(min(pause, IDLE), lambda: self._turn(leader))
 
     def _begin(self, leader: Leader) -> None:
         """As `bluestone up` begins: find out what became of what others began, then begin rollouts."""
@@ -317,7 +321,7 @@ class Trial:
     def _check_end(self, state: str) -> None:
         """It has arrived, all servers serve, nothing is left to do, and the journal is whole."""
         if not self._arrived():
-            raise Violation(f"it did not arrive within {ARRIVES_WITHIN:g} s of calm: {self._waiting()}")
+            raise Violation(f"it did not arrive within {self._patience:g} s of calm: {self._waiting()}")
         for goal in self._goals:
             group, able = goal.group, self.machines.able(goal.group.name)
             wanted = goal.generation.number if state == "done" else goal.generation.number - 1
@@ -338,6 +342,12 @@ class Trial:
 
     def _waiting(self) -> str:
         return "; ".join(w for group in self._last.progress for w in group.waiting) if self._last else "no tick"
+
+
+def _waits(group: Group) -> float:
+    """Seconds that a group is declared to wait for, on its way."""
+    policy = group.rollout
+    return (policy.keep + policy.bake + policy.min_ready + policy.drain + policy.progress).total_seconds()
 
 
 def _outfit(create: Create) -> ServerSpec:
