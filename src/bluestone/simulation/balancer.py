@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bluestone.fleet.balancer import Service
-from bluestone.model.inventory import Backend
+from bluestone.model.inventory import Backend, Counters
 from bluestone.model.problem import Problem, Refused
 from bluestone.model.server import Endpoint
+
+NOTHING = Counters()
 
 Verdict = Literal["up", "down", "unknown"]
 
@@ -59,6 +61,10 @@ class MemoryBalancer:
         mine = {name: seat for name, seat in self.seats.items() if seat.group == group}
         return {name for name, seat in mine.items() if seat.attached and seat.health != "down"}
 
+    def counted(self, server: str) -> Counters:  # noqa: ARG002 - for balancers that count
+        """What was counted of a server: nothing."""
+        return NOTHING
+
     # ---- the port -----------------------------------------------------------------------------------------
 
     def ensure(self, services: Sequence[Service]) -> None:
@@ -89,6 +95,7 @@ class MemoryBalancer:
                 admission="attached" if seat.attached else "detached",
                 health=seat.health,
                 sessions=seat.sessions,
+                counters=self.counted(name),
             )
             for name, seat in sorted(self.seats.items())
         )

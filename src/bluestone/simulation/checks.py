@@ -36,9 +36,9 @@ class Checks:
         self._intended("create", server.name)
         if server.name in self.gone:
             self._fail(f"{server.name} was created again after it had been destroyed")
-        alive = [m.name for m in self._machines.alive(server.group) if not self._counted_out(m.name)]
+        alive = [machine.name for machine in self._machines.alive(server.group)]
         cap = cap_of(self._groups[server.group])
-        if len(alive) > cap:
+        if len(alive) > cap and len(alive := [name for name in alive if not self._counted_out(name)]) > cap:
             self._fail(f"{len(alive)} servers of {server.group} exist, and at most {cap} may: {', '.join(alive)}")
 
     def destroyed(self, server: Server) -> None:
@@ -63,9 +63,8 @@ class Checks:
         if len(able) - 1 + lost < floor:
             self._fail(f"{server} was detached: {len(able) - 1} of {group} serve, and at least {floor} must")
         new = self.led_to.get(group, 0)
-        generations = {name: self._generation(name) for name in (*able, server)}
-        if declared.rollout.strategy == "blue-green" and generations[server] < new:
-            ready = sum(generations[name] == new for name in able)
+        if declared.rollout.strategy == "blue-green" and self._generation(server) < new:
+            ready = sum(self._generation(name) == new for name in able)
             if ready + lost < declared.count:
                 self._fail(f"{server}, which is old, was detached while {ready} of the new {group} serve")
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bluestone.fleet.balancer import Service
-from bluestone.model.inventory import Backend
+from bluestone.model.inventory import Backend, Counters
 from bluestone.model.problem import Problem
 from bluestone.model.server import Endpoint, Server, ServerSpec
 from bluestone.simulation.balancer import MemoryBalancer
@@ -111,8 +111,11 @@ class FaultyBalancer(MemoryBalancer):
         """Every enrolled server, or nothing."""
         if self.machines.chance.random() < self.machines.weather.blind:
             raise Problem("the balancer does not answer")
-        found = super().list_backends()
-        return [replace(backend, counters=self.machines.counters(backend.server)) for backend in found]
+        return super().list_backends()
+
+    def counted(self, server: str) -> Counters:
+        """As many requests for all."""
+        return self.machines.counters(server)
 
     def enrol(self, group: str, server: str, endpoint: Endpoint) -> None:
         """Know a server, and begin to check it."""

@@ -65,6 +65,8 @@ class Machines:
         self.balancer = balancer
         self.cloud = Cloud()
         self.known: dict[str, Machine] = {}
+        self.groups: dict[str, dict[str, Machine]] = {}
+        self.sampled = True
         self.broken: set[str] = set()
         self.provider_down = False
         self.quota: int | None = None
@@ -101,10 +103,12 @@ class Machines:
 
     def alive(self, group: str) -> list[Machine]:
         """The machines of a group that exist and have not ended."""
-        return [machine for machine in self.known.values() if machine.group == group and machine.alive]
+        return [machine for machine in self.groups.get(group, {}).values() if machine.alive]
 
     def sample(self, group: str) -> None:
         """Note how many servers of the group serve and exist, if that has changed."""
+        if not self.sampled:
+            return
         now = Sample(self.timeline.seconds, group, self.serving(group), len(self.alive(group)))
         last = next((sample for sample in reversed(self.samples) if sample.group == group), None)
         if last is None or (last.serving, last.existing) != (now.serving, now.existing):
@@ -120,6 +124,7 @@ class Machines:
         elif machine is None and server.phase != "creating":
             machine = self.known[name] = Machine(name, server.group, server.slot, server.image not in self.broken)
             machine.alive = server.phase == "running"
+            self.groups.setdefault(server.group, {})[name] = machine
             if machine.good:
                 self.timeline.after(self._boot(self.chance, server.group), self._starter(machine))
         if server is not None and server.phase == "stopping" and machine is not None:
@@ -176,6 +181,8 @@ class Machines:
     def remember_list(self) -> None:
         """Note who exists now, for lists that will be stale."""
         names = tuple(name for _, name in self.cloud.servers)
+        if not self.weather.stale:
+            return
         self._lists = [(at, then) for at, then in self._lists if at >= self.timeline.seconds - 2 * STALEST]
         self._lists.append((self.timeline.seconds, names))
 
@@ -204,6 +211,7 @@ class Machines:
     def _remove(self, name: str) -> None:
         machine = self.known.pop(name, None)
         if machine is not None:
+            del self.groups[machine.group][name]
             self.check(name)
             self.sample(machine.group)
 

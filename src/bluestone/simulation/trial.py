@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bluestone.fleet.controller.act import Tools
+from bluestone.fleet.controller.act import WORKERS, Tools
 from bluestone.fleet.controller.begin import beginning, started
 from bluestone.fleet.controller.controller import Controller
 from bluestone.fleet.controller.journal import Entry, Journal
@@ -86,7 +86,11 @@ def quick_boot(chance: random.Random, group: str) -> float:  # noqa: ARG001 - on
 
 
 class Trial:
-    """One seed, one history. `journal` is an empty one; it is left to the caller to look at, and to close."""
+    """One seed, one history. `journal` is an empty one; it is left to the caller to look at, and to close.
+
+    `boot` draws the seconds from a machine's start until it answers; `workers` is how many calls are made at once,
+    `pace` the seconds between two ticks, at least and at most.
+    """
 
     def __init__(
         self,
@@ -97,6 +101,8 @@ class Trial:
         *,
         kill: Kill | None = None,
         boot: Callable[[random.Random, str], float] = quick_boot,
+        workers: int = WORKERS,
+        pace: tuple[float, float] = PACE,
     ) -> None:
         self.seed = seed
         self.timeline = Timeline()
@@ -113,6 +119,8 @@ class Trial:
         self._groups = tuple(groups)
         self._weather = weather
         self._kill = kill
+        self._workers = workers
+        self._pace = pace
         self._patience = ARRIVES_WITHIN + 3 * sum(_waits(group) for group in groups)
         self._goals: tuple[Goal, ...] = ()
         self._leader: Leader | None = None
@@ -181,6 +189,7 @@ class Trial:
             self.chance,
             life,
             lambda: self.machines.weather,
+            size=self._workers,
             orphans=self._kill.orphans if self._kill else None,
         )
         providers = {goal.group.provider: watched(self.provider, life) for goal in self._goals}
@@ -210,7 +219,7 @@ class Trial:
             self._last = plan
         leader.quiet = 0 if plan.actions or plan.facts else leader.quiet + 1
         working = any(group.state == "working" for group in plan.progress)
-        pause = self.chance.uniform(*PACE) * max(1, leader.quiet - 10) if working else IDLE
+        pause = self.chance.uniform(*self._pace) * max(1, leader.quiet - 10) if working else IDLE
         self.timeline.after(min(pause, IDLE), lambda: self._turn(leader))
 
     def _begin(self, leader: Leader) -> None:

@@ -130,11 +130,13 @@ def _unlisted(servers: Iterable[Server], backends: Iterable[Backend]) -> tuple[s
     Unless another server of its slot is there, which has the same address and is the one that answers.
     """
     servers = tuple(servers)
-    names, places = {server.name for server in servers}, {slot_name(server.name) for server in servers}
+    names = {server.name for server in servers}
+    strays = [backend.server for backend in backends if backend.health != "down" and backend.server not in names]
+    places = {slot_name(name) for name in names} if strays else set()
     return tuple(
-        f"{backend.server} does not fail its health checks, and no provider lists it"
-        for backend in backends
-        if backend.health != "down" and backend.server not in names and slot_name(backend.server) not in places
+        f"{server} does not fail its health checks, and no provider lists it"
+        for server in strays
+        if slot_name(server) not in places
     )
 
 
