@@ -6,7 +6,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from bluestone.fleet.controller.journal import Journal
+from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.group import Amount, Group, Port, RolloutPolicy, StrategyName
 from bluestone.simulation.trial import Kill, Report, Trial
 from bluestone.simulation.weather import Weather
@@ -24,5 +24,5 @@ def a_group(strategy: StrategyName, count: int = 3) -> Group:
 
 def try_out(seed: int, group: Group, weather: Weather, kill: Kill | None = None) -> Report:
     """Play one history. Raises `Violation`."""
-    with closing(Journal(Path(":memory:"))) as journal:
+    with closing(SqliteJournal(Path(":memory:"))) as journal:
         return Trial(seed, [group], weather, journal, kill=kill).run()

@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 from bluestone.fleet.controller.controller import Controller
-from bluestone.fleet.controller.journal import Journal
+from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.group import Amount, Group, Port, RolloutPolicy
 from bluestone.model.plan import Plan
 from bluestone.simulation import trial
@@ -62,7 +62,7 @@ def main() -> None:
     trial.Controller = Timed  # type: ignore[attr-defined]
     with (
         tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/var/tmp") as directory,
-        closing(Journal(Path(directory) / "journal.db")) as journal,
+        closing(SqliteJournal(Path(directory) / "journal.db")) as journal,
     ):
         one = trial.Trial(1, groups, CALM, journal, workers=AT_ONCE, pace=PACE)
         one.machines.sampled = False

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bluestone.fleet import story
-from bluestone.fleet.controller.journal import Journal
+from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.event import Event
 from bluestone.simulation.trial import Trial
 from bluestone.simulation.weather import CALM
@@ -17,7 +17,7 @@ from trials import a_group
 
 @pytest.fixture(scope="module")
 def events() -> Iterator[list[Event]]:
-    journal = Journal(Path(":memory:"))
+    journal = SqliteJournal(Path(":memory:"))
     Trial(3, [a_group("rolling", 2)], CALM, journal).run()
     yield journal.events()
     journal.close()
