@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.group import Amount, Group, Port, RolloutPolicy, StrategyName
-from bluestone.simulation.trial import Kill, Report, Trial
+from bluestone.simulation.trial import PACE, Kill, Report, Trial
 from bluestone.simulation.weather import Weather
 
 DRAIN = timedelta(seconds=5)
@@ -22,7 +22,9 @@ def a_group(strategy: StrategyName, count: int = 3) -> Group:
     return Group("web", count=count, ports=(Port(8080, 80),), rollout=policy)
 
 
-def try_out(seed: int, group: Group, weather: Weather, kill: Kill | None = None) -> Report:
+def try_out(
+    seed: int, group: Group, weather: Weather, kill: Kill | None = None, pace: tuple[float, float] = PACE
+) -> Report:
     """Play one history. Raises `Violation`."""
     with closing(SqliteJournal(Path(":memory:"))) as journal:
-        return Trial(seed, [group], weather, journal, kill=kill).run()
+        return Trial(seed, [group], weather, journal, kill=kill, pace=pace).run()
