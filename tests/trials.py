@@ -7,7 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from bluestone.fleet.journals.sqlite import SqliteJournal
+from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.group import Amount, Group, Port, RolloutPolicy, StrategyName
+from bluestone.model.ids import Digest
+from bluestone.model.plan import Goal
 from bluestone.simulation.trial import PACE, Kill, Report, Trial
 from bluestone.simulation.weather import Weather
 
@@ -28,3 +31,10 @@ def try_out(
     """Play one history. Raises `Violation`."""
     with closing(SqliteJournal(Path(":memory:"))) as journal:
         return Trial(seed, [group], weather, journal, kill=kill, pace=pace).run()
+
+
+def a_goal(strategy: StrategyName, number: int) -> Goal:
+    """The group at a generation."""
+    group = a_group(strategy)
+    image = Digest(f"sha256:{number:064x}")
+    return Goal(group, Generation(group.name, number, image, ServerConfig.of(group, "")))
