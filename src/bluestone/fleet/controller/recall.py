@@ -142,11 +142,13 @@ def unresolved_creates(journal: Journal, now: datetime, lag: timedelta = timedel
 
 
 def expected(journal: Journal, group: str) -> list[UnbornServer]:
-    """The servers of a group that exist by the journal's word: created, and not destroyed."""
-    events = journal.select(("server.create", "server.created", "server.destroyed"), group=group, newest=LOOKED_AT)
+    """The servers of a group that exist by the journal's word: not destroyed, and created, or nothing is known of it."""
+    outcomes = ("server.created", "server.destroyed", "action.failed", "action.refused", "action.lost")
+    events = journal.select(("server.create", *outcomes), group=group, newest=LOOKED_AT)
+    created = {event.server for event in events if event.kind == "server.created"}
     gone = {event.server for event in events if event.kind == "server.destroyed"}
-    there = {event.server for event in events if event.kind == "server.created"} - gone
-    return [_unborn(event) for event in events if event.kind == "server.create" and event.server in there]
+    failed = {event.server for event in events if event.data.get("verb") == "create"} - created
+    return [_unborn(e) for e in events if e.kind == "server.create" and e.server not in gone | failed]
 
 
 def _unborn(create: Event) -> UnbornServer:
