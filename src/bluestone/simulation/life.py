@@ -14,6 +14,9 @@ CALLS = frozenset({"ensure", "is_running", "list_backends", "enrol", "attach", "
 CALLS |= {"list_servers", "create", "destroy", "record"}
 """What a controller calls of provider, balancer and journal, and may be killed right before, and right after."""
 
+LEADERS = CALLS - {"ensure", "is_running", "list_backends", "list_servers"}
+"""What only who leads may do."""
+
 
 class Killed(BaseException):
     """The process was ended (kill -9): nothing of it runs any more, no `except` and no `finally` of ours counts."""
@@ -87,8 +90,9 @@ class _Watched:
 
         def call(*arguments: Any, **named: Any) -> Any:
             self._life.point()
-            if name == "record" and self._life.superseded:
-                raise Problem("another controller leads since this one stood still", left="nothing was recorded")
+            if name in LEADERS and self._life.superseded:
+                # As the lease does: it is looked at right before a call, and in the same transaction as a commit.
+                raise Problem("another controller leads since this one stood still", left="nothing was done")
             try:
                 return found(*arguments, **named)
             finally:

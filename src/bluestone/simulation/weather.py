@@ -20,7 +20,8 @@ Each kind has a name by which a person asks for it. All of them are bounded, and
 - `two`: the controller stands still at any point, another takes over after `LEASE` s, and then the first goes on.
 
 Durations not named are of the order of seconds. What no kind does: a call that takes effect later than `OUTLIVE` s
-after its caller died, a balancer call that outlives its caller, a list that is wrong about what it does show.
+after its caller died, a balancer call that outlives its caller, a list that is wrong about what it does show, a
+standstill between the last look at the lease and the call itself.
 """
 
 from __future__ import annotations

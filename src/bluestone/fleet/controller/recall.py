@@ -142,7 +142,7 @@ def unresolved_creates(journal: Journal, now: datetime, lag: timedelta = timedel
 
 
 def expected(journal: Journal, group: str) -> list[UnbornServer]:
-    """The servers of a group that exist by the journal's word: not destroyed, and created, or nothing is known of it."""
+    """The servers of a group that exist by the journal's word: not destroyed, and created (or it is not known)."""
     outcomes = ("server.created", "server.destroyed", "action.failed", "action.refused", "action.lost")
     events = journal.select(("server.create", *outcomes), group=group, newest=LOOKED_AT)
     created = {event.server for event in events if event.kind == "server.created"}
