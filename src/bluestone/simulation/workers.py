@@ -10,11 +10,13 @@ from concurrent.futures import Future
 from bluestone.fleet.controller.act import WORKERS
 from bluestone.model.action import Create, Destroy
 from bluestone.model.problem import Problem, Refused
+from bluestone.model.server import Server
 from bluestone.simulation.life import Killed, Life
 from bluestone.simulation.timeline import Timeline
 from bluestone.simulation.weather import OUTLIVE, SLOWEST, Weather
 
-Call = Callable[[], None]
+Call = Callable[[], Server | None]
+Answer = Future[Server | None]
 
 
 class VirtualWorkers:
@@ -39,17 +41,17 @@ class VirtualWorkers:
         self._weather = weather
         self._free = size
         self._orphans = orphans
-        self._waiting: deque[tuple[Future[None], Call, bool]] = deque()
+        self._waiting: deque[tuple[Answer, Call, bool]] = deque()
 
-    def submit(self, call: Callable[..., None], *arguments: object) -> Future[None]:
+    def submit(self, call: Callable[..., Server | None], *arguments: object) -> Answer:
         """Begin the call as soon as fewer than `size` are under way."""
-        future: Future[None] = Future()
+        future: Answer = Future()
         provider = isinstance(arguments[0], Create | Destroy)
         self._waiting.append((future, lambda: call(*arguments), provider))
         self._begin()
         return future
 
-    def wait(self, calls: Collection[Future[None]], seconds: float) -> None:
+    def wait(self, calls: Collection[Answer], seconds: float) -> None:
         """Let virtual time pass until one of these has ended."""
         self._timeline.advance(seconds, until=lambda: any(call.done() for call in calls))
 
@@ -67,7 +69,7 @@ class VirtualWorkers:
             self._free -= 1
             self._arrange(future, call, provider=provider)
 
-    def _arrange(self, future: Future[None], call: Call, *, provider: bool) -> None:
+    def _arrange(self, future: Answer, call: Call, *, provider: bool) -> None:
         weather, chance = self._weather(), self._chance
         usual = 0.5 if provider else 0.005
         before, after = chance.uniform(0, usual), chance.uniform(0, usual)
@@ -77,19 +79,20 @@ class VirtualWorkers:
             self._timeline.after(before + chance.uniform(0, after), lambda: self._echo(call))
         self._timeline.after(before, lambda: self._take_effect(future, call, after, provider=provider))
 
-    def _take_effect(self, future: Future[None], call: Call, after: float, *, provider: bool) -> None:
+    def _take_effect(self, future: Answer, call: Call, after: float, *, provider: bool) -> None:
         if self._life.dead:
             if provider and (self._orphans if self._orphans is not None else self._chance.random() < 0.5):
                 self._timeline.after(self._chance.uniform(0, OUTLIVE - SLOWEST), lambda: self._outlive(call))
             return
         problem: Problem | None = None
+        server: Server | None = None
         try:
-            call()
+            server = call()
         except Problem as met:
             problem = met
         except Killed:
             return  # of whom nobody hears any more
-        self._timeline.after(after, lambda: self._answer(future, problem))
+        self._timeline.after(after, lambda: self._answer(future, server, problem))
 
     def _echo(self, call: Call) -> None:
         """The same request arrives once more. Nobody hears what becomes of it."""
@@ -103,12 +106,12 @@ class VirtualWorkers:
             except Problem:
                 return
 
-    def _answer(self, future: Future[None], problem: Problem | None) -> None:
+    def _answer(self, future: Answer, server: Server | None, problem: Problem | None) -> None:
         if self._life.dead:
             return
         self._free += 1
         if problem is None:
-            future.set_result(None)
+            future.set_result(server)
         else:
             future.set_exception(problem)
         self._begin()

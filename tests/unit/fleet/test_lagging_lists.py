@@ -66,7 +66,7 @@ def test_a_server_that_is_known_to_be_destroyed_is_not_missed() -> None:
     lookout = Lookout({"sim": provider})
     lookout.list_servers(NOW)
     provider.hidden = {names[0]}
-    lookout.destroyed([names[0]])
+    lookout.went(names[0])
     assert not lookout.list_servers(later(1)).missed
 
 
