@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bluestone.app import wiring
@@ -12,7 +12,7 @@ from bluestone.app.build import image_key
 from bluestone.app.goals import current, served_before
 from bluestone.app.lock import peek, read_lock
 from bluestone.app.project import Project
-from bluestone.app.state import HERE, located
+from bluestone.app.projects import on_this_machine
 from bluestone.fleet.controller.observe import Lookout
 from bluestone.image.build import build_key
 from bluestone.image.formats import tools
@@ -85,22 +85,13 @@ def _needed(project: Project, store: ImageStore, keep: int) -> dict[str, str]:
         needed[image.digest] = f"declared in {project.file.name}"
     if packing := _tools(project, store):
         needed[packing] = "packs images"
-    for each in _projects(project):
+    for each in on_this_machine(project):
         for digest, generation in _generations(each, keep):
             needed[digest] = f"generation {generation} of {each.name}"
-    for each in _projects(project):
+    for each in on_this_machine(project):
         for digest, server in _running(each):
             needed[digest] = f"server {server}"
     return needed
-
-
-def _projects(project: Project) -> Iterator[Project]:
-    """All projects of this machine; of others than this one the name is all that is known."""
-    for directory in sorted((project.home.state / "projects").iterdir()):
-        store = located(directory)
-        if store is not None or (directory / HERE).exists():
-            known = replace(project.declaration, project=directory.name, groups=(), store=store)
-            yield project if directory.name == project.name else replace(project, declaration=known)
 
 
 def _generations(project: Project, keep: int) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ VERBS = {
     "build": "images",
     "images": "images",
     "sbom": "sbom",
+    "where": "where",
     "diff": "diff",
     "verify": "verify",
     "key": "verify",
@@ -70,7 +71,8 @@ def bluestone() -> None:
 
 
 def main() -> None:
-    """Run a verb. Exits 0 if all is well, 1 on an error, 2 when `plan` or `drift` shows some, 130 if interrupted."""
+    """Run a verb. Exits 0 if all is well, 1 on an error, 2 when `plan`, `drift` or `where` shows some, 3 when `where`
+    cannot tell, 130 if interrupted."""
     try:
         status = bluestone.main(standalone_mode=False)
     except click.ClickException as error:

@@ -119,10 +119,14 @@ class ImageStore:
 
     def list(self) -> builtins.list[Image]:
         """Every image that is here."""
+        return [self._load(digest) for digest in self.digests()]
+
+    def digests(self) -> builtins.list[Digest]:
+        """The names of all images that are here, without a look into any."""
         if not self.directory.is_dir():
             return []
         names = sorted(entry.name for entry in self.directory.iterdir() if len(entry.name) == HEX)
-        return [self._load(name) for name in names]
+        return [Digest(f"sha256:{name}") for name in names]
 
     def state(self, digest: str) -> State:
         """Whether a build from nothing gives the packages of this image. Raises `Problem` if it is not here."""

@@ -1,0 +1,190 @@
+"""A query -> an answer, by the index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from bluestone.model.bom import Ecosystem
+from bluestone.model.ids import Digest
+from bluestone.model.lifetime import Lifetime
+from bluestone.patch.inventory.answer import Answer, Finding, Silent, When
+from bluestone.patch.inventory.index import EPOCH, MICROSECOND, Index
+from bluestone.patch.inventory.query import Query, folded
+
+UNTOLD = ("deb",)
+"""Ecosystems whose packages no file hides that could not be identified."""
+
+
+@dataclass(frozen=True)
+class _Hit:
+    """A package that has the name: whether it also has the version is `admitted`; None: they cannot be compared."""
+
+    package: int
+    ecosystem: Ecosystem
+    name: str
+    version: str
+    purl: str
+    because: str
+    origin: str
+    admitted: bool | None
+
+
+def find(index: Index, query: Query, when: When) -> Answer:
+    """Where the inventory has what is asked for. Raises `Problem`."""
+    hits = _hits(index, query)
+    asked = _images_in_question(index, when)
+    findings = [f for hit in hits if hit.admitted for f in _findings(index, hit)]
+    holding = {finding.image for finding in findings}
+    silent = [
+        *_unread(asked),
+        *_incomparable(index, hits, asked.keys() - holding),
+        *(_unidentified(index, asked) if query.ecosystem not in UNTOLD else ()),
+    ]
+    servers = [life for image in sorted(holding & asked.keys()) for life in _servers(index, image, when)]
+    here = {str(digest) for (digest,) in index.rows("SELECT digest FROM image WHERE here")}
+    return Answer(
+        findings=tuple(f for f in findings if f.image in asked or f.image in here),
+        servers=tuple(sorted(servers, key=lambda life: (life.project, life.group, life.began, life.server))),
+        unused=tuple(sorted(holding & here - asked.keys())),
+        silent=tuple(silent),
+    )
+
+
+def _hits(index: Index, query: Query) -> list[_Hit]:
+    """One per package: what it is asked for by, by what admits it rather than by what does not."""
+    hits: dict[int, _Hit] = {}
+    for hit in (*_by_name(index, query), *_by_source(index, query)):
+        known = hits.get(hit.package)
+        if known is None or (hit.admitted is not False and not known.admitted):
+            hits[hit.package] = hit
+    return list(hits.values())
+
+
+def _by_name(index: Index, query: Query) -> Iterator[_Hit]:
+    if not query.by_name:
+        return
+    columns = "SELECT id, ecosystem, name, version, purl, folded FROM package WHERE"
+    artifact = query.name.rpartition(":")[2]
+    if query.is_glob:
+        rows = index.rows(f"{columns} folded GLOB ?1 OR artifact GLOB ?1", [query.name])
+    else:
+        names = [query.name, folded("pypi", query.name), artifact]
+        rows = index.rows(f"{columns} folded IN (?1, ?2) OR artifact = ?3", names)
+    row: Any
+    for row in rows:
+        number, ecosystem, name, version, purl, known_as = row
+        if query.ecosystem not in (None, ecosystem):
+            continue
+        because = "name"
+        if not query.is_glob and known_as != folded(ecosystem, query.name):
+            # An artifact known by its file's name alone may be of any group; a name without a group may mean any.
+            if ecosystem != "maven" or (":" in query.name and ":" in known_as):
+                continue
+            because = "artifact" if ":" in query.name else "name"
+        yield _Hit(number, ecosystem, name, version, purl, because, "", _admits(query, ecosystem, version))
+
+
+def _by_source(index: Index, query: Query) -> Iterator[_Hit]:
+    if not query.by_source:
+        return
+    comparison = "GLOB" if query.is_glob else "="
+    rows = index.rows(
+        "SELECT id, ecosystem, package.name, package.version, purl, how, origin.name, origin.version FROM origin"  # noqa: S608
+        f" JOIN package ON package.id = origin.package WHERE origin.name {comparison} ?",
+        [query.name],
+    )
+    row: Any
+    for row in rows:
+        number, ecosystem, name, version, purl, how, source, source_version = row
+        admitted = _admits(query, ecosystem, source_version)
+        yield _Hit(number, ecosystem, name, version, purl, how, f"{source} {source_version}", admitted)
+
+
+def _admits(query: Query, ecosystem: Ecosystem, version: str) -> bool | None:
+    try:
+        return query.admits(ecosystem, version)
+    except ValueError:
+        return None
+
+
+def _findings(index: Index, hit: _Hit) -> Iterator[Finding]:
+    rows = index.rows(
+        "SELECT digest, path, owner, evidence, confidence, declared FROM holding JOIN image ON image.id = image"
+        " WHERE package = ? ORDER BY digest, path",
+        [hit.package],
+    )
+    row: Any
+    for row in rows:
+        digest, path, owner, evidence, confidence, declared = row
+        yield Finding(
+            image=digest,
+            ecosystem=hit.ecosystem,
+            name=hit.name,
+            version=hit.version,
+            purl=hit.purl,
+            path=path,
+            owner=owner,
+            evidence=evidence,
+            confidence=confidence,
+            declared=bool(declared),
+            because=hit.because,
+            origin=hit.origin,
+        )
+
+
+def _lived(when: When) -> tuple[str, list[int]]:
+    """The condition on a lifetime, and its values."""
+    if isinstance(when, datetime):
+        at = (when - EPOCH) // MICROSECOND
+        return "began <= ? AND (ended IS NULL OR ended > ?)", [at, at]
+    return ("ended IS NULL", []) if when == "now" else ("1", [])
+
+
+def _images_in_question(index: Index, when: When) -> dict[Digest, bool]:
+    """The images of the servers that are asked about, and whether a bill of each was read."""
+    condition, values = _lived(when)
+    rows: Any = index.rows(
+        "SELECT digest, stamp FROM image WHERE EXISTS"  # noqa: S608 - our own words
+        f" (SELECT 1 FROM lifetime WHERE image = image.id AND {condition})",
+        values,
+    )
+    return {Digest(digest): stamp != "" for digest, stamp in rows}
+
+
+def _servers(index: Index, image: Digest, when: When) -> Iterator[Lifetime]:
+    condition, values = _lived(when)
+    rows: Any = index.rows(
+        "SELECT project, server, grp, began, ended FROM lifetime"  # noqa: S608 - our own words
+        f" WHERE image = (SELECT id FROM image WHERE digest = ?) AND {condition}",
+        [image, *values],
+    )
+    for project, server, group, began, ended in rows:
+        yield Lifetime(project, server, group, image, _moment(began), None if ended is None else _moment(ended))
+
+
+def _moment(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def _unread(asked: Mapping[Digest, bool]) -> Iterator[Silent]:
+    yield from (Silent(digest, "unread") for digest, read in sorted(asked.items()) if not read)
+
+
+def _incomparable(index: Index, hits: list[_Hit], images: set[Digest]) -> Iterator[Silent]:
+    for hit in hits:
+        if hit.admitted is None:
+            for finding in _findings(index, hit):
+                if finding.image in images:
+                    yield Silent(finding.image, "incomparable", 1, f"{hit.name} {hit.version} at {finding.path}")
+
+
+def _unidentified(index: Index, asked: Mapping[Digest, bool]) -> Iterator[Silent]:
+    rows: Any = index.rows(
+        "SELECT digest, count(*), min(path) FROM unidentified JOIN image ON image.id = image GROUP BY image ORDER BY digest"
+    )
+    for digest, files, path in rows:
+        if digest in asked:
+            yield Silent(digest, "unidentified", files, path)

@@ -1,0 +1,212 @@
+"""The inventory's index: one SQLite file, derived from images' bills and projects' journals, and disposable.
+
+Reading 1,000 bills takes seconds, so each is read once. A file that is damaged, or of another schema, is made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from bluestone.host.paths import private_directory
+from bluestone.model.bom import Bom, Component
+from bluestone.model.event import Event
+from bluestone.model.ids import Digest
+from bluestone.model.lifetime import Change
+from bluestone.model.problem import Problem
+from bluestone.patch.inventory.query import folded
+from bluestone.patch.sources import origins
+
+VERSION = 1
+"""Of the schema and of what is derived; kept in SQLite's `user_version`."""
+
+PATIENCE = 30.0
+"""Seconds to wait for another process that brings the index up to date."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The last entry of a journal that was read; 0, if none was."""
+
+    sequence: int = 0
+    at: str = ""
+    kind: str = ""
+    server: str = ""
+
+    @classmethod
+    def of(cls, event: Event) -> Mark:
+        """That of an entry."""
+        return cls(event.sequence, event.at.isoformat(), event.kind, event.server)
+
+
+class Index:
+    """The index in the file `path`, which is made if missing. Any call raises `Problem` when it cannot be used."""
+
+    def __init__(self, path: Path) -> None:
+        private_directory(path.parent)
+        self._path = path
+        with _said(path):
+            try:
+                self.db = _opened(path)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                _remove(path)
+                self.db = _opened(path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.db.close()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """All that is changed meanwhile is, or nothing; others wait."""
+        with _said(self._path):
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self.db.execute("ROLLBACK")
+                raise
+            self.db.execute("COMMIT")
+
+    def stamps(self) -> dict[Digest, str]:
+        """The stamps of the bills that were read, by image."""
+        with _said(self._path):
+            return {Digest(d): s for d, s in self.db.execute("SELECT digest, stamp FROM image WHERE stamp <> ''")}
+
+    def add(self, bom: Bom, stamp: str) -> None:
+        """Take in a bill, in the place of what was known of that image. `stamp` tells whether a bill is the same."""
+        image = self._image(bom.image)
+        self.db.execute("DELETE FROM holding WHERE image = ?", (image,))
+        self.db.execute("DELETE FROM unidentified WHERE image = ?", (image,))
+        self.db.execute("UPDATE image SET stamp = ? WHERE id = ?", (stamp, image))
+        self.db.executemany(
+            "INSERT OR REPLACE INTO holding VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (self._package(c), image, c.path, c.owner, c.evidence, c.confidence, int(c.declared))
+                for c in bom.components
+            ],
+        )
+        rows = [(image, each.path) for each in bom.unidentified]
+        self.db.executemany("INSERT OR REPLACE INTO unidentified VALUES (?, ?)", rows)
+
+    def note_here(self, images: Collection[Digest]) -> None:
+        """These images are on this machine, and no others. What was in those that are gone stays known."""
+        known = {digest for (digest,) in self.db.execute("SELECT digest FROM image WHERE here")}
+        self.db.executemany("UPDATE image SET here = 0 WHERE digest = ?", [(each,) for each in known - set(images)])
+        for digest in set(images) - known:
+            self.db.execute("UPDATE image SET here = 1 WHERE id = ?", (self._image(digest),))
+
+    def mark(self, project: str) -> Mark:
+        """How far a project's journal was read."""
+        row = self.db.execute("SELECT sequence, at, kind, server FROM journal WHERE project = ?", (project,)).fetchone()
+        return Mark(*row) if row else Mark()
+
+    def forget(self, project: str) -> None:
+        """Forget what a project's journal said: it is another one now."""
+        self.db.execute("DELETE FROM lifetime WHERE project = ?", (project,))
+        self.db.execute("DELETE FROM journal WHERE project = ?", (project,))
+
+    def follow(self, project: str, changes: Iterable[Change], mark: Mark) -> None:
+        """Take in what happened to a project's servers, up to `mark`."""
+        for change in changes:
+            at = (change.at - EPOCH) // MICROSECOND
+            if change.kind == "began":
+                self.db.execute(
+                    "INSERT OR IGNORE INTO lifetime VALUES (?, ?, ?, ?, ?, NULL)",
+                    (project, change.server, change.group, self._image(change.image), at),
+                )
+            else:
+                self.db.execute(
+                    "UPDATE lifetime SET ended = ? WHERE project = ? AND server = ?",
+                    (at if change.kind == "ended" else None, project, change.server),
+                )
+        self.db.execute(
+            "INSERT OR REPLACE INTO journal VALUES (?, ?, ?, ?, ?)",
+            (project, mark.sequence, mark.at, mark.kind, mark.server),
+        )
+
+    def rows(self, query: str, values: Iterable[object] = ()) -> list[tuple[object, ...]]:
+        """All rows of a query's answer."""
+        with _said(self._path):
+            return self.db.execute(query, tuple(values)).fetchall()
+
+    def _image(self, digest: Digest) -> int:
+        self.db.execute("INSERT OR IGNORE INTO image (digest) VALUES (?)", (digest,))
+        ((number,),) = self.db.execute("SELECT id FROM image WHERE digest = ?", (digest,))
+        return int(number)
+
+    def _package(self, component: Component) -> int:
+        found = origins(component)
+        named = (component.ecosystem, component.name, component.version, component.purl, _json(found))
+        where = "ecosystem = ? AND name = ? AND version = ? AND purl = ? AND origins = ?"
+        row = self.db.execute(f"SELECT id FROM package WHERE {where}", named).fetchone()  # noqa: S608 - our own words
+        if row:
+            return int(row[0])
+        name = folded(component.ecosystem, component.name)
+        artifact = name.rpartition(":")[2] if component.ecosystem == "maven" else name
+        insert = "INSERT INTO package (ecosystem, name, version, purl, origins, folded, artifact)"
+        cursor = self.db.execute(f"{insert} VALUES (?, ?, ?, ?, ?, ?, ?)", (*named, name, artifact))
+        number = cursor.lastrowid
+        self.db.executemany(
+            "INSERT OR IGNORE INTO origin VALUES (?, ?, ?, ?)", [(o.name, number, o.version, o.how) for o in found]
+        )
+        return int(number or 0)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        if _version(db) == VERSION:
+            return db
+        db.execute("BEGIN IMMEDIATE")
+        if _version(db) not in (0, VERSION):
+            raise sqlite3.DatabaseError("it is of another schema")
+        if _version(db) == 0:
+            for statement in (Path(__file__).parent / "schema.sql").read_text().split(";\n"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _version(db: sqlite3.Connection) -> int:
+    ((version,),) = db.execute("PRAGMA user_version")
+    return int(version)
+
+
+def _remove(path: Path) -> None:
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """What SQLite says, in words that help."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise Problem(
+            f"the inventory's index {path} cannot be used: {error}",
+            mend="free some space on the disk, or remove that file: it is then made anew",
+        ) from error

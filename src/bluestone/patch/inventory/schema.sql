@@ -1,0 +1,69 @@
+-- What is in which image, and which server ran which image from when to when. Derived: it can be made anew at any time.
+
+CREATE TABLE image (
+    id     INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE,
+    stamp  TEXT NOT NULL DEFAULT '',   -- of the bill that was read; empty: none ever was
+    here   INTEGER NOT NULL DEFAULT 0  -- whether the image is on this machine
+) STRICT;
+
+-- One row for all images that have it.
+CREATE TABLE package (
+    id        INTEGER PRIMARY KEY,
+    ecosystem TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    version   TEXT NOT NULL,
+    purl      TEXT NOT NULL,
+    origins   TEXT NOT NULL,           -- JSON of [[name, version, how], ...]
+    folded    TEXT NOT NULL,           -- the name as it is looked for
+    artifact  TEXT NOT NULL,           -- the same, without a Maven group
+    UNIQUE (ecosystem, name, version, purl, origins)
+) STRICT;
+CREATE INDEX package_folded ON package (folded);
+CREATE INDEX package_artifact ON package (artifact);
+
+CREATE TABLE origin (
+    name    TEXT NOT NULL,
+    package INTEGER NOT NULL REFERENCES package,
+    version TEXT NOT NULL,
+    how     TEXT NOT NULL,
+    PRIMARY KEY (name, package, version, how)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE holding (
+    package    INTEGER NOT NULL REFERENCES package,
+    image      INTEGER NOT NULL REFERENCES image,
+    path       TEXT NOT NULL,
+    owner      TEXT NOT NULL,
+    evidence   TEXT NOT NULL,
+    confidence REAL NOT NULL,
+    declared   INTEGER NOT NULL,
+    PRIMARY KEY (package, image, path)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX holding_image ON holding (image);
+
+CREATE TABLE unidentified (
+    image INTEGER NOT NULL REFERENCES image,
+    path  TEXT NOT NULL,
+    PRIMARY KEY (image, path)
+) STRICT, WITHOUT ROWID;
+
+-- The last entry of each project's journal that was read.
+CREATE TABLE journal (
+    project  TEXT PRIMARY KEY,
+    sequence INTEGER NOT NULL,
+    at       TEXT NOT NULL,
+    kind     TEXT NOT NULL,
+    server   TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE lifetime (
+    project TEXT NOT NULL,
+    server  TEXT NOT NULL,
+    grp     TEXT NOT NULL,
+    image   INTEGER NOT NULL REFERENCES image,
+    began   INTEGER NOT NULL,          -- microseconds since 1970
+    ended   INTEGER,                   -- the same; NULL: it exists
+    PRIMARY KEY (project, server)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lifetime_image ON lifetime (image, ended, began);

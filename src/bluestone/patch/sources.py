@@ -1,0 +1,35 @@
+"""What a Debian package was built from: names and versions by which its makers speak of what is wrong in it. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+from bluestone.model.bom import Component
+
+_SIGNED = re.compile(r"linux-signed-[a-z0-9]+")
+_USED = re.compile(r"(\S+) \(= (\S+)\)")
+
+
+class Origin(NamedTuple):
+    """A source package: `how` it went into a binary package."""
+
+    name: str
+    version: str
+    how: Literal["source", "signed", "built using"]
+
+
+def origins(component: Component) -> tuple[Origin, ...]:
+    """All source packages that are in a component; none but for Debian packages.
+
+    A signed kernel is built from one of its own, `linux-signed-amd64 6.12.117+1`, and is `linux 6.12.117-1`.
+    """
+    if component.ecosystem != "deb":
+        return ()
+    name, version = component.source, component.source_version
+    found = [Origin(name, version, "source")]
+    if _SIGNED.fullmatch(name):
+        upstream, plus, revision = version.rpartition("+")
+        found.append(Origin("linux", f"{upstream}-{revision}" if plus else version, "signed"))
+    matches = map(_USED.fullmatch, component.built_using)
+    return (*found, *(Origin(match[1], match[2], "built using") for match in matches if match))
