@@ -34,9 +34,9 @@ SHOWN = 20
 def where(query: str, ever: bool, at: str | None, file: Path, as_json: bool) -> int:
     """Show which servers run a package, of all projects on this machine.
 
-    QUERY is a name (of a package of Debian, binary or source, or of a language), a glob, or a package URL, and versions:
-    'maven:org.apache.struts/struts2-core <2.3.32', 'openssl <3.0.17-1~deb12u3', 'npm:@scope/*', 'pkg:pypi/jinja2@3.1.2',
-    'source:linux'. Versions are compared by the rules of the ecosystem.
+    QUERY is a name (of a package of Debian, binary or source, or of a language), a glob, or a package URL, and
+    versions: 'maven:org.apache.struts/struts2-core <2.3.32', 'openssl <3.0.17-1~deb12u3', 'npm:@scope/*',
+    'pkg:pypi/jinja2@3.1.2', 'source:linux'. Versions are compared by the rules of the ecosystem.
 
     Exits 2 if a server runs it (or did), 0 if none does, and 3 if that cannot be told of all.
     """
@@ -73,7 +73,7 @@ def shown(answer: Answer, *, past: bool) -> str:
 
 
 def _total(count: int, do: str) -> str:
-    return f"{count or 'no'} {'server' if count == 1 else 'servers'} {do if count != 1 else do.replace('run', 'runs', 1)} it"
+    return f"1 server {do.replace('run', 'runs', 1)} it" if count == 1 else f"{count or 'no'} servers {do} it"
 
 
 def _block(image: str, findings: list[Finding], lives: list[Lifetime]) -> str:
@@ -108,8 +108,8 @@ def _untold(answer: Answer) -> list[str]:
     if unidentified := by["unidentified"]:
         files = sum(each.files for each in unidentified)
         lines.append(
-            f"cannot tell: {files} {'file' if files == 1 else 'files'} in {len(unidentified)} of these servers' images could "
-            "not be identified: see `bluestone sbom IMAGE`, of "
+            f"cannot tell: {files} {'file' if files == 1 else 'files'} in {len(unidentified)} of these servers' images "
+            "could not be identified: see `bluestone sbom IMAGE`, of "
             + ", ".join(short(each.image) for each in unidentified[:SHOWN])
         )
     return lines

@@ -20,7 +20,8 @@ def changes(events: Iterable[Event], image_of: Callable[[str, int], str]) -> Ite
     """What events (oldest first) say of lifetimes.
 
     A server is taken to be there from when its creation was begun until its end is known: a server too many can be
-    looked at, one too few would be missed. A creation that failed ends it, unless the server is seen later all the same.
+    looked at, one too few would be missed. A creation that failed ends it, unless the server is seen later all the
+    same.
     `image_of` tells the image of a group's generation, for events that do not; empty if it is not known.
     """
     for event in events:

@@ -29,4 +29,4 @@ class Change:
     server: str
     at: datetime
     group: str = ""
-    image: Digest = Digest("")
+    image: Digest | None = None

@@ -1,7 +1,8 @@
-"""Orders of versions: what their documents say, what holds of any order, and what the ecosystems' own programs answer."""
+"""Orders of versions: what documents say, what holds of any order, and what the ecosystems' own programs answer."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import re
@@ -14,18 +15,89 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import version_orders as oracles
 from bluestone.patch.versions import KEYS, Key, debian, go, maven, semantic
-from tests.unit.patch import oracles
 
 ASCENDING: dict[str, list[str]] = {
-    "deb": "0~~ 0~ 0 0.1~rc1-1 0.1-1~bpo12+1 0.1-1 0.1-1a 0.1-1+b1 0.1-1+deb13u1 0.1-1.1 0.1-2 0.1-10 0.1a 0.1+x 0.2 "
-    "9 10 1:0 1:0-1 2:0~".split(),
-    "pypi": "1.0.dev1 1.0a1.dev1 1.0a1 1.0b2 1.0rc1 1.0 1.0+local 1.0.post1 1.1 1.10 1!0.1".split(),
-    "npm": "1.0.0-0 1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta 1.0.0-beta 1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 1.0.0 "
-    "1.0.1 1.2.0 1.10.0 2.0.0".split(),
-    "golang": "v0.0.0-20190101000000-abcdefabcdef v0.0.1 v1.0.0-rc.1 v1.0.0 v1.0.1-0.20200101000000-abcdefabcdef v1.0.1 "
-    "go1.21beta1 go1.21rc2 go1.21 go1.21.1 go1.22 v2.0.0+incompatible".split(),
-    "maven": "1-alpha-1 1-alpha2 1-b1 1-milestone1 1-rc1 1-snapshot 1 1-sp 1-foo 1-1 1.1 1.2.3 1.10".split(),
+    "deb": [
+        "0~~",
+        "0~",
+        "0",
+        "0.1~rc1-1",
+        "0.1-1~bpo12+1",
+        "0.1-1",
+        "0.1-1a",
+        "0.1-1+b1",
+        "0.1-1+deb13u1",
+        "0.1-1.1",
+        "0.1-2",
+        "0.1-10",
+        "0.1a",
+        "0.1+x",
+        "0.2",
+        "9",
+        "10",
+        "1:0",
+        "1:0-1",
+        "2:0~",
+    ],
+    "pypi": [
+        "1.0.dev1",
+        "1.0a1.dev1",
+        "1.0a1",
+        "1.0b2",
+        "1.0rc1",
+        "1.0",
+        "1.0+local",
+        "1.0.post1",
+        "1.1",
+        "1.10",
+        "1!0.1",
+    ],
+    "npm": [
+        "1.0.0-0",
+        "1.0.0-alpha",
+        "1.0.0-alpha.1",
+        "1.0.0-alpha.beta",
+        "1.0.0-beta",
+        "1.0.0-beta.2",
+        "1.0.0-beta.11",
+        "1.0.0-rc.1",
+        "1.0.0",
+        "1.0.1",
+        "1.2.0",
+        "1.10.0",
+        "2.0.0",
+    ],
+    "golang": [
+        "v0.0.0-20190101000000-abcdefabcdef",
+        "v0.0.1",
+        "v1.0.0-rc.1",
+        "v1.0.0",
+        "v1.0.1-0.20200101000000-abcdefabcdef",
+        "v1.0.1",
+        "go1.21beta1",
+        "go1.21rc2",
+        "go1.21",
+        "go1.21.1",
+        "go1.22",
+        "v2.0.0+incompatible",
+    ],
+    "maven": [
+        "1-alpha-1",
+        "1-alpha2",
+        "1-b1",
+        "1-milestone1",
+        "1-rc1",
+        "1-snapshot",
+        "1",
+        "1-sp",
+        "1-foo",
+        "1-1",
+        "1.1",
+        "1.2.3",
+        "1.10",
+    ],
 }
 EQUAL = {
     "deb": [("1.0", "0:1.0-0"), ("1.0", "1.00"), ("1.a", "1.a0"), ("1.", "1.0")],
@@ -37,7 +109,7 @@ EQUAL = {
 REFUSED = {
     "deb": ["", "a b", "1:", "x:1", "1\n", "é", "1" * 5000],
     "pypi": ["", "two", "1" * 300],
-    "npm": ["", "1", "1.2", "01.0.0", "1.0.0-01", "١.0.0"],
+    "npm": ["", "1", "1.2", "01.0.0", "1.0.0-01", "\u0661.0.0"],
     "golang": ["", "(devel)", "v1x"],
     "maven": ["", "1" * 300],
 }
@@ -46,7 +118,7 @@ REFUSED = {
 @pytest.mark.parametrize("ecosystem", ASCENDING)
 def test_what_documents_say(ecosystem: Any) -> None:
     key, ascending = KEYS[ecosystem], ASCENDING[ecosystem]
-    for lower, higher in zip(ascending, ascending[1:], strict=False):
+    for lower, higher in itertools.pairwise(ascending):
         assert key(lower) < key(higher), f"{lower} < {higher}"
     for one, other in EQUAL[ecosystem]:
         assert key(one) == key(other), f"{one} = {other}"
@@ -108,7 +180,9 @@ def test_npm_orders_as_npm_does() -> None:
         "console.log(JSON.stringify(JSON.parse(t).map(([a,b])=>s.compare(a,b)))))"
     )
     run = ["node", "-e", script, str(npm)]
-    answers = json.loads(subprocess.run(run, input=json.dumps(pairs), text=True, capture_output=True, check=True).stdout)
+    answers = json.loads(
+        subprocess.run(run, input=json.dumps(pairs), text=True, capture_output=True, check=True).stdout
+    )
     for (one, other), answer in zip(pairs, answers, strict=True):
         assert oracles.sign(semantic.key(one), semantic.key(other)) == answer, (one, other)
 
@@ -118,7 +192,26 @@ def test_maven_orders_as_maven_does() -> None:
     if shutil.which("java") is None or not all(jar.exists() for jar in jars):
         pytest.skip("machine: there is no Maven")
     rng = random.Random(3)
-    words = "0 00 1 2 10 alpha beta rc cr ga final release sp snapshot x jre a b m".split()
+    words = [
+        "0",
+        "00",
+        "1",
+        "2",
+        "10",
+        "alpha",
+        "beta",
+        "rc",
+        "cr",
+        "ga",
+        "final",
+        "release",
+        "sp",
+        "snapshot",
+        "x",
+        "jre",
+        "a",
+        "m",
+    ]
 
     def version() -> str:
         more = [rng.choice([".", "-", "", ".", "-"]) + rng.choice(words) for _ in range(rng.randrange(5))]

@@ -16,10 +16,10 @@ When: TypeAlias = "datetime | Literal['now', 'ever']"
 
 @dataclass(frozen=True)
 class Finding:
-    """A component of an image that is asked for; `path`, `evidence`, `confidence`, `owner`, `declared` as in `Component`.
+    """A component of an image that is asked for; most fields are as in `model.bom.Component`.
 
     `because` says what the query met: `name`; `artifact`, of one whose Maven group is not known; or of a Debian package
-    the `source`, the `signed` source's own, or a source that is `built using`. `origin` is that source, with its version.
+    the `source`, the `signed` source's own, or one that is `built using`. `origin` is that source, with its version.
     """
 
     image: Digest
@@ -40,9 +40,9 @@ class Finding:
 class Silent:
     """What cannot be told of an image that servers in question run or ran: `why`.
 
-    `unread`: nothing of it, as neither it nor its bill was ever seen on this machine. `unidentified`: there are `files` in
-    it of which it could not be told what they are, `detail` is one of them. `incomparable`: it holds the name, in a version
-    that cannot be compared: `detail`.
+    `unread`: nothing of it, as neither it nor its bill was ever seen on this machine. `unidentified`: there are `files`
+    in it of which it could not be told what they are, `detail` is one of them. `incomparable`: it holds the name, in a
+    version that cannot be compared: `detail`.
     """
 
     image: Digest
@@ -54,7 +54,7 @@ class Silent:
 @dataclass(frozen=True)
 class Answer:
     """All places of what was asked for. `servers` are those in question that run or ran an image of a finding;
-    `unused` are images of findings, on this machine, that none of them does. `gaps` says which projects could not be read.
+    `unused` are images of findings, on this machine, that none of them does. `gaps` says what could not be read.
     """
 
     findings: tuple[Finding, ...]

@@ -183,7 +183,8 @@ def _incomparable(index: Index, hits: list[_Hit], images: set[Digest]) -> Iterat
 
 def _unidentified(index: Index, asked: Mapping[Digest, bool]) -> Iterator[Silent]:
     rows: Any = index.rows(
-        "SELECT digest, count(*), min(path) FROM unidentified JOIN image ON image.id = image GROUP BY image ORDER BY digest"
+        "SELECT digest, count(*), min(path) FROM unidentified JOIN image ON image.id = image"
+        " GROUP BY image ORDER BY digest"
     )
     for digest, files, path in rows:
         if digest in asked:

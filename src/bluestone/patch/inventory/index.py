@@ -122,12 +122,12 @@ class Index:
         """Take in what happened to a project's servers, up to `mark`."""
         for change in changes:
             at = (change.at - EPOCH) // MICROSECOND
-            if change.kind == "began":
+            if change.kind == "began" and change.image:
                 self.db.execute(
                     "INSERT OR IGNORE INTO lifetime VALUES (?, ?, ?, ?, ?, NULL)",
                     (project, change.server, change.group, self._image(change.image), at),
                 )
-            else:
+            elif change.kind != "began":
                 self.db.execute(
                     "UPDATE lifetime SET ended = ? WHERE project = ? AND server = ?",
                     (at if change.kind == "ended" else None, project, change.server),

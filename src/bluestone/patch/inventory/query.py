@@ -1,4 +1,4 @@
-"""What a person asks `where` for: `maven:org.apache.struts/struts2-core <2.3.32`, a package URL, a name, a glob. Pure."""
+"""What a person asks `where` for: a name, a glob or a package URL, and comparisons with versions. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
-from urllib.parse import unquote
 
 from bluestone.model.bom import Ecosystem
 from bluestone.model.problem import Problem
@@ -33,11 +32,14 @@ KINDS: dict[str, Ecosystem] = {name: name for name in get_args(Ecosystem)} | {"g
 LONGEST = 1000
 """Characters of a query."""
 
-_QUERY = re.compile(r"\s*([^\s<>=!,]+)\s*(.*)", re.DOTALL)
+_QUERY = re.compile(r"\s*(pkg:[^\s<>]+|[^\s<>=!,]+)\s*(.*)", re.DOTALL)
 _CONSTRAINT = re.compile(rf"({'|'.join(OPERATORS)})\s*([^\s<>=!,]+)[\s,]*")
 _SEPARATORS = re.compile(r"[-_.]+")
+_ENCODED = re.compile(rb"%([0-9A-Fa-f]{2})")
 _GLOB = frozenset("*?[")
-MEND = "write it like 'maven:org.apache.struts/struts2-core <2.3.32', 'openssl', 'npm:@scope/*' or 'pkg:pypi/jinja2@3.1.2'"
+MEND = (
+    "write it like 'maven:org.apache.struts/struts2-core <2.3.32', 'openssl', 'npm:@scope/*' or 'pkg:pypi/jinja2@3.1.2'"
+)
 
 
 class Constraint(NamedTuple):
@@ -51,8 +53,8 @@ class Constraint(NamedTuple):
 class Query:
     """`name` as `folded` makes it, or a glob of such names.
 
-    `ecosystem` None: whichever. `by_name` and `by_source` say what the name may be of: of what is there, or of the Debian
-    source package that it was built from. All `constraints` must hold.
+    `ecosystem` None: whichever. `by_name` and `by_source` say what the name may be of: of what is there, or of the
+    Debian source package that it was built from. All `constraints` must hold.
     """
 
     name: str
@@ -129,7 +131,7 @@ def _of_purl(text: str, constraints: tuple[Constraint, ...]) -> Query:
     """`pkg:KIND/NAMESPACE/NAME@VERSION?QUALIFIERS#PATH`; what is after the version is not looked at."""
     kind, _, path = text[4:].partition("#")[0].partition("?")[0].strip("/").partition("/")
     path, at, version = path.partition("@") if not path.startswith("@") else _scoped(path)
-    parts = [unquote(part) for part in path.split("/") if part]
+    parts = [_decoded(part) for part in path.split("/") if part]
     ecosystem = KINDS.get(kind.lower())
     if ecosystem is None or not parts:
         raise Problem(f"{text} is no package URL that can be looked for", mend=f"kinds are {', '.join(KINDS)}")
@@ -137,8 +139,14 @@ def _of_purl(text: str, constraints: tuple[Constraint, ...]) -> Query:
         name = parts[-1]  # the namespace is the distribution
     else:
         name = ":".join(("/".join(parts[:-1]), parts[-1])) if ecosystem == "maven" and parts[1:] else "/".join(parts)
-    own = (Constraint("=", unquote(version)),) if at and version else ()
+    own = (Constraint("=", _decoded(version)),) if at and version else ()
     return Query(_pattern(ecosystem, name), ecosystem, by_source=False, constraints=(*own, *constraints))
+
+
+def _decoded(text: str) -> str:
+    """A text with `%40` and the like in it, without."""
+    octets = _ENCODED.sub(lambda match: bytes.fromhex(match[1].decode()), text.encode(errors="replace"))
+    return octets.decode(errors="replace")
 
 
 def _scoped(path: str) -> tuple[str, str, str]:
@@ -157,4 +165,6 @@ def _require_versions(query: Query) -> None:
         try:
             KEYS[query.ecosystem](each.version)  # type: ignore[index]
         except ValueError as error:
-            raise Problem(f"nothing can be compared with that: {error}", mend="write it as the ecosystem does") from error
+            raise Problem(
+                f"nothing can be compared with that: {error}", mend="write it as the ecosystem does"
+            ) from error

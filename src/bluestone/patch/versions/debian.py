@@ -1,7 +1,7 @@
 """Debian's order of versions (deb-version(7)), as keys of bytes: they compare as the versions do, by memcmp too. Pure.
 
-In an upstream version or a revision, parts without digits and numbers alternate. Of a part without digits, `~` comes before
-its end, which comes before letters, which come before all else; numbers compare by value, and none is 0.
+In an upstream version or a revision, parts without digits and numbers alternate. Of a part without digits, `~` comes
+before its end, which comes before letters, which come before all else; numbers compare by value, and none is 0.
 """
 
 from __future__ import annotations

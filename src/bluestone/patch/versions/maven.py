@@ -1,7 +1,8 @@
 """Maven's order of versions: the rules of its `ComparableVersion`, as of Maven 3.8. Pure.
 
-A version is a list of numbers, words and lists: `.` goes on in the same list; `-`, and a digit beside a letter, begin one
-within it. What is missing in one of two versions is compared as nothing, so `1.0` is `1` and `4.3.30.RELEASE` is `4.3.30`.
+A version is a list of numbers, words and lists: `.` goes on in the same list; `-`, and a digit beside a letter, begin
+one within it. What is missing in one of two versions is compared as nothing: `1.0` is `1`, and `4.3.30.RELEASE` is
+`4.3.30`.
 """
 
 from __future__ import annotations
@@ -62,25 +63,25 @@ def _parsed(text: str) -> list[Item]:
         lists[-1].append(inner)
         lists.append(inner)
 
-    tokens = _TOKENS.findall(text)
+    parts = _TOKENS.findall(text)
     before = "."
-    for token, after in zip_longest(tokens, tokens[1:], fillvalue=""):
-        if token in (".", "-"):
+    for part, after in zip_longest(parts, parts[1:], fillvalue=""):
+        if part in (".", "-"):
             if before in (".", "-"):
                 lists[-1].append(0)
-            if token == "-":
+            if part == "-":
                 descend()
-        elif token[0] in DIGITS:
+        elif part[0] in DIGITS:
             if before not in (".", "-"):
                 descend()
-            lists[-1].append(int(token))
+            lists[-1].append(int(part))
         else:
             followed = after != "" and after[0] in DIGITS
             # `1.x1` is as `1-x1`: a word begins a list, unless it is the first of one.
             if lists[-1] and (followed or not after or before not in (".", "-")):
                 descend()
-            lists[-1].append(_word(token, followed=followed))
-        before = token
+            lists[-1].append(_word(part, followed=followed))
+        before = part
     for items in reversed(lists):
         _drop_nothings(items)
     return lists[0]
