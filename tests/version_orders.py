@@ -15,8 +15,9 @@ NPM = (Path("/usr/lib/node_modules/npm/node_modules/semver"), Path("/usr/share/n
 Pair = tuple[str, str]
 
 _APT = (
-    "import apt_pkg, json, sys; apt_pkg.init_system();"
-    "json.dump([apt_pkg.version_compare(a, b) for a, b in json.load(sys.stdin)], sys.stdout)"
+    "import apt_pkg, json, sys, time; apt_pkg.init_system(); pairs = json.load(sys.stdin); t = time.process_time();"
+    "found = [apt_pkg.version_compare(a, b) for a, b in pairs];"
+    "json.dump([found, time.process_time() - t], sys.stdout)"
 )
 
 
@@ -33,12 +34,18 @@ def debian_pairs(rng: random.Random, count: int, real: Sequence[str] = ()) -> li
 
 def apt(pairs: Sequence[Pair]) -> list[int]:
     """apt_pkg's answers (-1, 0, 1), none where the system's Python lacks it."""
+    return apt_timed(pairs)[0]
+
+
+def apt_timed(pairs: Sequence[Pair]) -> tuple[list[int], float]:
+    """The same, and the CPU seconds that they took."""
     run = ["/usr/bin/python3", "-I", "-c", _APT]
     try:
         answered = subprocess.run(run, input=json.dumps(pairs), text=True, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        return []
-    return [(value > 0) - (value < 0) for value in json.loads(answered)]
+        return [], 0.0
+    values, took = json.loads(answered)
+    return [(value > 0) - (value < 0) for value in values], took
 
 
 def dpkg(pairs: Iterable[Pair]) -> list[int]:

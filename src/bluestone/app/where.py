@@ -15,6 +15,7 @@ from bluestone.fleet.lifetimes import KINDS, changes
 from bluestone.image.sbom.bills import CYCLONEDX
 from bluestone.image.store import ImageStore
 from bluestone.logs.moments import parse_moment
+from bluestone.model.bom import Bom
 from bluestone.model.ids import Digest, short
 from bluestone.model.problem import Problem
 from bluestone.patch.inventory.answer import Answer, When
@@ -24,6 +25,9 @@ from bluestone.patch.inventory.query import parse
 
 FILE = "inventory.sqlite3"
 """The index, beside the images."""
+
+BATCH = 50
+"""Bills that are taken in at once. Others wait meanwhile, though not while they are read."""
 
 TOLD = 20
 """Bills to read, from which on it is said: it takes a moment."""
@@ -46,15 +50,19 @@ def _read_bills(index: Index, store: ImageStore, progress: Callable[[str], None]
     new = [image for image in images if known.get(image) != (stamp := _stamp(store, image)) or not stamp]
     if len(new) >= TOLD:
         progress(f"reading the bills of {len(new)} images, once")
-    for image in new:
-        try:
-            # The stamp is taken first: what is written meanwhile is read the next time.
-            stamp, bom = _stamp(store, image), bill_of(store.get(image))
-        except Problem as problem:
-            yield f"what is in the image {short(image)}: {problem.what}"
-            continue
+    for start in range(0, len(new), BATCH):
+        read: list[tuple[Bom, str]] = []
+        for image in new[start : start + BATCH]:
+            try:
+                # The stamp is taken first: what is written meanwhile is read the next time.
+                stamp, bom = _stamp(store, image), bill_of(store.get(image))
+            except Problem as problem:
+                yield f"what is in the image {short(image)}: {problem.what}"
+            else:
+                read.append((replace(bom, image=image), stamp or _stamp(store, image)))
         with index.changing():
-            index.add(replace(bom, image=image), stamp or _stamp(store, image))
+            for bom, stamp in read:
+                index.add(bom, stamp)
     with index.changing():
         index.note_here(images)
 

@@ -11,7 +11,7 @@ from bluestone.model.bom import Ecosystem
 from bluestone.model.ids import Digest
 from bluestone.model.lifetime import Lifetime
 from bluestone.patch.inventory.answer import Answer, Finding, Silent, When
-from bluestone.patch.inventory.index import EPOCH, MICROSECOND, Index
+from bluestone.patch.inventory.index import EPOCH, FOREVER, MICROSECOND, Index
 from bluestone.patch.inventory.query import Query, folded
 
 UNTOLD = ("deb",)
@@ -139,8 +139,8 @@ def _lived(when: When) -> tuple[str, list[int]]:
     """The condition on a lifetime, and its values."""
     if isinstance(when, datetime):
         at = (when - EPOCH) // MICROSECOND
-        return "began <= ? AND (ended IS NULL OR ended > ?)", [at, at]
-    return ("ended IS NULL", []) if when == "now" else ("1", [])
+        return "ended > ? AND began <= ?", [at, at]
+    return ("ended = ?", [FOREVER]) if when == "now" else ("1", [])
 
 
 def _images_in_question(index: Index, when: When) -> dict[Digest, bool]:
@@ -162,7 +162,7 @@ def _servers(index: Index, image: Digest, when: When) -> Iterator[Lifetime]:
         [image, *values],
     )
     for project, server, group, began, ended in rows:
-        yield Lifetime(project, server, group, image, _moment(began), None if ended is None else _moment(ended))
+        yield Lifetime(project, server, group, image, _moment(began), None if ended == FOREVER else _moment(ended))
 
 
 def _moment(microseconds: int) -> datetime:

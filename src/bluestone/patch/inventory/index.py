@@ -9,7 +9,7 @@ import contextlib
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,6 +33,9 @@ PATIENCE = 30.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
+FOREVER = (1 << 63) - 1
+"""In the place of the end of a server that exists."""
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -55,6 +58,7 @@ class Index:
     def __init__(self, path: Path) -> None:
         private_directory(path.parent)
         self._path = path
+        self._packages: dict[Component, int] = {}
         with _said(path):
             try:
                 self.db = _opened(path)
@@ -76,6 +80,7 @@ class Index:
             try:
                 yield
             except BaseException:
+                self._packages.clear()
                 self.db.execute("ROLLBACK")
                 raise
             self.db.execute("COMMIT")
@@ -124,13 +129,13 @@ class Index:
             at = (change.at - EPOCH) // MICROSECOND
             if change.kind == "began" and change.image:
                 self.db.execute(
-                    "INSERT OR IGNORE INTO lifetime VALUES (?, ?, ?, ?, ?, NULL)",
-                    (project, change.server, change.group, self._image(change.image), at),
+                    "INSERT OR IGNORE INTO lifetime VALUES (?, ?, ?, ?, ?, ?)",
+                    (project, change.server, change.group, self._image(change.image), at, FOREVER),
                 )
             elif change.kind != "began":
                 self.db.execute(
                     "UPDATE lifetime SET ended = ? WHERE project = ? AND server = ?",
-                    (at if change.kind == "ended" else None, project, change.server),
+                    (at if change.kind == "ended" else FOREVER, project, change.server),
                 )
         self.db.execute(
             "INSERT OR REPLACE INTO journal VALUES (?, ?, ?, ?, ?)",
@@ -148,6 +153,14 @@ class Index:
         return int(number)
 
     def _package(self, component: Component) -> int:
+        """The number of a package, which is that of the components that differ in nothing but where they are."""
+        alike = replace(component, path="", evidence="", confidence=1.0, owner="", declared=False)
+        number = self._packages.get(alike)
+        if number is None:
+            number = self._packages[alike] = self._find_or_add(alike)
+        return number
+
+    def _find_or_add(self, component: Component) -> int:
         found = origins(component)
         named = (component.ecosystem, component.name, component.version, component.purl, _json(found))
         where = "ecosystem = ? AND name = ? AND version = ? AND purl = ? AND origins = ?"

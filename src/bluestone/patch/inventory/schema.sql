@@ -63,7 +63,7 @@ CREATE TABLE lifetime (
     grp     TEXT NOT NULL,
     image   INTEGER NOT NULL REFERENCES image,
     began   INTEGER NOT NULL,          -- microseconds since 1970
-    ended   INTEGER,                   -- the same; NULL: it exists
+    ended   INTEGER NOT NULL,          -- the same; `index.FOREVER`: it exists
     PRIMARY KEY (project, server)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX lifetime_image ON lifetime (image, ended, began);
