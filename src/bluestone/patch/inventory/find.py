@@ -43,11 +43,11 @@ def find(index: Index, query: Query, when: When) -> Answer:
         *_incomparable(index, hits, asked.keys() - holding),
         *(_unidentified(index, asked) if query.ecosystem not in UNTOLD else ()),
     ]
-    servers = [life for image in sorted(holding & asked.keys()) for life in _servers(index, image, when)]
+    lives = [life for image in sorted(holding & asked.keys()) for life in _lives(index, image, when)]
     here = {str(digest) for (digest,) in index.rows("SELECT digest FROM image WHERE here")}
     return Answer(
         findings=tuple(f for f in findings if f.image in asked or f.image in here),
-        servers=tuple(sorted(servers, key=lambda life: (life.project, life.group, life.began, life.server))),
+        servers=tuple(_lifetime(*life) for life in sorted(lives)),
         unused=tuple(sorted(holding & here - asked.keys())),
         silent=tuple(silent),
     )
@@ -154,15 +154,23 @@ def _images_in_question(index: Index, when: When) -> dict[Digest, bool]:
     return {Digest(digest): stamp != "" for digest, stamp in rows}
 
 
-def _servers(index: Index, image: Digest, when: When) -> Iterator[Lifetime]:
+_Life = tuple[str, str, int, str, int, Digest]
+"""Project, group, begin, server, end, image: in the order in which servers are answered."""
+
+
+def _lives(index: Index, image: Digest, when: When) -> Iterator[_Life]:
     condition, values = _lived(when)
     rows: Any = index.rows(
-        "SELECT project, server, grp, began, ended FROM lifetime"  # noqa: S608 - our own words
+        "SELECT project, grp, began, server, ended FROM lifetime"  # noqa: S608 - our own words
         f" WHERE image = (SELECT id FROM image WHERE digest = ?) AND {condition}",
         [image, *values],
     )
-    for project, server, group, began, ended in rows:
-        yield Lifetime(project, server, group, image, _moment(began), None if ended == FOREVER else _moment(ended))
+    for row in rows:
+        yield (*row, image)
+
+
+def _lifetime(project: str, group: str, began: int, server: str, ended: int, image: Digest) -> Lifetime:
+    return Lifetime(project, server, group, image, _moment(began), None if ended == FOREVER else _moment(ended))
 
 
 def _moment(microseconds: int) -> datetime:

@@ -59,6 +59,7 @@ class Index:
         private_directory(path.parent)
         self._path = path
         self._packages: dict[Component, int] = {}
+        self._images: dict[Digest, int] = {}
         with _said(path):
             try:
                 self.db = _opened(path)
@@ -81,6 +82,7 @@ class Index:
                 yield
             except BaseException:
                 self._packages.clear()
+                self._images.clear()
                 self.db.execute("ROLLBACK")
                 raise
             self.db.execute("COMMIT")
@@ -148,9 +150,11 @@ class Index:
             return self.db.execute(query, tuple(values)).fetchall()
 
     def _image(self, digest: Digest) -> int:
-        self.db.execute("INSERT OR IGNORE INTO image (digest) VALUES (?)", (digest,))
-        ((number,),) = self.db.execute("SELECT id FROM image WHERE digest = ?", (digest,))
-        return int(number)
+        if digest not in self._images:
+            self.db.execute("INSERT OR IGNORE INTO image (digest) VALUES (?)", (digest,))
+            ((number,),) = self.db.execute("SELECT id FROM image WHERE digest = ?", (digest,))
+            self._images[digest] = int(number)
+        return self._images[digest]
 
     def _package(self, component: Component) -> int:
         """The number of a package, which is that of the components that differ in nothing but where they are."""

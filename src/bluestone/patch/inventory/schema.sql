@@ -66,4 +66,5 @@ CREATE TABLE lifetime (
     ended   INTEGER NOT NULL,          -- the same; `index.FOREVER`: it exists
     PRIMARY KEY (project, server)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX lifetime_image ON lifetime (image, ended, began);
+-- All of a lifetime is in it: none has to be looked up.
+CREATE INDEX lifetime_image ON lifetime (image, ended, began, grp);
