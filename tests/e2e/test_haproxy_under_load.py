@@ -191,6 +191,7 @@ def test_a_worker_that_outlives_its_master_is_ended(rig: HAProxyRig) -> None:
     serve(rig, "web-0")
     (worker,) = workers_of(rig)
     os.kill(worker, signal.SIGSTOP)  # so that it does not notice its master's death
+    eventually(rig, lambda: Path(f"/proc/{worker}/stat").read_text().rpartition(") ")[2][0] == "T", "it stands still")
     rig.crash()
     assert processes_of(rig) == [worker]
     rig.balancer.ensure([rig.service])
