@@ -131,9 +131,15 @@ def derived(
     """What a history makes of a stage; and whether that was by an overlay."""
     work = place / name
     work.mkdir()
-    made = derive(stage, work, follow_history(history), settle, overlay=overlay)
+    shaped = []
+
+    def shape(root: Path) -> None:
+        shaped.append(root.name)
+        follow_history(history)(root)
+
+    made = derive(stage, work, shape, settle, overlay=overlay)
     assert manifest(work / "root") == made.manifest, "the manifest is that of the tree"
-    return made, (work / "view").exists()
+    return made, shaped == ["view"]
 
 
 @FEW

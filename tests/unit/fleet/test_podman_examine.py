@@ -211,6 +211,11 @@ def test_a_process_that_got_the_number_of_an_init_is_not_taken_for_it() -> None:
     assert not processes.is_in(os.getpid(), "f" * 64)
     someone_else = container("f" * 64)
     someone_else.pid = os.getpid()
+    someone_else.labels = {"bluestone.server": "web-1"}
+    (found,) = examining.Examiner("p", Path, parse_status, asked("")).examine([someone_else])
+    assert not found.processes
+    assert {gap.aspect for gap in found.unseen} >= {"files", "packages", "processes", "units", "logins"}
+    someone_else.pid = 2**22 + 1
     assert examining.Examiner("p", Path, parse_status, asked("")).examine([someone_else]) == []
 
 

@@ -12,13 +12,20 @@ from bluestone.fleet.providers.podman.examine.logins import WAYS, PodmanEvent
 from bluestone.fleet.providers.podman.examine.mounts import root_of, unexpected
 from bluestone.fleet.providers.podman.examine.processes import Init, Inside
 from bluestone.fleet.providers.podman.labels import IMAGE, SERVER, Container
-from bluestone.model.drift import Examination, FailedUnit, FileChange, Login, PackageChange, Unseen
+from bluestone.model.drift import ASPECTS, Examination, FailedUnit, FileChange, Login, PackageChange, Unseen
 from bluestone.model.ids import Digest
 from bluestone.model.path import shown
 from bluestone.model.problem import Problem
 
 LATE = timedelta(seconds=10)
 """How much later than its creation a container's start may be noted, so that its events count as kept from then on."""
+
+UNKNOWN = tuple(
+    Unseen(aspect, "its processes cannot be told from others: its control group does not bear its id")
+    for aspect in ASPECTS
+    if aspect != "clock"
+)
+"""What is not seen of a container where podman makes no control groups: without root, where none were delegated."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +49,14 @@ class Examiner:
         inside = processes.scan(inits)
         found = []
         for container in containers:
-            if init := inits.get(container.identifier):
-                name = container.names[0]
-                base = Examination(server_of(container), now, logins=came.get(name, ()), unseen=unseen.get(name, ()))
+            init = inits.get(container.identifier)
+            if init is None and not processes.lives(container.pid):
+                continue
+            name = container.names[0]
+            base = Examination(server_of(container), now, logins=came.get(name, ()), unseen=unseen.get(name, ()))
+            if init is None:
+                found.append(replace(base, clock=0.0, unseen=(*base.unseen, *UNKNOWN)))
+            else:
                 found.append(self._look(base, container, init, inside[container.identifier]))
         return found
 

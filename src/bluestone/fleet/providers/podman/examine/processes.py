@@ -71,6 +71,11 @@ def is_in(pid: int, container: str) -> bool:
     return any(match[1] == container for match in _CONTAINER.finditer(_read(pid, "cgroup")))
 
 
+def lives(pid: int) -> bool:
+    """Whether there is a process of this number."""
+    return Path(PROC, str(pid)).exists()
+
+
 def mounts_of(pid: int) -> list[Mount]:
     """What a process sees mounted; nothing if it has ended."""
     return read_mounts(_read(pid, "mountinfo"))
