@@ -29,7 +29,7 @@ def origins(component: Component) -> tuple[Origin, ...]:
     name, version = component.source, component.source_version
     found = [Origin(name, version, "source")]
     if _SIGNED.fullmatch(name):
-        upstream, plus, revision = version.rpartition("+")
-        found.append(Origin("linux", f"{upstream}-{revision}" if plus else version, "signed"))
+        # The dash before the revision became a plus; what follows may have one of its own (`6.12.12+1~bpo12+1`).
+        found.append(Origin("linux", version.replace("+", "-", 1), "signed"))
     matches = map(_USED.fullmatch, component.built_using)
     return (*found, *(Origin(match[1], match[2], "built using") for match in matches if match))
