@@ -15,14 +15,15 @@ def deb(source: str, version: str, *using: str) -> Component:
 
 
 @pytest.mark.parametrize(
-    ("source", "version", "unsigned"),
+    ("source", "version", "name", "unsigned"),
     [
-        ("linux-signed-amd64", "6.12.117+1", "6.12.117-1"),
-        ("linux-signed-arm64", "6.12.12+1~bpo12+1", "6.12.12-1~bpo12+1"),
+        ("linux-signed-amd64", "6.12.117+1", "linux", "6.12.117-1"),
+        ("linux-signed-arm64", "6.12.12+1~bpo12+1", "linux", "6.12.12-1~bpo12+1"),
+        ("linux-signed-6.12-amd64", "6.12.117+1~deb12u1", "linux-6.12", "6.12.117-1~deb12u1"),
     ],
 )
-def test_a_signed_kernel_is_the_kernel(source: str, version: str, unsigned: str) -> None:
-    assert origins(deb(source, version)) == (Origin(source, version, "source"), Origin("linux", unsigned, "signed"))
+def test_a_signed_kernel_is_the_kernel(source: str, version: str, name: str, unsigned: str) -> None:
+    assert origins(deb(source, version)) == (Origin(source, version, "source"), Origin(name, unsigned, "signed"))
 
 
 def test_what_is_built_in_and_what_is_no_source() -> None:
