@@ -31,6 +31,8 @@ def test_one_leads_is_killed_and_goes_on_and_the_other_is_told(
     machine: Machine, another: Machine, postgres_server: PostgresServer
 ) -> None:
     machine.set("count = 3", "count = 1")
+    # So that the other meets a rollout that is under way.
+    machine.set("[servers.web.rollout]\n", '[servers.web.rollout]\nmin_ready = "8s"\n')
     declared = machine.declaration.read_text()
     for one in (machine, another):
         one.declaration.write_text(f'{declared}\n[state]\nstore = "{postgres_server.address}"\n')
