@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -35,8 +37,10 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path)
+def shop() -> Iterator[Shop]:
+    # The paths of sockets must be short, and those of a lane's own directories are not.
+    with TemporaryDirectory(prefix="bs-") as directory:
+        yield Shop(Path(directory))
 
 
 def test_the_unit_runs_this_very_bluestone_with_the_same_options(shop: Shop) -> None:
