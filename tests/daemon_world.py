@@ -24,9 +24,10 @@ from bluestone.daemon import api, presence
 from bluestone.daemon.leader import Leader
 from bluestone.daemon.log import Log
 from bluestone.daemon.metrics import Metrics
+from bluestone.daemon.run import OWNER_ONLY
 from bluestone.fleet.controller.journal import Entry
 from bluestone.host.paths import Home
-from bluestone.logs.listening import Server, configuration
+from bluestone.logs.listening import Server, configuration, listen_unix
 from bluestone.model.declaration import Store
 from bluestone.model.inventory import Backend
 from bluestone.model.problem import Problem
@@ -189,7 +190,7 @@ class Running:
         self.leader = Leader(self.project, every, log, self.metrics, lambda entry: self.told.append(entry.kind))
         signs = api.Signs(self.leader, self.metrics, 1, datetime.now(UTC), timedelta(minutes=2))
         self._server = Server(configuration(api.commanding(signs)))
-        self._door = api.listen_privately(presence.socket_of(self.project))
+        self._door = listen_unix(presence.socket_of(self.project), OWNER_ONLY)
         self._threads = [
             threading.Thread(target=self.leader.run),
             threading.Thread(target=lambda: asyncio.run(self._server.serve([self._door]))),

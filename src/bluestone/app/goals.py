@@ -105,22 +105,25 @@ def served_before(project: Project, group: str, generation: int) -> list[int]:
     return [number for number in numbers if number and number != generation]
 
 
-def usable_fallback(project: Project, generation: Generation, earlier: Generation) -> bool:
-    """Whether a group can go back to an earlier generation by itself.
+def fallback(project: Project, generation: Generation, number: int) -> Generation | None:
+    """The earlier generation of that number, if a group can go back to it from this one by itself; `number` may be 0.
 
     Its image must be here and signed, and its servers must listen where those of this one do: the balancer's ports are
     declared.
     """
+    earlier = project.journal.generation_number(generation.group, number) if number else None
+    if earlier is None:
+        return None
     then, now = earlier.config, generation.config
     if (then.ports, then.provider) != (now.ports, now.provider):
-        return False
+        return None
     try:
         store = wiring.images(project)
         store.require_sound(earlier.image)
         require_signed(project, store.get(earlier.image))
     except Problem:
-        return False
-    return True
+        return None
+    return earlier
 
 
 def number_of(event: Event | None) -> int:
@@ -145,8 +148,7 @@ def _previous(project: Project, group: str) -> int:
 def _fallback(project: Project, generation: Generation) -> Generation | None:
     """The generation that served last before this one, if the group can go back to it by itself."""
     number = next(iter(served_before(project, generation.group, generation.number)), 0)
-    found = project.journal.generation_number(generation.group, number) if number else None
-    return found if found and usable_fallback(project, generation, found) else None
+    return fallback(project, generation, number)
 
 
 def _nothing(project: Project, group: Group) -> Goal:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bluestone.app.goals import as_it_ran, number_of, usable_fallback
+from bluestone.app.goals import as_it_ran, fallback, number_of
 from bluestone.app.project import Project
 from bluestone.app.rollout import Site
-from bluestone.model.generation import Generation
 from bluestone.model.group import Group
 from bluestone.model.plan import Goal
 
@@ -38,10 +37,5 @@ def _recorded(project: Project, group: Group) -> Goal | None:
     if begun is None or generation is None:
         return None
     led = replace(as_it_ran(group, generation), count=int(begun.data.get("count", group.count)))
-    return Goal(led, generation, _fallback(project, generation, int(begun.data.get("fallback", 0))))
-
-
-def _fallback(project: Project, generation: Generation, number: int) -> Generation | None:
-    """What the rollout may go back to by itself, if it began with a way back and that still stands."""
-    found = project.journal.generation_number(generation.group, number) if number else None
-    return found if found and usable_fallback(project, generation, found) else None
+    # What the rollout may go back to by itself, if it began with a way back and that still stands.
+    return Goal(led, generation, fallback(project, generation, int(begun.data.get("fallback", 0))))

@@ -6,11 +6,9 @@ Who may open the socket may command the daemon: its directory and itself are its
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import msgspec
 from starlette.applications import Starlette
@@ -25,7 +23,6 @@ from bluestone.daemon.leader import Leader
 from bluestone.daemon.messages import LAST, MAX_ASK, VERSION, Ask, Failed, Message, encode
 from bluestone.daemon.metrics import Metrics
 from bluestone.daemon.presence import Leading
-from bluestone.host.paths import socket_path
 from bluestone.model.problem import Problem
 
 MOST_WAITING = 10_000
@@ -106,23 +103,6 @@ def commanding(signs: Signs) -> Starlette:
             Route("/v1/commands", door.take_command, methods=["POST"]),
         ]
     )
-
-
-def listen_privately(path: Path) -> socket.socket:
-    """A unix socket that its owner alone may open, in the place of one that a dead daemon left. Raises `Problem`."""
-    draft = socket_path(path.with_name(f"{path.name}.new"))
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        draft.unlink(missing_ok=True)
-        listener.bind(str(draft))
-        # Nobody can have connected before: it does not listen yet.
-        draft.chmod(0o600)
-        listener.listen(64)
-        draft.replace(path)
-    except OSError as error:
-        listener.close()
-        raise Problem(f"cannot listen on {path}: {error.strerror}", mend="make its directory writable") from error
-    return listener
 
 
 class _Door:

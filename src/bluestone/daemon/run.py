@@ -26,7 +26,7 @@ from bluestone.daemon.notifier import Notifier
 from bluestone.daemon.sources import Watching
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.lock import hold
-from bluestone.logs.listening import Server, configuration, listen_loopback
+from bluestone.logs.listening import Server, configuration, listen_loopback, listen_unix
 from bluestone.model.problem import Problem, Problems
 
 SIGN_OF_LIFE = timedelta(minutes=2)
@@ -37,6 +37,9 @@ PATIENCE = systemd.STOP - 30.0
 
 PULSE = 1.0
 """Seconds between two looks at itself."""
+
+OWNER_ONLY = 0o600
+"""Who may open the socket may command the daemon."""
 
 MISTAKE = 70
 """Exit status (EX_SOFTWARE in sysexits.h) after a mistake of its own: systemd starts it anew."""
@@ -76,7 +79,7 @@ class _Daemon:
 
     async def live(self) -> int:
         door = presence.socket_of(self._project)
-        listening = [(api.commanding(self._signs), api.listen_privately(door))]
+        listening = [(api.commanding(self._signs), listen_unix(door, OWNER_ONLY))]
         if self._listen:
             listening.append((api.looking(self._signs), listen_loopback(self._listen)))
         servers = [_server(app) for app, _ in listening]

@@ -23,18 +23,18 @@ GRACE = 10
 KEEP_ALIVE = 300
 
 
-def listen_unix(path: Path) -> socket.socket:
-    """A unix socket at `path`, in the place of one that a dead receiver left. Raises `Problem`.
+def listen_unix(path: Path, mode: int) -> socket.socket:
+    """A unix socket at `path`, in the place of one that a dead process left. Raises `Problem`.
 
-    Anybody who reaches it may connect: its directory is mounted into servers, where the shipper is not root,
-    and what lets lines in is the token.
+    `mode` says who may connect: permission bits, as of a file.
     """
     draft = socket_path(path.with_name(f"{path.name}.new"))
     listener = socket.socket(socket.AF_UNIX)
     try:
         draft.unlink(missing_ok=True)
         listener.bind(str(draft))
-        draft.chmod(0o666)
+        # Nobody can have connected before: it does not listen yet.
+        draft.chmod(mode)
         listener.listen(512)
         draft.replace(path)
     except OSError as error:
@@ -89,7 +89,9 @@ class Server(uvicorn.Server):
 
 def servers(app: Starlette, listening: Listening) -> Iterator[tuple[Server, list[socket.socket]]]:
     """What serves the application, and where. Raises `Problem`."""
-    plain = [listen_unix(listening.path)]
+    # Anybody who reaches it may connect: its directory is mounted into servers, where the shipper is not root, and
+    # what lets lines in is the token.
+    plain = [listen_unix(listening.path, 0o666)]
     plain += [listen_loopback(listening.plain)] if listening.plain else []
     yield Server(configuration(app)), plain
     if listening.tls:

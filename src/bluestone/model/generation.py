@@ -62,7 +62,3 @@ class Generation:
     number: int
     image: Digest
     config: ServerConfig
-
-    def same_as(self, image: str, config_digest: str) -> bool:
-        """Whether a server with this image and configuration belongs to this generation."""
-        return self.image == image and self.config.digest() == config_digest

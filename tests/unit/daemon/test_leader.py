@@ -14,9 +14,11 @@ from bluestone.app import pause
 from bluestone.app.project import Caller
 from bluestone.app.rollout import tell_nobody
 from bluestone.app.up import Arrival
-from bluestone.daemon import api, client, lead, presence
+from bluestone.daemon import client, lead, presence
+from bluestone.daemon.run import OWNER_ONLY
 from bluestone.fleet.controller.fence import leading
 from bluestone.fleet.controller.lock import hold, introduce
+from bluestone.logs.listening import listen_unix
 from bluestone.model.problem import Problem, Problems
 from daemon_world import APACHE, World, daemon, until, world
 
@@ -284,7 +286,7 @@ def test_a_daemon_that_was_fenced_off_acts_no_more_and_follows_when_the_other_en
 def test_a_daemon_that_hangs_is_not_taken_for_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bluestone.daemon.connection.CONNECT_TIMEOUT", 0.2)
     project = world.open()
-    with api.listen_privately(presence.socket_of(project)):
+    with listen_unix(presence.socket_of(project), OWNER_ONLY):
         with pytest.raises(Problem, match="runs, and does not answer"):
             ask_up(world)
         presence.wake(project)

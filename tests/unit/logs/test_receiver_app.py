@@ -269,8 +269,8 @@ def test_a_store_has_one_receiver(tmp_path: Path) -> None:
 
 def test_the_socket_of_a_dead_receiver_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "ingest.sock"
-    listen_unix(path).close()
-    with listen_unix(path), socket.socket(socket.AF_UNIX) as client:
+    listen_unix(path, 0o666).close()
+    with listen_unix(path, 0o666), socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
     assert path.stat().st_mode & 0o777 == 0o666
     assert [file.name for file in tmp_path.iterdir()] == ["ingest.sock"]
@@ -278,7 +278,7 @@ def test_the_socket_of_a_dead_receiver_is_replaced(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="cannot listen on"):
-        listen_unix(tmp_path / "missing" / "ingest.sock")
+        listen_unix(tmp_path / "missing" / "ingest.sock", 0o666)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:80", "[::]:80", "example.org:80", "127.0.0.1", "127.0.0.1:x", ":80"])
