@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from bluestone.fleet.brake import CALM, after_death
 from bluestone.fleet.controller.journal import Journal
@@ -31,23 +32,35 @@ MEASURED = 600
 DEATH_WINDOW = timedelta(minutes=10)
 """How long a death counts against a rollout."""
 
+MOST_ANSWERS = 16_384
+"""How many answers of the journal are kept: some fifteen for each group."""
+
+_ANY = ""
+"""Every group."""
+
 MOST_DEATHS = 4096
 """How many of a group's newest deaths are looked at."""
 
 
 class Recollection:
-    """Keeps what was read of each server's events until there are new ones: a large fleet is not read at every tick."""
+    """What was read of the journal, kept until there are newer events of the same kind: a large fleet, or a long
+    history, is not read at every tick."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._sequence = journal.head().sequence
         self._kinds: dict[str, dict[str, Event]] = {}
+        self._answers: dict[_Asked, list[Event]] = {}
+        self._asked: dict[tuple[str, str], set[_Asked]] = {}
 
     def refresh(self) -> None:
         """Forget what newer events have made untrue."""
         for event in self._journal.events(after=self._sequence):
             self._sequence = event.sequence
             self._kinds.pop(event.server, None)
+            for group in (event.group, _ANY):
+                for asked in self._asked.pop((group, event.kind), ()):
+                    self._answers.pop(asked, None)
 
     def of(self, servers: Sequence[str]) -> dict[str, dict[str, Event]]:
         """The latest event of each kind that memory is made of, by server."""
@@ -55,6 +68,32 @@ class Recollection:
         found = self._journal.newest(_SERVER_KINDS, unknown) if unknown else {}
         self._kinds |= {server: found.get(server, {}) for server in unknown}
         return {server: self._kinds[server] for server in servers}
+
+    def select(
+        self, kinds: tuple[str, ...], *, group: str = _ANY, after: int = 0, newest: int | None = None
+    ) -> list[Event]:
+        """As `Journal.select`."""
+        asked = _Asked(kinds, group, after, newest)
+        if asked not in self._answers:
+            if len(self._answers) > MOST_ANSWERS:
+                self._answers.clear()
+                self._asked.clear()
+            self._answers[asked] = self._journal.select(kinds, group=group, after=after, newest=newest)
+            for kind in kinds:
+                self._asked.setdefault((group, kind), set()).add(asked)
+        return self._answers[asked]
+
+    def last(self, kinds: tuple[str, ...], *, group: str = _ANY) -> Event | None:
+        """As `Journal.last`."""
+        found = self.select(kinds, group=group, newest=1)
+        return found[0] if found else None
+
+
+class _Asked(NamedTuple):
+    kinds: tuple[str, ...]
+    group: str
+    after: int
+    newest: int | None
 
 
 def recall(
@@ -71,8 +110,8 @@ def recall(
     recollection = recollection or Recollection(journal)
     recollection.refresh()
     groups = tuple(groups)
-    rollouts = {group: _rollout(journal, group, now) for group in groups}
-    pauses = {group: _pause(journal, group) for group in ("", *groups)}
+    rollouts = {group: _rollout(recollection, group, now) for group in groups}
+    pauses = {group: _pause(recollection, group) for group in ("", *groups)}
     enrolled, attached, detached, down, condemned, died, taints = {}, {}, {}, {}, set(), set(), {}
     for server, kinds in recollection.of(servers).items():
         if enrol := kinds.get("server.enrol"):
@@ -106,8 +145,8 @@ def recall(
         streaks={group: r.streak for group, r in rollouts.items() if r.streak},
         paused_since={group: r.paused_since for group, r in rollouts.items() if r.paused_since},
         canary={group: r.canary for group, r in rollouts.items() if r.canary},
-        passed={group: _passed(journal, group) for group in groups},
-        quarantined={group: _quarantined(journal, group) for group in groups},
+        passed={group: _passed(recollection, group) for group in groups},
+        quarantined={group: _quarantined(recollection, group) for group in groups},
         paused={group: pause.message for group, pause in pauses.items() if pause and pause.kind.endswith(".paused")},
         resumed_at={group: p.at for group, p in pauses.items() if group and p and p.kind.endswith(".resumed")},
     )
@@ -138,7 +177,8 @@ def unresolved_creates(journal: Journal, now: datetime, lag: timedelta = timedel
     failed, may be missing from the providers' lists for `lag` afterwards.
     """
     recent = _recent(journal, ("server.create",), now - CREATE_WINDOW)
-    return [_unborn(event) for event in recent if _may_appear(journal, event.server, now - lag)]
+    outcomes = journal.newest(_OUTCOMES, [event.server for event in recent])
+    return [_unborn(event) for event in recent if _may_appear(outcomes.get(event.server, {}), now - lag)]
 
 
 def expected(journal: Journal, group: str) -> list[UnbornServer]:
@@ -156,12 +196,16 @@ def _unborn(create: Event) -> UnbornServer:
     return UnbornServer(create.server, create.group, data["slot"], data["incarnation"], data["generation"], create.at)
 
 
-def _may_appear(journal: Journal, server: str, listed: datetime) -> bool:
-    outcome = journal.last(("server.created", "action.failed", "action.refused", "action.lost"), server=server)
+def _may_appear(outcomes: Mapping[str, Event], listed: datetime) -> bool:
+    """Whether a server may, by the newest events of `_OUTCOMES` that it has."""
+    outcome = max(outcomes.values(), key=lambda event: event.sequence, default=None)
     if outcome is None:
         return True
     tried = outcome.kind in ("server.created", "action.failed") and outcome.data.get("verb", "create") == "create"
     return tried and outcome.at > listed
+
+
+_OUTCOMES = ("server.created", "action.failed", "action.refused", "action.lost")
 
 
 def _recent(journal: Journal, kinds: Sequence[str], since: datetime) -> list[Event]:
@@ -196,23 +240,23 @@ class _Rollout:
     canary: Canary | None
 
 
-def _rollout(journal: Journal, group: str, now: datetime) -> _Rollout:
+def _rollout(known: Recollection, group: str, now: datetime) -> _Rollout:
     """A group's rollout since it was last started."""
-    start = journal.last(("rollout.started",), group=group)
+    start = known.last(("rollout.started",), group=group)
     after = start.sequence if start else 0
-    died = journal.select(("server.died",), group=group, after=after, newest=MOST_DEATHS)
-    settled = journal.select(("rollout.settled",), group=group, after=after)
-    halted = journal.select(("rollout.halted",), group=group, after=after, newest=1)
+    died = known.select(("server.died",), group=group, after=after, newest=MOST_DEATHS)
+    settled = known.select(("rollout.settled",), group=group, after=after)
+    halted = known.select(("rollout.halted",), group=group, after=after, newest=1)
     # A person who says "go on" ends whatever has held the rollout, and the failures that did.
-    resumed = journal.last(_RESUMED, group=group)
-    held = journal.select(("rollout.paused",), group=group, after=_after(resumed, after), newest=1)
-    canary = journal.select(("canary.began",), group=group, after=after, newest=1)
+    resumed = known.last(_RESUMED, group=group)
+    held = known.select(("rollout.paused",), group=group, after=_after(resumed, after), newest=1)
+    canary = known.select(("canary.began",), group=group, after=after, newest=1)
     return _Rollout(
         deaths=sum(_counts(event) for event in died if event.at > now - DEATH_WINDOW),
         started_at=start.at if start else None,
         settled_at=settled[-1].at if settled else None,
         halted=halted[0].message if halted else "",
-        failures=_failures(journal, group, _after(resumed, after)),
+        failures=_failures(known, group, _after(resumed, after)),
         streak=_streak([event for event in died if event.sequence > _after(resumed, after)], now),
         paused_since=held[0].at if held else None,
         canary=_canary(canary[0]) if canary else None,
@@ -241,41 +285,41 @@ def _canary(event: Event) -> Canary:
     return Canary(event.data["generation"], event.at, counted)
 
 
-def _passed(journal: Journal, group: str) -> frozenset[int]:
+def _passed(known: Recollection, group: str) -> frozenset[int]:
     """The generations that served as a whole once, or whose canaries passed."""
-    events = journal.select(("rollout.settled", "canary.passed"), group=group)
+    events = known.select(("rollout.settled", "canary.passed"), group=group)
     return frozenset(event.data.get("generation", 0) for event in events)
 
 
-def _quarantined(journal: Journal, group: str) -> dict[int, Quarantine]:
+def _quarantined(known: Recollection, group: str) -> dict[int, Quarantine]:
     """The generations that failed, since a person last said to try again."""
-    after = _after(journal.last(_RESUMED, group=group), 0)
-    events = journal.select(("rollout.halted",), group=group, after=after)
+    after = _after(known.last(_RESUMED, group=group), 0)
+    events = known.select(("rollout.halted",), group=group, after=after)
     failed = [event for event in reversed(events) if event.data.get("declared")]
     return {event.data["generation"]: Quarantine(event.message, event.data["declared"]) for event in failed}
 
 
-def _pause(journal: Journal, group: str) -> Event | None:
+def _pause(known: Recollection, group: str) -> Event | None:
     """The last word of a person on whether anything may be done to a group; to all of them, if it is empty."""
     if not group:
-        return journal.last(("fleet.paused", "fleet.resumed"))
-    return journal.last(("group.paused", *_RESUMED), group=group)
+        return known.last(("fleet.paused", "fleet.resumed"))
+    return known.last(("group.paused", *_RESUMED), group=group)
 
 
 _RESUMED = ("group.resumed",)
 
 
-def _failures(journal: Journal, group: str, after: int) -> Failures | None:
+def _failures(known: Recollection, group: str, after: int) -> Failures | None:
     """The longest row of failures of one verb that no success has ended.
 
     By verb, as what was begun in vain is destroyed, which works: between two creates that fail there is a success.
     """
     failed: dict[str, list[Event]] = {}
-    for event in journal.select(("action.failed",), group=group, after=after):
+    for event in known.select(("action.failed",), group=group, after=after):
         failed.setdefault(event.data.get("verb", ""), []).append(event)
     row: list[Event] = []
     for verb, events in failed.items():
-        worked = journal.last((f"server.{PAST[verb]}",), group=group) if verb in PAST else None
+        worked = known.last((f"server.{PAST[verb]}",), group=group) if verb in PAST else None
         since = [event for event in events if worked is None or event.sequence > worked.sequence]
         row = max(row, since, key=len)
     return Failures(len(row), row[0].at, row[0].message, row[0].data.get("verb", "")) if row else None
