@@ -158,7 +158,8 @@ class FaultyBalancer(MemoryBalancer):
             try:
                 call()
             finally:
-                for group in {seat.group for seat in self.seats.values()}:
-                    self.machines.sample(group)
+                if self.machines.sampled:
+                    for group in {seat.group for seat in self.seats.values()}:
+                        self.machines.sample(group)
         if lost:
             raise Problem("the balancer's answer was lost")

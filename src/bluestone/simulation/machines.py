@@ -180,9 +180,9 @@ class Machines:
 
     def remember_list(self) -> None:
         """Note who exists now, for lists that will be stale."""
-        names = tuple(name for _, name in self.cloud.servers)
         if not self.weather.stale:
             return
+        names = tuple(name for _, name in self.cloud.servers)
         self._lists = [(at, then) for at, then in self._lists if at >= self.timeline.seconds - 2 * STALEST]
         self._lists.append((self.timeline.seconds, names))
 

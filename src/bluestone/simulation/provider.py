@@ -150,7 +150,7 @@ class SimulatedProvider:
 
     def _attach(self, spec: ServerSpec) -> None:
         """Give a server its volumes. Raises `Problem` if another has one."""
-        holders = self._holders()
+        holders = self._holders() if spec.volumes else {}
         for name in spec.volumes:
             if holders.get(name, spec.name) != spec.name:
                 raise Problem(f"{spec.name} cannot have the volume {name}: it is on {holders[name]}")
