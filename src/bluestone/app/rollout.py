@@ -201,14 +201,17 @@ class Site:
     def _failure(self, progress: Progress) -> Failure:
         halt = self.project.journal.last(("rollout.halted", "rollout.paused"), group=progress.group)
         server = halt.server if halt else ""
-        lines = self._last_lines(server) if server else ()
+        lines = self._last_lines(server, halt.at) if halt and server else ()
         return Failure(progress.group, progress.waiting[0], server, lines)
 
-    def _last_lines(self, server: str, count: int = 15) -> tuple[str, ...]:
-        from bluestone.logs.query import Archive
+    def _last_lines(self, server: str, halted: datetime, count: int = 15) -> tuple[str, ...]:
+        """What a server wrote until its rollout was halted: what it wrote on being destroyed for that explains nothing."""
+        from bluestone.logs.query import Archive, Query
 
         with closing(Archive(self.project.logs)) as archive:
-            found = archive.last_lines(server, count)
+            found = tuple(archive.search(Query(server=server, until=halted, limit=count)))
+            # A clock that is ahead has written nothing yet.
+            found = found or tuple(archive.last_lines(server, count))
         return tuple(f"{record.at:%H:%M:%S} {record.unit}: {record.message}" for record in found)
 
     def record(self, entries: Iterable[Entry]) -> None:
