@@ -100,11 +100,12 @@ def view(goal: Goal, inventory: Inventory, memory: Memory) -> View:
     servers = inventory.of_group(goal.group.name)
     config = goal.generation.config.digest()
     members = []
+    bound = pinned(goal)
     for server in servers:
         backend = inventory.backend(server.name)
         right = server.image == goal.generation.image and server.config == config
         taint = memory.taints[server.name].reason if right and server.name in memory.taints else ""
-        if right and pinned(goal) and 0 < goal.group.count < server.slot:
+        if right and bound and 0 < goal.group.count < server.slot:
             # The volumes of the slots that are declared are the ones to serve from, whoever else is healthy.
             taint = f"no more than {goal.group.count} servers are declared, and it is in slot {server.slot}"
         new = right and not taint

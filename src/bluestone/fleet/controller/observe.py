@@ -53,6 +53,8 @@ class Lookout:
         self._seen: dict[str, Server] = {}
         self._missing_since: dict[str, datetime] = {}
         self._gone: set[str] = set()
+        self._came: dict[str, Server] = {}
+        self._went: set[str] = set()
         self.lag = max((provider.list_lag for provider in providers.values()), default=timedelta(0))
 
     def forget(self) -> None:
@@ -62,17 +64,13 @@ class Lookout:
     def came(self, server: Server) -> None:
         """An action of ours has created a server, which the provider has described."""
         self._seen[server.name] = server
-        if self._last is not None:
-            others = tuple(each for each in self._last.servers if each.name != server.name)
-            self._last = replace(self._last, servers=(*others, server))
+        self._came[server.name] = server
 
     def went(self, server: str) -> None:
         """An action of ours has destroyed a server: its provider says that it is gone, so it will not be missed."""
         self._gone.add(server)
-        if self._last is not None:
-            servers = tuple(each for each in self._last.servers if each.name != server)
-            missed = tuple(each for each in self._last.missed if each.name != server)
-            self._last = replace(self._last, servers=servers, missed=missed)
+        self._went.add(server)
+        self._came.pop(server, None)
 
     def expect(self, servers: Iterable[Server]) -> None:
         """These servers are known to exist, though no list has shown them yet."""
@@ -83,7 +81,17 @@ class Lookout:
         """The servers, as they were at most `MAX_AGE` ago."""
         if self._last is None or self._last.gaps or not timedelta(0) <= now - self._last.at < MAX_AGE:
             self._last = self._look(now)
+        elif self._came or self._went:
+            self._last = self._changed(self._last)
+        self._came, self._went = {}, set()
         return self._last
+
+    def _changed(self, listing: Listing) -> Listing:
+        """A list with what our own actions have changed since."""
+        now_others = self._went | self._came.keys()
+        servers = (each for each in listing.servers if each.name not in now_others)
+        missed = tuple(each for each in listing.missed if each.name not in self._went)
+        return replace(listing, servers=(*servers, *self._came.values()), missed=missed)
 
     def _look(self, now: datetime) -> Listing:
         gaps: list[str] = []
