@@ -23,6 +23,11 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
+def realm(ecosystem: Ecosystem, release: str) -> str:
+    """What one feed covers or not, as a whole: `pypi`, or `deb:trixie`, as Debian's fixes are per release."""
+    return f"deb:{release}" if ecosystem == "deb" else ecosystem
+
+
 AFFECTED = (Verdict.AFFECTED_WITH_FIX, Verdict.AFFECTED_WITHOUT_FIX)
 
 
@@ -49,10 +54,10 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Unknown:
-    """Components of an image of which nothing can be told: how many of an ecosystem, and why."""
+    """Components of an image of which nothing can be told: how many of a `realm` ("" for any), and why."""
 
     image: Digest
-    ecosystem: Ecosystem
+    realm: str
     components: int
     why: str
 
@@ -61,9 +66,9 @@ class Unknown:
 class FeedState:
     """A feed as it was when it was read.
 
-    `digest` is the SHA-256 of what was read, `date` the moment that it describes by its own word (else when it was
-    fetched), `fetched` when it was last found to be current. `covers` are the ecosystems that it speaks of (`deb:trixie`
-    for a release of Debian). With `trouble`, what it covers is unknown.
+    `kind` is one of `patch.feeds.kinds`. `digest` is the SHA-256 of what was read, `date` the moment that it describes
+    by its own word, `fetched` when it was last found to be current. `covers` are the `realm`s that it speaks of.
+    `verified` says how it was checked. With `trouble`, what it covers is unknown.
     """
 
     name: str
