@@ -6,6 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bluestone.model.advisory import Advisory, Affected, Range
 from bluestone.model.bom import Bom, Component, Ecosystem, Unidentified
 from bluestone.model.exposure import Assessment, Exposure, Verdict
@@ -14,8 +17,6 @@ from bluestone.patch.estate import furnish
 from bluestone.patch.exposure import Catalogue, exposures, match, unknown
 from bluestone.patch.inventory.query import folded
 from bluestone.patch.versions import KEYS
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 IMAGE = Digest("sha256:" + "1" * 64)
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
@@ -145,7 +146,7 @@ def test_what_no_sound_feed_covers_is_unknown() -> None:
     found = {(each.realm, each.components): each.why for each in unknown(estate, covered, [IMAGE])}
     assert found.keys() == {("npm", 1), ("pypi", 1), ("", 1)}
     assert found["npm", 1] == "npm's feed is stale"
-    assert not [each for each in unknown(furnish([bom(deb("a", "1"))]), covered, [IMAGE])]
+    assert not list(unknown(furnish([bom(deb("a", "1"))]), covered, [IMAGE]))
 
 
 VERSIONS: dict[Ecosystem, st.SearchStrategy[str]] = {
@@ -177,7 +178,7 @@ def cases(draw: st.DrawFn) -> tuple[list[Bom], list[Advisory]]:
     return boms, [replace(each, id=f"CVE-{number}") for number, each in enumerate(said)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cases())
 def test_slices_of_shelves_are_what_comparing_each_with_each_finds(case: tuple[list[Bom], list[Advisory]]) -> None:
     boms, advisories = case
