@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from bluestone.model.bom import Bom, Component, Ecosystem
@@ -42,17 +43,21 @@ class Entry:
 
 @dataclass
 class Shelf:
-    """The versions of one name. `odd` are those that have no place in the ecosystem's order."""
+    """The versions of one name: those that have a key in its order, then the odd ones, which have none."""
 
     keys: list[Any]
     entries: list[Entry]
-    odd: list[Entry]
 
-    def between(self, low: Any, high: Any, *, with_high: bool) -> Iterator[Entry]:
-        """The entries from the key `low` to `high`; None is the end on that side."""
+    def between(self, low: Any, high: Any, with_high: bool) -> tuple[int, int]:
+        """Where the entries from the key `low` to `high` begin and end; None is the end on that side."""
         begin = 0 if low is None else bisect_left(self.keys, low)
         end = len(self.keys) if high is None else (bisect_right if with_high else bisect_left)(self.keys, high)
-        return iter(self.entries[begin:end])
+        return begin, end
+
+    @cached_property
+    def odd(self) -> range:
+        """Where the versions are that have no place in the ecosystem's order."""
+        return range(len(self.keys), len(self.entries))
 
 
 @dataclass(frozen=True)
@@ -64,21 +69,30 @@ class Estate:
     unidentified: Mapping[Digest, int]
 
     def shelves_of(self, ecosystem: Ecosystem, release: str, name: str) -> list[Shelf]:
-        """Those that an advisory about a name has to look at; of Debian, `release` is a codename, or "" for all."""
-        name = folded(ecosystem, name)
+        """Those that an advisory about a folded name has to look at. Debian's `release` is "" for all."""
         if ecosystem == "deb":
             realms = [realm("deb", release)] if release else [r for r in self.realms if r.startswith("deb:")]
             keys = [(each, name) for each in realms]
         elif ecosystem == "maven":
-            keys = [("maven", name), ("maven", name.rpartition(":")[2])] if ":" in name else [("maven", name)]
+            keys = [("maven", each) for each in sorted({name, artifact(name)})]
         else:
             keys = [(ecosystem, name)]
         return [shelf for key in keys if (shelf := self.shelves.get(key))]
 
-    @property
+    @cached_property
+    def names(self) -> set[str]:
+        """The folded names of all that images have, of whatever ecosystem."""
+        return {name for _, name in self.shelves}
+
+    @cached_property
     def realms(self) -> set[str]:
         """All that images have components of."""
         return {each for counts in self.counts.values() for each in counts}
+
+
+def artifact(name: str) -> str:
+    """A Maven artifact's name without its group."""
+    return name.rpartition(":")[2]
 
 
 def furnish(boms: Iterable[Bom]) -> Estate:
@@ -137,4 +151,4 @@ def _shelf(where: str, entries: Iterable[Entry]) -> Shelf:
         except ValueError:
             odd.append(entry)
     keyed.sort(key=lambda pair: pair[0])
-    return Shelf([each for each, _ in keyed], [entry for _, entry in keyed], odd)
+    return Shelf([each for each, _ in keyed], [*(entry for _, entry in keyed), *odd])

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bluestone.model.advisory import Advisory, Affected
+from bluestone.model.bom import Ecosystem
 from bluestone.model.exposure import Exposure, Unknown, Verdict
 from bluestone.model.ids import Digest
-from bluestone.patch.estate import Entry, Estate, Shelf
+from bluestone.patch.estate import Entry, Estate, Shelf, artifact
 from bluestone.patch.inventory.query import folded
 from bluestone.patch.versions import KEYS
 
@@ -29,24 +30,35 @@ class Interval(NamedTuple):
 
 class Compiled(NamedTuple):
     """What an advisory says of one package, ready to be compared. `exact` are keys of versions that it names one by
-    one; `incomparable` is a version of its own that has no place in the order, if there is one."""
+    one; `incomparable` is a version of its own that has no place in the order, if there is one. `is_simple`: it is one
+    interval, and nothing else."""
 
     advisory: Advisory
     affected: Affected
     intervals: tuple[Interval, ...]
     exact: tuple[Any, ...]
-    incomparable: str = ""
+    incomparable: str
+    is_simple: bool
 
 
 class Match(NamedTuple):
-    """An advisory and a version that it is about. `fixed` is "" where nothing mends it; `sure` is false where it could
-    not be compared."""
+    """An advisory and the versions that it is about: those on a shelf from `begin` to `end`.
+
+    `fixed` is "" where nothing mends it; `sure` is false where it could not be compared.
+    """
 
     advisory: Advisory
     affected: Affected
-    entry: Entry
+    shelf: Shelf
+    begin: int
+    end: int
     fixed: str
     sure: bool = True
+
+    @property
+    def entries(self) -> list[Entry]:
+        """These versions."""
+        return self.shelf.entries[self.begin : self.end]
 
 
 def compiled(advisory: Advisory) -> Iterator[Compiled]:
@@ -68,19 +80,20 @@ def compiled(advisory: Advisory) -> Iterator[Compiled]:
                 exact.append(key(version))
             except ValueError:
                 continue  # No version that can be compared is equal to it; those that cannot are compared as text.
-        yield Compiled(advisory, affected, tuple(intervals), tuple(exact), odd)
+        simple = len(intervals) == 1 and not exact and not odd
+        yield Compiled(advisory, affected, tuple(intervals), tuple(exact), odd, simple)
 
 
 @dataclass(frozen=True)
 class Catalogue:
     """Advisories by the names that they are about, compiled."""
 
-    by_name: dict[tuple[str, str], list[Compiled]]
+    by_name: dict[tuple[Ecosystem, str], list[Compiled]]
 
     @classmethod
     def of(cls, advisories: Iterable[Advisory]) -> Catalogue:
         """A catalogue of these."""
-        by_name: dict[tuple[str, str], list[Compiled]] = {}
+        by_name: dict[tuple[Ecosystem, str], list[Compiled]] = {}
         for advisory in advisories:
             for each in compiled(advisory):
                 key = (each.affected.ecosystem, folded(each.affected.ecosystem, each.affected.name))
@@ -90,47 +103,53 @@ class Catalogue:
 
 def match(estate: Estate, catalogue: Catalogue) -> list[Match]:
     """All versions in the estate that an advisory is about."""
-    wanted = {(where.partition(":")[0], name) for where, name in estate.shelves}
-    artifacts = {name for where, name in estate.shelves if where == "maven" and ":" not in name}
     found: list[Match] = []
-    for key, about in catalogue.by_name.items():
-        if key in wanted or (artifacts and key[0] == "maven" and key[1].rpartition(":")[2] in artifacts):
+    held = estate.names
+    for (ecosystem, name), about in catalogue.by_name.items():
+        if name in held or (ecosystem == "maven" and artifact(name) in held):
+            shelves: dict[str, list[Shelf]] = {}
             for each in about:
-                found += meet(estate, each)
+                release = each.affected.release
+                if release not in shelves:
+                    shelves[release] = estate.shelves_of(ecosystem, release, name)
+                for shelf in shelves[release]:
+                    _meet(shelf, each, found)
     return found
 
 
-def meet(estate: Estate, each: Compiled) -> Iterator[Match]:
-    """The versions that one advisory is about, by what it says of one package."""
-    affected = each.affected
-    for shelf in estate.shelves_of(affected.ecosystem, affected.release, affected.name):
-        if len(each.intervals) == 1 and not each.exact and not each.incomparable and not shelf.odd:
-            interval = each.intervals[0]
-            for entry in shelf.between(interval.low, interval.high, with_high=interval.with_high):
-                yield Match(each.advisory, affected, entry, interval.fixed)
-        else:
-            yield from _meet_at_length(shelf, each)
+def meet(estate: Estate, advisory: Advisory) -> list[Match]:
+    """The versions in the estate that one advisory is about."""
+    return match(estate, Catalogue.of([advisory]))
+
+
+def _meet(shelf: Shelf, each: Compiled, found: list[Match]) -> None:
+    if each.is_simple and not shelf.odd:
+        low, high, with_high, fixed = each.intervals[0]
+        begin, end = shelf.between(low, high, with_high)
+        if begin < end:
+            found.append(Match(each.advisory, each.affected, shelf, begin, end, fixed))
+    else:
+        found += _meet_at_length(shelf, each)
 
 
 def _meet_at_length(shelf: Shelf, each: Compiled) -> Iterator[Match]:
-    """As `meet`, where ranges may overlap, versions are named, or something cannot be compared."""
-    met: dict[int, Match] = {}
+    """As `_meet`, where ranges may overlap, versions are named, or something cannot be compared."""
+    met: dict[int, tuple[str, bool]] = {}
     for interval in each.intervals:
-        for entry in shelf.between(interval.low, interval.high, with_high=interval.with_high):
-            known = met.get(id(entry))
-            if known is None or (not known.fixed and interval.fixed):
-                met[id(entry)] = Match(each.advisory, each.affected, entry, interval.fixed)
+        for at in range(*shelf.between(interval.low, interval.high, interval.with_high)):
+            if at not in met or (not met[at][0] and interval.fixed):
+                met[at] = interval.fixed, True
     for key in each.exact:
-        for entry in shelf.between(key, key, with_high=True):
-            met.setdefault(id(entry), Match(each.advisory, each.affected, entry, _above(each, key)))
-    if each.incomparable:
-        for entry in shelf.entries:
-            met.setdefault(id(entry), Match(each.advisory, each.affected, entry, "", sure=False))
-    for entry in shelf.odd:
-        named = entry.version in each.affected.versions
+        for at in range(*shelf.between(key, key, True)):
+            met.setdefault(at, (_above(each, key), True))
+    for at in range(len(shelf.keys)) if each.incomparable else ():
+        met.setdefault(at, ("", False))
+    for at in shelf.odd:
+        named = shelf.entries[at].version in each.affected.versions
         if named or each.intervals or each.incomparable:
-            met[id(entry)] = Match(each.advisory, each.affected, entry, "", sure=named)
-    yield from met.values()
+            met[at] = "", named
+    for at, (fixed, sure) in met.items():
+        yield Match(each.advisory, each.affected, shelf, at, at + 1, fixed, sure)
 
 
 def _above(each: Compiled, key: Any) -> str:
@@ -142,27 +161,27 @@ def _above(each: Compiled, key: Any) -> str:
 def exposures(matches: Iterable[Match]) -> Iterator[Exposure]:
     """What matches mean, image by image."""
     for each in matches:
-        verdict, why = _verdict(each)
-        if verdict is None:
-            continue
-        since = each.affected.fix_since if each.fixed else None
-        for place in each.entry.places:
-            certain = verdict is not Verdict.UNKNOWN and place.component.declared
-            yield Exposure(
-                each.advisory,
-                place.image,
-                place.component,
-                Verdict.UNKNOWN if certain else verdict,
-                "a lock file names it, and it need not be there" if certain else why,
-                source=each.entry.name if each.affected.ecosystem == "deb" else "",
-                fixed=each.fixed if verdict is not Verdict.AFFECTED_WITHOUT_FIX else "",
-                since=since or each.advisory.published,
-            )
+        for entry in each.entries:
+            decided = _verdict(each, entry)
+            if decided is None:
+                continue
+            verdict, why = decided
+            for place in entry.places:
+                doubted = verdict is not Verdict.UNKNOWN and place.component.declared
+                yield Exposure(
+                    each.advisory,
+                    place.image,
+                    place.component,
+                    Verdict.UNKNOWN if doubted else verdict,
+                    "a lock file names it, and it need not be there" if doubted else why,
+                    source=entry.name if each.affected.ecosystem == "deb" else "",
+                    fixed=each.fixed if verdict is not Verdict.AFFECTED_WITHOUT_FIX else "",
+                    since=(each.affected.fix_since if each.fixed else None) or each.advisory.published,
+                )
 
 
-def _verdict(each: Match) -> tuple[Verdict | None, str]:
-    """What a match means, and why; None for one that is none of this image's business."""
-    entry = each.entry
+def _verdict(each: Match, entry: Entry) -> tuple[Verdict, str] | None:
+    """What a match means for a version, and why; None where it means nothing."""
     name = f"{entry.name} {entry.version}"
     if not each.sure:
         return Verdict.UNKNOWN, f"{name} cannot be compared with the versions of the advisory"
@@ -170,12 +189,13 @@ def _verdict(each: Match) -> tuple[Verdict | None, str]:
         return Verdict.UNKNOWN, f"{name} may be another group's: its Maven group is not known"
     if entry.how == "built using":
         if each.advisory.pending:
-            return None, ""  # What is pending of the source is not an upgrade of what was built with it.
+            return None  # What is pending of the source is not an upgrade of what was built with it.
         return Verdict.AFFECTED_WITHOUT_FIX, f"it was built with {name}, and is mended when it is built anew"
-    signed = f"the signed form of {name}, " if entry.how == "signed" else ""
+    if entry.how == "signed":
+        name = f"{name}, of which this is the signed form,"
     if each.fixed:
-        return Verdict.AFFECTED_WITH_FIX, f"{signed or name + ' '}is below {each.fixed}"
-    return Verdict.AFFECTED_WITHOUT_FIX, f"{signed or name + ' '}has no fix"
+        return Verdict.AFFECTED_WITH_FIX, f"{name} is below {each.fixed}"
+    return Verdict.AFFECTED_WITHOUT_FIX, f"{name} has no fix"
 
 
 def unknown(estate: Estate, covered: dict[str, str], images: Iterable[Digest]) -> Iterator[Unknown]:

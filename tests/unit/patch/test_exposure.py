@@ -85,7 +85,7 @@ def test_a_signed_kernel_is_the_kernel_of_that_version() -> None:
     assert met([advisory("deb", "linux", Range(fixed="6.12.117-1"))], bom(kernel)) == []
     (found,) = met([advisory("deb", "linux", Range(fixed="6.12.120-1"))], bom(kernel))
     assert (found.verdict, found.source, found.fixed) == (Verdict.AFFECTED_WITH_FIX, "linux", "6.12.120-1")
-    assert "signed form of linux 6.12.117-1" in found.why
+    assert "linux 6.12.117-1, of which this is the signed form" in found.why
 
 
 def test_what_is_built_in_is_mended_by_another_build_only() -> None:
