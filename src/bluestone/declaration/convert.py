@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from bluestone.declaration import texts
+from bluestone.declaration import moments, texts
 from bluestone.declaration.keys import (
     AnsibleTable,
     ArchiveTable,
@@ -15,6 +15,7 @@ from bluestone.declaration.keys import (
     HealthTable,
     ImageTable,
     NotifyTable,
+    PatchTable,
     PuppetTable,
     RolloutTable,
     StateTable,
@@ -24,6 +25,7 @@ from bluestone.declaration.keys import (
 from bluestone.model.declaration import Declaration, Store
 from bluestone.model.group import Amount, DriftPolicy, Group, Health, Port, Resources, RolloutPolicy, SecretRef
 from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
+from bluestone.model.patching import FixWaiver, Freeze, PatchPolicy, Rule
 from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe, Waiver
 from bluestone.model.volume import VolumeSpec
 
@@ -42,6 +44,7 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         store=_store(table.state, directory),
         serve=ServePolicy(**dict(table.serve)),
         notify=_notify(table.notify, directory),
+        patch=_patch(table.patch),
     )
 
 
@@ -125,6 +128,30 @@ def _webhook(table: WebHookTable, directory: Path) -> WebHook:
     open_ = table.address.startswith(("http:", "https:"))
     address = table.address if open_ else _secret("webhook", table.address, directory)
     return WebHook(address, _secret("token", table.token, directory) if table.token else None)
+
+
+def _patch(table: PatchTable) -> PatchPolicy:
+    zone = moments.zone(table.time_zone)
+    freezes = [
+        Freeze(moments.begin_of(each.begin, zone), moments.end_of(each.end, zone), each.reason, tuple(each.unless))
+        for each in table.freezes
+    ]
+    waivers = [
+        FixWaiver(each.advisory, each.owner, each.reason, moments.end_of(each.end, zone), tuple(each.groups))
+        for each in table.waivers
+    ]
+    return PatchPolicy(
+        automatic=table.automatic,
+        every=table.every,
+        table=table.table,
+        rules=tuple(Rule(**dict(rule)) for rule in table.rules),
+        exposed=tuple(table.exposed),
+        time_zone=table.time_zone,
+        windows=tuple(table.windows),
+        freezes=tuple(freezes),
+        waivers=tuple(waivers),
+        raises=tuple(table.raises),
+    )
 
 
 def _volume(name: str, table: VolumeTable) -> VolumeSpec:

@@ -41,6 +41,9 @@ VOLUME_PATH = r"^/[A-Za-z0-9._+@=/-]+$"
 WAIVED = r"^/[^*?/]+(/|$)"
 """A path whose first directory is named: a waiver for everything would be none."""
 
+ADVISORY = r"^[A-Za-z0-9][A-Za-z0-9._:+~ /-]*$"
+"""An advisory's name: `CVE-2026-12345`, `DSA-6001-1`, `openssl 3.5.6-1~deb13u1`."""
+
 UNIT_PATTERN = r"^[A-Za-z0-9:_.@*?-]+\.(service|socket|timer|path|mount|target|swap|scope|slice|device|automount)$"
 """A unit's name, perhaps with wildcards."""
 
@@ -239,6 +242,11 @@ def reason(text: str) -> str:
     if not text.strip() or not _printable(text):
         raise Fault(f"{quoted(text)} is no reason", "write in one line why it is right, for whoever reads this next")
     return text.strip()
+
+
+def advisory(text: str) -> str:
+    """An advisory's name."""
+    return _matching(ADVISORY, text, "an advisory's name", 'write it as `bluestone exposures` does: "CVE-2026-12345"')
 
 
 def source(text: str) -> str:
