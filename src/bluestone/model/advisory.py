@@ -12,7 +12,7 @@ Severity = Literal["critical", "high", "medium", "low", "unknown"]
 """As CVSS's qualitative scale (FIRST, CVSS v3.1, section 5); `unknown` where nobody rated it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Range:
     """Versions from `introduced` on ("" from the first), up to `fixed` without it or to `last` with it.
 
@@ -24,12 +24,13 @@ class Range:
     last: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Affected:
     """Versions of one package that an advisory is about: those in any of `ranges`, and those in `versions`.
 
     Of Debian, `name` is a source package and `release` the codename that this holds for ("" for any). Of Maven, `name`
     is `group:artifact`. `fix_since` is when the fix became available; None where there is none, or nobody knows.
+    `undecided` says why the feed itself cannot tell which versions those are.
     """
 
     ecosystem: Ecosystem
@@ -38,9 +39,10 @@ class Affected:
     versions: tuple[str, ...] = ()
     release: str = ""
     fix_since: datetime | None = None
+    undecided: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Advisory:
     """Something that is wrong, as one feed tells it.
 
@@ -72,3 +74,18 @@ class Advisory:
     def cves(self) -> tuple[str, ...]:
         """Those of its names that are CVE numbers."""
         return tuple(name for name in self.names if name.startswith("CVE-"))
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What somebody who should know says of an advisory in a product (VEX).
+
+    `names` are the advisory's, `products` package URLs or image digests; one without a version is any version.
+    """
+
+    names: tuple[str, ...]
+    products: tuple[str, ...]
+    status: Literal["not_affected", "affected", "fixed", "under_investigation"]
+    why: str = ""
+    author: str = ""
+    at: datetime | None = None

@@ -30,7 +30,7 @@ class Interval(NamedTuple):
 
 class Compiled(NamedTuple):
     """What an advisory says of one package, ready to be compared. `exact` are keys of versions that it names one by
-    one; `incomparable` is a version of its own that has no place in the order, if there is one. `is_simple`: it is one
+    one; `incomparable` says what hinders to compare with the rest. `is_simple`: it is one
     interval, and nothing else."""
 
     advisory: Advisory
@@ -65,7 +65,7 @@ def compiled(advisory: Advisory) -> Iterator[Compiled]:
     """An advisory, package by package, with its versions as keys."""
     for affected in advisory.affected:
         key = KEYS[affected.ecosystem]
-        intervals, exact, odd = [], [], ""
+        intervals, exact, odd = [], [], affected.undecided
         for each in affected.ranges:
             try:
                 low = key(each.introduced) if each.introduced else None
@@ -184,7 +184,7 @@ def _verdict(each: Match, entry: Entry) -> tuple[Verdict, str] | None:
     """What a match means for a version, and why; None where it means nothing."""
     name = f"{entry.name} {entry.version}"
     if not each.sure:
-        return Verdict.UNKNOWN, f"{name} cannot be compared with the versions of the advisory"
+        return Verdict.UNKNOWN, each.affected.undecided or f"{name} cannot be compared with the advisory's versions"
     if entry.how == "artifact":
         return Verdict.UNKNOWN, f"{name} may be another group's: its Maven group is not known"
     if entry.how == "built using":
