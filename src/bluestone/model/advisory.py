@@ -30,7 +30,7 @@ class Affected:
 
     Of Debian, `name` is a source package and `release` the codename that this holds for ("" for any). Of Maven, `name`
     is `group:artifact`. `fix_since` is when the fix became available; None where there is none, or nobody knows.
-    `undecided` says why the feed itself cannot tell which versions those are.
+    `undecided` says why the feed itself cannot tell whether these are affected (without ranges: any).
     """
 
     ecosystem: Ecosystem

@@ -65,7 +65,7 @@ def compiled(advisory: Advisory) -> Iterator[Compiled]:
     """An advisory, package by package, with its versions as keys."""
     for affected in advisory.affected:
         key = KEYS[affected.ecosystem]
-        intervals, exact, odd = [], [], affected.undecided
+        intervals, exact, odd = [], [], "" if affected.ranges else affected.undecided
         for each in affected.ranges:
             try:
                 low = key(each.introduced) if each.introduced else None
@@ -80,7 +80,7 @@ def compiled(advisory: Advisory) -> Iterator[Compiled]:
                 exact.append(key(version))
             except ValueError:
                 continue  # No version that can be compared is equal to it; those that cannot are compared as text.
-        simple = len(intervals) == 1 and not exact and not odd
+        simple = len(intervals) == 1 and not exact and not odd and not affected.undecided
         yield Compiled(advisory, affected, tuple(intervals), tuple(exact), odd, simple)
 
 
@@ -138,7 +138,7 @@ def _meet_at_length(shelf: Shelf, each: Compiled) -> Iterator[Match]:
     for interval in each.intervals:
         for at in range(*shelf.between(interval.low, interval.high, interval.with_high)):
             if at not in met or (not met[at][0] and interval.fixed):
-                met[at] = interval.fixed, True
+                met[at] = interval.fixed, not each.affected.undecided
     for key in each.exact:
         for at in range(*shelf.between(key, key, True)):
             met.setdefault(at, (_above(each, key), True))
