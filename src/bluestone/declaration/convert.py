@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import get_args
 
 from bluestone.declaration import moments, texts
 from bluestone.declaration.keys import (
     AnsibleTable,
     ArchiveTable,
     DeclarationTable,
+    FeedsTable,
     FileTable,
     GroupTable,
     HealthTable,
@@ -23,6 +25,7 @@ from bluestone.declaration.keys import (
     WebHookTable,
 )
 from bluestone.model.declaration import Declaration, Store
+from bluestone.model.feed import FeedPolicy, FeedSource, Kind
 from bluestone.model.group import Amount, DriftPolicy, Group, Health, Port, Resources, RolloutPolicy, SecretRef
 from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
 from bluestone.model.patching import FixWaiver, Freeze, PatchPolicy, Rule
@@ -44,7 +47,7 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         store=_store(table.state, directory),
         serve=ServePolicy(**dict(table.serve)),
         notify=_notify(table.notify, directory),
-        patch=_patch(table.patch),
+        patch=_patch(table.patch, directory),
     )
 
 
@@ -130,7 +133,7 @@ def _webhook(table: WebHookTable, directory: Path) -> WebHook:
     return WebHook(address, _secret("token", table.token, directory) if table.token else None)
 
 
-def _patch(table: PatchTable) -> PatchPolicy:
+def _patch(table: PatchTable, directory: Path) -> PatchPolicy:
     zone = moments.zone(table.time_zone)
     freezes = [
         Freeze(moments.begin_of(each.begin, zone), moments.end_of(each.end, zone), each.reason, tuple(each.unless))
@@ -151,7 +154,19 @@ def _patch(table: PatchTable) -> PatchPolicy:
         freezes=tuple(freezes),
         waivers=tuple(waivers),
         raises=tuple(table.raises),
+        feeds=_feeds(table.feeds, directory),
     )
+
+
+def _feeds(table: FeedsTable, directory: Path) -> FeedPolicy:
+    named = {kind: getattr(table, kind) for kind in get_args(Kind) if kind not in ("archive", "vex")}
+    places = [(kind, place) for kind, place in named.items() if place] + [("vex", place) for place in table.vex]
+    sources = (FeedSource(kind, _feed_place(place, directory)) for kind, place in places)
+    return FeedPolicy(tuple(sources), table.archive, table.max_age)
+
+
+def _feed_place(text: str, directory: Path) -> str:
+    return text if text.startswith(("http://", "https://")) else str(place_of(text, directory))
 
 
 def _volume(name: str, table: VolumeTable) -> VolumeSpec:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from typing import Literal
 
 from bluestone.model.advisory import Severity
+from bluestone.model.feed import FeedPolicy
 
 Table = Literal["bod-26-04", "none"]
 """The deadlines that are built in, for what no rule of the declaration meets."""
@@ -43,7 +44,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Freeze:
-    """Time in which no patch begins by itself, from `begin` up to `end` without it, but for what is named in `unless`."""
+    """Time in which no patch begins, from `begin` up to `end` without it, but for what is named in `unless`."""
 
     begin: datetime
     end: datetime
@@ -71,7 +72,7 @@ class PatchPolicy:
 
     `automatic` is whether the daemon patches by itself; it looks for fixes `every` so long. `exposed` are groups that
     can be reached from elsewhere, whatever their ports say. `raises` are files of the declaration whose pinned versions
-    may be raised.
+    may be raised. `feeds` is where advisories come from.
     """
 
     automatic: bool = False
@@ -84,3 +85,4 @@ class PatchPolicy:
     freezes: tuple[Freeze, ...] = ()
     waivers: tuple[FixWaiver, ...] = ()
     raises: tuple[str, ...] = ()
+    feeds: FeedPolicy = field(default_factory=FeedPolicy)

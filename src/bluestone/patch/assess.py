@@ -46,8 +46,8 @@ def merged(those: Iterable[Exposure]) -> list[Exposure]:
     fixed = {cve for each in named if each.fixed for cve in each.advisory.cves}
     since: dict[str, datetime] = {}
     for each in pending:
-        for cve in each.advisory.cves if each.since else ():
-            since[cve] = min(each.since, since.get(cve, each.since))  # type: ignore[type-var]  # it is not None
+        if each.since:
+            since |= {cve: min(each.since, since.get(cve, each.since)) for cve in each.advisory.cves}
     kept = [each for each in pending if not each.advisory.cves or not fixed.issuperset(each.advisory.cves)]
     return [*kept, *(_dated(each, since) for each in named)]
 

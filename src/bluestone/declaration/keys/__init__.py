@@ -16,7 +16,7 @@ from bluestone.declaration.keys.image import (
     WaiverTable,
 )
 from bluestone.declaration.keys.operation import NotifyTable, ServeTable, WebHookTable
-from bluestone.declaration.keys.patch import FixWaiverTable, FreezeTable, PatchTable, RuleTable
+from bluestone.declaration.keys.patch import FeedsTable, FixWaiverTable, FreezeTable, PatchTable, RuleTable
 from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable, VolumeTable
 from bluestone.declaration.keys.state import StateTable
 from bluestone.declaration.keys.table import Name, Table, key
@@ -26,6 +26,7 @@ __all__ = [
     "ArchiveTable",
     "BaseTable",
     "DeclarationTable",
+    "FeedsTable",
     "FileTable",
     "FixWaiverTable",
     "FreezeTable",

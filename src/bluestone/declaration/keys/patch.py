@@ -65,7 +65,7 @@ class FreezeTable(Table):
 
 
 class FixWaiverTable(Table):
-    """An advisory that is lived with for a time. All but `groups` must be said; when it ends, the deadline counts again."""
+    """An advisory that is lived with for a time. When it ends, the deadline counts again as if it had never been."""
 
     advisory: Annotated[str, Written(texts.advisory, "name of an advisory", texts.ADVISORY)] = key(
         "The advisory's name, or any other name of it.", example="CVE-2026-12345"
@@ -76,6 +76,55 @@ class FixWaiverTable(Table):
     )
     end: Moment = key("Until when; of a day its end.", example="2026-12-31")
     groups: list[Name] = key("The groups that it holds for. Left out: all.", example=["web"], default=[])
+
+
+Place = Annotated[str, Written(texts.place, "http(s) address or path", texts.PLACE)]
+
+
+class FeedsTable(Table):
+    """Where it is learned from what is wrong with which versions. Each is an http(s) address, or a path.
+
+    Components of an ecosystem that no feed tells of are unknown.
+    """
+
+    archive: bool = key(
+        "Whether these archives are asked: what is newer there, and the CVEs that its changelog names.",
+        example=False,
+        default=True,
+    )
+    debian: Place | None = key(
+        "The Debian Security Tracker's JSON: also what has no fix yet.",
+        example="https://feeds.example.org/debian/tracker.json",
+        default=None,
+    )
+    pypi: Place | None = key("OSV's zip of PyPI.", example="https://feeds.example.org/osv/PyPI/all.zip", default=None)
+    npm: Place | None = key("OSV's zip of npm.", example="https://feeds.example.org/osv/npm/all.zip", default=None)
+    maven: Place | None = key("OSV's zip of Maven.", example="mirror/osv/Maven/all.zip", default=None)
+    go: Place | None = key("OSV's zip of Go.", example="mirror/osv/Go/all.zip", default=None)
+    crates: Place | None = key("OSV's zip of crates.io.", example="mirror/osv/crates.io/all.zip", default=None)
+    kev: Place | None = key(
+        "CISA's list of what is known to be exploited, as JSON.",
+        example="https://feeds.example.org/kev.json",
+        default=None,
+    )
+    epss: Place | None = key(
+        "FIRST's probabilities that something is attacked, as CSV in gzip.",
+        example="https://feeds.example.org/epss.csv.gz",
+        default=None,
+    )
+    support: Place | None = key(
+        "Until when releases get fixes: distro-info-data's CSV, or endoflife.date's JSON.",
+        example="/usr/share/distro-info/debian.csv",
+        default=None,
+    )
+    vex: list[Place] = key(
+        "OpenVEX documents: what you, or makers, say of advisories in your images.",
+        example=["vex/openssl.json"],
+        default=[],
+    )
+    max_age: Annotated[timedelta, lasting("1h", "30d")] = key(
+        "How long what was fetched counts. After that, all that it covers is unknown.", example="6h", default="1d"
+    )
 
 
 class PatchTable(Table):
@@ -129,4 +178,9 @@ class PatchTable(Table):
         "Files beside the declaration whose pinned versions may be raised: requirements files of Python.",
         example=["app/requirements.txt"],
         default=[],
+    )
+    feeds: FeedsTable = key(
+        "Where it is learned from what is wrong with which versions.",
+        example={"kev": "https://feeds.example.org/kev.json"},
+        default={},
     )

@@ -67,15 +67,19 @@ def published(
 def changelogs(
     found: Published, sources: Iterable[str], base: ResolvedBase, store: PackageStore, progress: Callable[[str], None]
 ) -> Iterator[tuple[str, str | None]]:
-    """The changelogs of the newest versions of source packages; None of one that cannot be had."""
+    """The changelogs of the newest versions of source packages, None of one that has none.
+
+    One whose packages could not be fetched is left out: it may be there the next time.
+    """
     candidates = {source: _smallest(found.packages.get(source, [])) for source in sources}
     with store.in_use():
         for turn in range(TRIED):
             wanted = {source: those[turn] for source, those in candidates.items() if len(those) > turn}
             _fetch(wanted, base, store, progress)
             for source, package in wanted.items():
-                text = changelog_of(store.path(package.sha256)) if not store.missing([package]) else None
-                if text is not None:
+                if store.missing([package]):
+                    del candidates[source]
+                elif text := changelog_of(store.path(package.sha256)):
                     del candidates[source]
                     yield source, text
     for source in candidates:

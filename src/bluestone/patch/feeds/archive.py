@@ -25,8 +25,8 @@ SECURITY = "security"
 class Snapshot(msgspec.Struct):
     """What archives had when they were last asked.
 
-    `newest` is by source package and archive; `logs` by source and newest version, separated by a space: None of those
-    whose changelog could not be read. `seen` says since when a version was seen here.
+    `newest` is by source package and archive; `logs` by source and newest version, with a space between: None of
+    those that have no changelog which could be read. `seen` says since when a version was seen here.
     """
 
     codename: str
@@ -34,6 +34,22 @@ class Snapshot(msgspec.Struct):
     newest: dict[str, dict[str, str]]
     logs: dict[str, tuple[Entry, ...] | None]
     seen: dict[str, datetime]
+
+
+def renewed(
+    known: Snapshot | None,
+    codename: str,
+    releases: tuple[Release, ...],
+    newest: dict[str, dict[str, str]],
+    now: datetime,
+) -> Snapshot:
+    """A snapshot of today that remembers what the one before knew of versions that are still the newest."""
+    logs = known.logs if known else {}
+    seen = known.seen if known else {}
+    current = {f"{source} {newest_of(offers)}" for source, offers in newest.items()}
+    # What was there when the archive was first asked may have been there for long: nobody saw it come.
+    came = {name: seen.get(name, now) for name in current} if known else {}
+    return Snapshot(codename, releases, newest, {name: logs[name] for name in logs.keys() & current}, came)
 
 
 def newest_of(offers: Mapping[str, str]) -> str:
@@ -54,9 +70,8 @@ def unread(snapshot: Snapshot, held: Iterable[tuple[str, str]]) -> list[str]:
     found = set()
     for source, version in held:
         offers = snapshot.newest.get(source)
-        if offers and is_older(version, newest := newest_of(offers)):
-            if not snapshot.logs.get(f"{source} {newest}"):
-                found.add(source)
+        if offers and is_older(version, newest := newest_of(offers)) and f"{source} {newest}" not in snapshot.logs:
+            found.add(source)
     return sorted(found)
 
 
@@ -66,21 +81,15 @@ def read(snapshot: Snapshot, held: Collection[str]) -> Reading:
     A source that no archive has is undecided, and so is a newer version whose changelog was not read and that did not
     come by the security suite.
     """
-    advisories = [
-        advisory
-        for source in sorted(held)
-        for advisory in (
-            _pending(snapshot, source, snapshot.newest[source])
-            if source in snapshot.newest
-            else [
-                _undecided(snapshot, source, "", f"no archive has {source} any more: nobody tells what is wrong in it")
-            ]
-        )
-    ]
-    dates = [each.date for each in snapshot.releases]
-    return Reading(
-        len(snapshot.newest), (realm("deb", snapshot.codename),), max(dates, default=None), tuple(advisories)
-    )
+    advisories: list[Advisory] = []
+    for source in sorted(held):
+        if source in snapshot.newest:
+            advisories += _pending(snapshot, source, snapshot.newest[source])
+        else:
+            why = f"no archive has {source}: nobody tells what is wrong in it"
+            advisories.append(_undecided(snapshot, source, "", why))
+    dated = max((each.date for each in snapshot.releases), default=None)
+    return Reading(len(snapshot.newest), (realm("deb", snapshot.codename),), dated, tuple(advisories))
 
 
 def _pending(snapshot: Snapshot, source: str, offers: Mapping[str, str]) -> Iterator[Advisory]:

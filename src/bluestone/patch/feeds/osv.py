@@ -31,6 +31,9 @@ WORDS: dict[str, Severity] = {
     "MEDIUM": "medium",
     "LOW": "low",
 }
+LARGEST = 64 << 20
+"""Bytes of one record."""
+
 SUMMARY = 200
 """Characters of a summary that are kept."""
 
