@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -233,8 +233,3 @@ def _kept_archive(directory: Path) -> _Archive:
         return _Archive(Fetched(directory.name))
     except (OSError, msgspec.DecodeError) as error:
         return _Archive(Fetched(directory.name, failure=f"what was kept is damaged: {error}"))
-
-
-def held_sources(sources: Iterable[tuple[str, str]]) -> Held:
-    """Source packages once each."""
-    return sorted(set(sources))

@@ -48,7 +48,9 @@ def merged(those: Iterable[Exposure]) -> list[Exposure]:
     for each in pending:
         if each.since:
             since |= {cve: min(each.since, since.get(cve, each.since)) for cve in each.advisory.cves}
-    kept = [each for each in pending if not each.advisory.cves or not fixed.issuperset(each.advisory.cves)]
+    telling = [each for each in pending if each.advisory.cves]
+    # A signed kernel is pending by its own name as well, which says nothing of what it mends.
+    kept = [each for each in telling if not fixed.issuperset(each.advisory.cves)] if telling else pending
     return [*kept, *(_dated(each, since) for each in named)]
 
 

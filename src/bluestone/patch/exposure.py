@@ -6,7 +6,7 @@ unknown, never clean.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -61,27 +61,26 @@ class Match(NamedTuple):
         return self.shelf.entries[self.begin : self.end]
 
 
-def compiled(advisory: Advisory) -> Iterator[Compiled]:
-    """An advisory, package by package, with its versions as keys."""
-    for affected in advisory.affected:
-        key = KEYS[affected.ecosystem]
-        intervals, exact, odd = [], [], "" if affected.ranges else affected.undecided
-        for each in affected.ranges:
-            try:
-                low = key(each.introduced) if each.introduced else None
-                end = each.fixed or each.last
-                high = key(end) if end else None
-            except ValueError as error:
-                odd = str(error)
-            else:
-                intervals.append(Interval(low, high, not each.fixed, each.fixed))
-        for version in affected.versions:
-            try:
-                exact.append(key(version))
-            except ValueError:
-                continue  # No version that can be compared is equal to it; those that cannot are compared as text.
-        simple = len(intervals) == 1 and not exact and not odd and not affected.undecided
-        yield Compiled(advisory, affected, tuple(intervals), tuple(exact), odd, simple)
+def compiled(advisory: Advisory, affected: Affected) -> Compiled:
+    """What an advisory says of one package, with its versions as keys."""
+    key = KEYS[affected.ecosystem]
+    intervals, exact, odd = [], [], "" if affected.ranges else affected.undecided
+    for each in affected.ranges:
+        try:
+            low = key(each.introduced) if each.introduced else None
+            end = each.fixed or each.last
+            high = key(end) if end else None
+        except ValueError as error:
+            odd = str(error)
+        else:
+            intervals.append(Interval(low, high, not each.fixed, each.fixed))
+    for version in affected.versions:
+        try:
+            exact.append(key(version))
+        except ValueError:
+            continue  # No version that can be compared is equal to it; those that cannot are compared as text.
+    simple = len(intervals) == 1 and not exact and not odd and not affected.undecided
+    return Compiled(advisory, affected, tuple(intervals), tuple(exact), odd, simple)
 
 
 @dataclass(frozen=True)
@@ -91,13 +90,14 @@ class Catalogue:
     by_name: dict[tuple[Ecosystem, str], list[Compiled]]
 
     @classmethod
-    def of(cls, advisories: Iterable[Advisory]) -> Catalogue:
-        """A catalogue of these."""
+    def of(cls, advisories: Iterable[Advisory], names: Set[str] | None = None) -> Catalogue:
+        """A catalogue of these; with `names` (`Estate.names`), of what concerns these alone."""
         by_name: dict[tuple[Ecosystem, str], list[Compiled]] = {}
         for advisory in advisories:
-            for each in compiled(advisory):
-                key = (each.affected.ecosystem, folded(each.affected.ecosystem, each.affected.name))
-                by_name.setdefault(key, []).append(each)
+            for affected in advisory.affected:
+                key = (affected.ecosystem, folded(affected.ecosystem, affected.name))
+                if names is None or key[1] in names or artifact(key[1]) in names:
+                    by_name.setdefault(key, []).append(compiled(advisory, affected))
         return cls(by_name)
 
 

@@ -44,12 +44,13 @@ def renewed(
     now: datetime,
 ) -> Snapshot:
     """A snapshot of today that remembers what the one before knew of versions that are still the newest."""
-    logs = known.logs if known else {}
-    seen = known.seen if known else {}
     current = {f"{source} {newest_of(offers)}" for source, offers in newest.items()}
-    # What was there when the archive was first asked may have been there for long: nobody saw it come.
-    came = {name: seen.get(name, now) for name in current} if known else {}
-    return Snapshot(codename, releases, newest, {name: logs[name] for name in logs.keys() & current}, came)
+    if known is None:
+        # What is there when the archive is first asked may have been there for long: nobody saw it come.
+        return Snapshot(codename, releases, newest, {}, {})
+    before = {f"{source} {newest_of(offers)}" for source, offers in known.newest.items()}
+    seen = {name: at for name, at in known.seen.items() if name in current} | dict.fromkeys(current - before, now)
+    return Snapshot(codename, releases, newest, {name: known.logs[name] for name in known.logs.keys() & current}, seen)
 
 
 def newest_of(offers: Mapping[str, str]) -> str:
