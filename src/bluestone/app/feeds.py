@@ -57,6 +57,13 @@ def load(project: Project, held: Held, now: datetime) -> Feeds:
     return Feeds(tuple(reading for reading, _ in loaded if reading), tuple(state for _, state in loaded))
 
 
+def states(project: Project, progress: Progress, *, fetch: bool) -> tuple[FeedState, ...]:
+    """How far each feed of a project can be relied on; with `fetch`, all of them are first. Raises `Problem`."""
+    if fetch:
+        update(project, (), datetime.now(UTC), progress, older=timedelta(0))
+    return load(project, (), datetime.now(UTC)).states
+
+
 def update(project: Project, held: Held, now: datetime, progress: Progress, *, older: timedelta = FRESH) -> None:
     """Fetch those feeds of a project that were last fetched longer ago than `older`. What hinders is noted with each.
 
