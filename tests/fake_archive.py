@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -129,6 +129,7 @@ class Archives:
     address: str
     key: Key
     published: dict[tuple[str, str], tuple[Deb, ...]] = field(default_factory=dict)
+    stop: Callable[[], None] = lambda: None
 
     def publish(
         self,
@@ -220,9 +221,13 @@ def archives(directory: Path, key: Key, login: str = "") -> Iterator[Archives]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=os.fspath(directory)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    try:
-        yield Archives(directory, f"http://127.0.0.1:{server.server_address[1]}", key)
-    finally:
+
+    def stop() -> None:
         server.shutdown()
         server.server_close()
         thread.join()
+
+    try:
+        yield Archives(directory, f"http://127.0.0.1:{server.server_address[1]}", key, stop=stop)
+    finally:
+        stop()

@@ -135,9 +135,13 @@ def _bills(project: Project, images: Iterable[Digest]) -> tuple[list[Bom], list[
     gaps: list[str] = []
     for image in images:
         try:
-            boms.append(replace(bill_of(store.get(image)), image=image))
+            bom = replace(bill_of(store.get(image)), image=image)
         except Problem as problem:
             gaps.append(f"what is in the image {short(image)}: {problem.what}")
+        else:
+            boms.append(bom)
+            if not bom.components:
+                gaps.append(f"what is in the image {short(image)}: its bill names nothing")
     return boms, gaps
 
 

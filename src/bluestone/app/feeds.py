@@ -20,7 +20,7 @@ from bluestone.model.feed import FeedSource, Kind
 from bluestone.model.problem import Problem, Problems
 from bluestone.patch.feeds import archive, openvex, osv, priorities, support, tracker
 from bluestone.patch.feeds.cache import Cached
-from bluestone.patch.feeds.judge import Fetched, judged
+from bluestone.patch.feeds.judge import Fetched, is_cut, judged
 from bluestone.patch.feeds.reading import Damaged, Reading
 from bluestone.patch.releases import CODENAMES
 from bluestone.patch.versions import debian
@@ -189,7 +189,7 @@ def _update_archive(project: Project, held: Held, now: datetime, progress: Progr
     if not needed and kept.snapshot and not _is_due(kept.about, now, older):
         return
     try:
-        made = _asked(project, directory, kept.snapshot, held, now, progress)
+        made = _asked(project, directory, kept, held, now, progress)
     except (Problem, Problems) as error:
         first = error.problems[0] if isinstance(error, Problems) else error
         # What cannot be reached now may be sound; what is reached and not trusted is not.
@@ -205,7 +205,7 @@ UNREACHABLE = ("the archive cannot be reached",)
 def _asked(
     project: Project,
     directory: Path,
-    known: archive.Snapshot | None,
+    kept: _Archive,
     held: Held,
     now: datetime,
     progress: Progress,
@@ -216,13 +216,13 @@ def _asked(
     from bluestone.image.lock.published import changelogs, published
     from bluestone.patch.changelog import entries
 
-    base = of_recipe(full_recipe(project))
+    base, known, before = of_recipe(full_recipe(project)), kept.snapshot, kept.about.entries
     key = lru_cache(maxsize=None)(debian.key)
     needed = archive.unread(known, held) if known else []
     digests = [release.sha256 for release in known.releases] if known and not needed else []
     found = published(base, directory / "lists", lambda one, other: key(one) > key(other), digests, progress)
     digest = hashlib.sha256("".join(sorted(r.sha256 for r in found.releases)).encode()).hexdigest()
-    if known and not found.newest:
+    if known and found.known:
         snapshot = known
     else:
         snapshot = archive.renewed(known, base.suite, found.releases, found.newest, now)
@@ -230,7 +230,9 @@ def _asked(
         for source, text in changelogs(found, archive.unread(snapshot, held), base, store, progress):
             log = tuple(entries(text)) if text is not None else None
             snapshot.logs[f"{source} {archive.newest_of(snapshot.newest[source])}"] = log
-    return _Archive(Fetched(base.suite, digest, now, entries=len(snapshot.newest)), snapshot)
+    # What the archive had before it was cut is what it is measured by, however often it is asked.
+    entries = before if is_cut(len(snapshot.newest), before) else len(snapshot.newest)
+    return _Archive(Fetched(base.suite, digest, now, entries=entries), snapshot)
 
 
 def _kept_archive(directory: Path) -> _Archive:

@@ -32,10 +32,12 @@ _HEAD = re.compile(r"^(?:Package|Source|Version): .*$", re.MULTILINE)
 class Published:
     """What archives have: by source package and by archive (`main`, `security`, a declared name) the newest version.
 
-    `packages` are those built from the newest version of all, as an index describes them.
+    `packages` are those built from the newest version of all, as an index describes them. Nothing of it was read where
+    the releases are those that were `known`.
     """
 
     releases: tuple[Release, ...]
+    known: bool = False
     newest: dict[str, dict[str, str]] = field(default_factory=dict)
     packages: Mapping[str, list[tuple[index.Stanza, str, str, str]]] = field(default_factory=dict, repr=False)
 
@@ -57,7 +59,7 @@ def published(
         archives.update()
         releases = archives.releases()
         if {release.sha256 for release in releases} == set(known):
-            return Published(releases)
+            return Published(releases, known=True)
         found = Published(releases)
         found.packages = _take(found.newest, archives.indexes(), newer)
         _keep(apt.lists, kept)

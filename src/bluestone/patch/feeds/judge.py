@@ -106,7 +106,7 @@ def _trouble(
         )
     if not reading.entries:
         return "is empty"
-    if reading.entries < about.entries * HALF:
+    if is_cut(reading.entries, about.entries):
         return f"shrank from {about.entries} entries to {reading.entries}"
     if (latest := max(about.fetched, dated or about.fetched)) > now + SKEW:
         return f"is dated {latest:%Y-%m-%d %H:%M} UTC, which is yet to come by this machine's clock"
@@ -115,6 +115,11 @@ def _trouble(
     if dated and kind in LIMITS and now - dated > LIMITS[kind]:
         return f"describes {dated:%Y-%m-%d}, {in_words(now - dated)} ago"
     return ""
+
+
+def is_cut(entries: int, before: int) -> bool:
+    """Whether so many entries are too few, where there were so many before."""
+    return entries < before * HALF
 
 
 def in_words(span: timedelta) -> str:
