@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import os
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -92,7 +95,8 @@ def _load(project: Project, source: FeedSource, now: datetime) -> tuple[Reading 
         try:
             if cached.is_remote and not cached.is_whole(about):
                 raise Damaged("is not any more what was fetched")
-            reading = _read(source.kind, cached.content)
+            with _undisturbed():
+                reading = _read(source.kind, cached.content)
         except OSError as error:
             damage = f"cannot be read: {error.strerror or error}"
         except Damaged as damaged:
@@ -102,6 +106,18 @@ def _load(project: Project, source: FeedSource, now: datetime) -> tuple[Reading 
     if reading and state.complete:
         cached.note_sound(about, reading.entries)
     return reading, state
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without the collector of garbage, which would look again and again through all that is made, and keep it."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _read(kind: Kind, path: Path) -> Reading:
@@ -125,13 +141,9 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
     from bluestone.image.sbom.archive import Zip
 
     with path.open("rb") as file:
-
-        def read_at(offset: int, length: int) -> bytes:
-            file.seek(offset)
-            return file.read(length)
-
+        descriptor = file.fileno()
         try:
-            found = Zip(read_at, path.stat().st_size)
+            found = Zip(lambda offset, length: os.pread(descriptor, length, offset), path.stat().st_size)
             for name in found.names:
                 yield name, found.read(name, osv.LARGEST)
         except DamagedZip as error:
@@ -231,8 +243,8 @@ def _asked(
             log = tuple(entries(text)) if text is not None else None
             snapshot.logs[f"{source} {archive.newest_of(snapshot.newest[source])}"] = log
     # What the archive had before it was cut is what it is measured by, however often it is asked.
-    entries = before if is_cut(len(snapshot.newest), before) else len(snapshot.newest)
-    return _Archive(Fetched(base.suite, digest, now, entries=entries), snapshot)
+    count = before if is_cut(len(snapshot.newest), before) else len(snapshot.newest)
+    return _Archive(Fetched(base.suite, digest, now, entries=count), snapshot)
 
 
 def _kept_archive(directory: Path) -> _Archive:

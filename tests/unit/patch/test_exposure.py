@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -36,10 +37,9 @@ def other(ecosystem: Ecosystem, name: str, version: str, **more: object) -> Comp
     return replace(own, **more)  # type: ignore[arg-type]
 
 
-def advisory(ecosystem: Ecosystem, name: str, *ranges: Range, **more: object) -> Advisory:
+def advisory(ecosystem: Ecosystem, name: str, *ranges: Range, versions: Sequence[str] = (), **more: object) -> Advisory:
     release = str(more.pop("release", "trixie" if ecosystem == "deb" else ""))
-    versions = tuple(more.pop("versions", ()))  # type: ignore[call-overload]
-    affected = Affected(ecosystem, name, ranges, versions, release, SINCE)
+    affected = Affected(ecosystem, name, ranges, tuple(versions), release, SINCE)
     return Advisory("CVE-2026-1", "test", (affected,), **more)  # type: ignore[arg-type]
 
 

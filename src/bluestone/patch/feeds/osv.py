@@ -110,8 +110,8 @@ def _affected(record: _Record, ecosystem: Ecosystem) -> Iterator[Affected]:
         if ECOSYSTEMS.get(known) != ecosystem:
             continue
         name = TOOLCHAIN.get(each.package.name, each.package.name) if ecosystem == "golang" else each.package.name
-        ranges = tuple(r for said in each.ranges or () if said.type != "GIT" for r in _ranges(said.events))
-        yield Affected(ecosystem, name, ranges, tuple(each.versions or ()))
+        ranges = [r for said in each.ranges or () if said.type != "GIT" for r in _ranges(said.events)]
+        yield Affected(ecosystem, name, tuple(ranges), tuple(each.versions or ()))
 
 
 def _ranges(events: list[_Event]) -> Iterator[Range]:
