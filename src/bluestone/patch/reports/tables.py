@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import io
+from types import SimpleNamespace
 
 from bluestone.patch.board import Board
 
@@ -15,8 +15,8 @@ COLUMNS = (
 
 def as_csv(board: Board) -> str:
     """All exposures, those that are none as well. A cell that a spreadsheet would reckon with begins with `'`."""
-    out = io.StringIO()
-    writer = csv.writer(out)
+    lines: list[str] = []
+    writer = csv.writer(SimpleNamespace(write=lines.append))
     writer.writerow(COLUMNS)
     for each, due, standing in board.each():
         advisory, component = each.advisory, each.component
@@ -29,7 +29,7 @@ def as_csv(board: Board) -> str:
             " ".join(board.assessment.servers.get(each.image, ())),
         )
         writer.writerow([_inert(str(cell)) for cell in cells])
-    return out.getvalue()
+    return "".join(lines)
 
 
 def _inert(text: str) -> str:
