@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ ARCHITECTURE = architecture()
 
 @dataclass(frozen=True)
 class Deb:
-    """A package with nothing in it but one file."""
+    """A package with nothing in it but one file, and its changelog if it has one."""
 
     name: str
     version: str = "1.0"
@@ -36,6 +36,7 @@ class Deb:
     essential: bool = False
     source: str = ""
     more: str = ""
+    changelog: str = ""
 
     @property
     def control(self) -> str:
@@ -68,6 +69,10 @@ class Deb:
             (root / "DEBIAN/control").write_text(self.control)
             (root / f"usr/share/{self.name}").mkdir(parents=True)
             (root / f"usr/share/{self.name}/version").write_text(self.version)
+            if self.changelog:
+                (root / f"usr/share/doc/{self.name}").mkdir(parents=True)
+                packed = gzip.compress(self.changelog.encode(), mtime=0)
+                (root / f"usr/share/doc/{self.name}/changelog.Debian.gz").write_bytes(packed)
             command = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(root), str(target)]
             # The same package is the same bytes, whenever it is built.
             dated = os.environ | {"SOURCE_DATE_EPOCH": "1700000000"}
@@ -124,6 +129,7 @@ class Archives:
     address: str
     key: Key
     published: dict[tuple[str, str], tuple[Deb, ...]] = field(default_factory=dict)
+    stop: Callable[[], None] = lambda: None
 
     def publish(
         self,
@@ -215,9 +221,13 @@ def archives(directory: Path, key: Key, login: str = "") -> Iterator[Archives]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=os.fspath(directory)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    try:
-        yield Archives(directory, f"http://127.0.0.1:{server.server_address[1]}", key)
-    finally:
+
+    def stop() -> None:
         server.shutdown()
         server.server_close()
         thread.join()
+
+    try:
+        yield Archives(directory, f"http://127.0.0.1:{server.server_address[1]}", key, stop=stop)
+    finally:
+        stop()

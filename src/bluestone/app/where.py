@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -39,9 +39,15 @@ def where(project: Project, text: str, *, at: str | None, ever: bool, progress: 
     """
     query = parse(text)
     when: When = "ever" if ever else "now" if at is None else parse_moment(at, datetime.now().astimezone())
+    with current(project, progress) as (index, gaps):
+        return replace(find(index, query, when), gaps=gaps)
+
+
+@contextmanager
+def current(project: Project, progress: Callable[[str], None]) -> Iterator[tuple[Index, tuple[str, ...]]]:
+    """The inventory's index, brought up to date, and what hinders to see all. Raises `Problem`."""
     with closing(Index(project.home.images / FILE)) as index:
-        gaps = [*_read_bills(index, wiring.images(project), progress), *_read_journals(index, project)]
-        return replace(find(index, query, when), gaps=tuple(gaps))
+        yield index, (*_read_bills(index, wiring.images(project), progress), *_read_journals(index, project))
 
 
 def _read_bills(index: Index, store: ImageStore, progress: Callable[[str], None]) -> Iterator[str]:

@@ -23,6 +23,8 @@ VERBS = {
     "images": "images",
     "sbom": "sbom",
     "where": "where",
+    "exposures": "exposures",
+    "feeds": "exposures",
     "diff": "diff",
     "verify": "verify",
     "key": "verify",
@@ -71,8 +73,8 @@ def bluestone() -> None:
 
 
 def main() -> None:
-    """Run a verb. Exits 0 if all is well, 1 on an error, 2 when `plan`, `drift` or `where` shows some, 3 when `where`
-    cannot tell, 130 if interrupted."""
+    """Run a verb. Exits 0 if all is well, 1 on an error, 2 when `plan`, `drift`, `where` or `exposures` shows some,
+    3 when one of these or `feeds` cannot tell, 130 if interrupted."""
     try:
         status = bluestone.main(standalone_mode=False)
     except click.ClickException as error:

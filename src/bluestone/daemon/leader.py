@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bluestone.app import back
+from bluestone.app import back, looks
 from bluestone.app import up as forward
 from bluestone.app.heal import anything_left, is_empty, recorded_goals
 from bluestone.app.lead import lease
@@ -72,6 +72,7 @@ class Leader:
         self._next: Job | None = None
         self._variables: dict[str, str] = {}
         metrics.epoch = lambda: float(self.epoch)
+        metrics.look = lambda: looks.last(project.state)
         self.beat = utc_now()
         """When it last got somewhere: what tells a daemon that works from one that hangs."""
         self.last_tick: datetime | None = None

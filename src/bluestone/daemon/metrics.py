@@ -18,6 +18,9 @@ from bluestone.fleet.controller.controller import Tick
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.standing import Stance, view
 from bluestone.model.plan import State
+from bluestone.patch.board import EXIT
+from bluestone.patch.history import Look
+from bluestone.patch.policy import Standing
 
 TICK_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -33,10 +36,13 @@ class Metrics:
         Info("bluestone", "The daemon.", registry=registry).info({"version": __version__})
         ProcessCollector(registry=registry)
         registry.register(_Fleet(self))
+        registry.register(_Exposures(self))
         self.epoch: Callable[[], float] = lambda: 0.0
         Gauge(
             "bluestone_lease_epoch", "The epoch of the daemon's lease; 0 while another leads.", registry=registry
         ).set_function(lambda: self.epoch())
+        self.look: Callable[[], Look | None] = lambda: None
+        """The newest look at what servers are exposed to, by whomever it was taken."""
         self.latest: Tick | None = None
         """The newest look; what it showed is counted when somebody asks."""
         self._last_tick = Gauge(
@@ -117,6 +123,41 @@ class _Fleet(Collector):
                 for state in get_args(State):
                     states.add_metric([progress.group, state], float(progress.state == state))
         yield from (servers, wanted, states, whole)
+
+
+class _Exposures(Collector):
+    """What the servers are exposed to, as it was last looked at."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauges; none of a project that nobody looked at."""
+        look = self._metrics.look()
+        if look is None:
+            return
+        counts = GaugeMetricFamily(
+            "bluestone_exposures", "Versions of packages that servers are exposed by.", labels=["standing"]
+        )
+        for standing in get_args(Standing):
+            counts.add_metric([standing], look.of(standing))
+        outcomes = GaugeMetricFamily("bluestone_exposures_outcome", "1 for what it comes to.", labels=["outcome"])
+        for outcome in EXIT:
+            outcomes.add_metric([outcome], float(look.outcome == outcome))
+        sound = GaugeMetricFamily("bluestone_feed_sound", "Whether a feed can be relied on.", labels=["feed"])
+        for feed, complete in look.feeds.items():
+            sound.add_metric([feed], float(complete))
+        servers = GaugeMetricFamily("bluestone_exposed_servers", "Servers that run something that is affected.")
+        servers.add_metric([], look.servers)
+        at = GaugeMetricFamily("bluestone_exposures_timestamp_seconds", "When that was looked at.")
+        at.add_metric([], look.at.timestamp())
+        yield from (counts, outcomes, sound, servers, at)
+        if look.oldest:
+            oldest = GaugeMetricFamily(
+                "bluestone_oldest_fix_timestamp_seconds", "Since when the oldest fix is there that servers lack."
+            )
+            oldest.add_metric([], look.oldest.timestamp())
+            yield oldest
 
 
 def _count(tick: Tick, servers: GaugeMetricFamily) -> None:

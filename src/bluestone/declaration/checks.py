@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from bluestone.declaration import moments
 from bluestone.declaration.convert import place_of
 from bluestone.declaration.fault import Fault, Finding, KeyPath, quoted
 from bluestone.declaration.keys import (
@@ -15,6 +16,7 @@ from bluestone.declaration.keys import (
     GroupTable,
     ImageTable,
     NotifyTable,
+    PatchTable,
     RolloutTable,
 )
 from bluestone.declaration.texts import normal
@@ -26,6 +28,7 @@ _OWN_KERNEL = "qemu"
 _KERNEL = {"debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual"}
 """The package of a kernel for virtual machines, by distribution."""
 
+_PATCH: KeyPath = ("patch",)
 _OWN_ARCHIVES = ("kept", "local", "main", "security")
 _KEEP_SURGE = "blue-green always starts a whole new set beside the old one"
 
@@ -46,6 +49,7 @@ def check(table: DeclarationTable, directory: Path) -> Iterator[Finding]:
         fault = Fault("there is a password, and no store that it is for", "add store, or leave the password out")
         yield Finding(("state", "password"), fault, (("state", "store"),))
     yield from _notify(table.notify)
+    yield from _patch(table.patch, {*table.servers}, table.image, directory)
 
 
 def _notify(notify: NotifyTable) -> Iterator[Finding]:
@@ -59,6 +63,45 @@ def _notify(notify: NotifyTable) -> Iterator[Finding]:
         host = urlsplit(hook.address).hostname or ""
         if host not in ("localhost", "::1") and not host.startswith("127."):
             yield Finding((*at, "webhook"), Fault("the token would travel in clear", "use https for the web hook"))
+
+
+def _patch(patch: PatchTable, groups: set[str], image: ImageTable, directory: Path) -> Iterator[Finding]:
+    named = [((*_PATCH, "exposed", index), name) for index, name in enumerate(patch.exposed)]
+    for number, waiver in enumerate(patch.waivers):
+        named += [((*_PATCH, "waivers", number, "groups", index), name) for index, name in enumerate(waiver.groups)]
+    for at, name in named:
+        if name not in groups:
+            yield Finding(at, Fault(f'no group is called "{name}"', f"choices: {', '.join(sorted(groups)) or 'none'}"))
+    zone = moments.zone(patch.time_zone)
+    for number, freeze in enumerate(patch.freezes):
+        here: KeyPath = (*_PATCH, "freezes", number)
+        yield from _twice(freeze.unless, (*here, "unless"))
+        if moments.end_of(freeze.end, zone) <= moments.begin_of(freeze.begin, zone):
+            fault = Fault("the freeze ends before it begins", "write the later day as its end")
+            yield Finding((*here, "end"), fault, ((*here, "begin"),))
+    yield from _ruled(patch)
+    yield from _raised(patch, image, directory)
+
+
+def _ruled(patch: PatchTable) -> Iterator[Finding]:
+    """Rules that can never be reached, as one before them meets everything."""
+    for number, rule in enumerate(patch.rules[:-1]):
+        if (rule.severity, rule.exploited, rule.epss, rule.exposed) == (None, None, None, None):
+            fault = Fault("everything meets the rule before: this one is never reached", "put it before that one")
+            yield Finding((*_PATCH, "rules", number + 1), fault, ((*_PATCH, "rules", number),))
+
+
+def _raised(patch: PatchTable, image: ImageTable, directory: Path) -> Iterator[Finding]:
+    """Files that may be raised: they must be there, and reach the image."""
+    yield from _twice(patch.raises, (*_PATCH, "raises"))
+    laid = [place_of(file.source, directory).resolve() for file in image.files.values() if file.source is not None]
+    for index, name in enumerate(patch.raises):
+        place = place_of(name, directory)
+        if not place.is_file():
+            yield Finding((*_PATCH, "raises", index), Fault(f"there is no file {place}", "correct the path"))
+        elif not any(place.resolve() == each or each in place.resolve().parents for each in laid):
+            fault = Fault(f"{name} is not laid into the image", "name a file that image.files lays in")
+            yield Finding((*_PATCH, "raises", index), fault, (("image", "files"),))
 
 
 def _image(image: ImageTable, directory: Path) -> Iterator[Finding]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import get_args
 
-from bluestone.declaration import texts
+from bluestone.declaration import moments, texts
 from bluestone.declaration.keys import (
     AnsibleTable,
     ArchiveTable,
     DeclarationTable,
+    FeedsTable,
     FileTable,
     GroupTable,
     HealthTable,
     ImageTable,
     NotifyTable,
+    PatchTable,
     PuppetTable,
     RolloutTable,
     StateTable,
@@ -22,8 +25,10 @@ from bluestone.declaration.keys import (
     WebHookTable,
 )
 from bluestone.model.declaration import Declaration, Store
+from bluestone.model.feed import FeedPolicy, FeedSource, Kind
 from bluestone.model.group import Amount, DriftPolicy, Group, Health, Port, Resources, RolloutPolicy, SecretRef
 from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
+from bluestone.model.patching import FixWaiver, Freeze, PatchPolicy, Rule
 from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe, Waiver
 from bluestone.model.volume import VolumeSpec
 
@@ -42,6 +47,7 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         store=_store(table.state, directory),
         serve=ServePolicy(**dict(table.serve)),
         notify=_notify(table.notify, directory),
+        patch=_patch(table.patch, directory),
     )
 
 
@@ -125,6 +131,42 @@ def _webhook(table: WebHookTable, directory: Path) -> WebHook:
     open_ = table.address.startswith(("http:", "https:"))
     address = table.address if open_ else _secret("webhook", table.address, directory)
     return WebHook(address, _secret("token", table.token, directory) if table.token else None)
+
+
+def _patch(table: PatchTable, directory: Path) -> PatchPolicy:
+    zone = moments.zone(table.time_zone)
+    freezes = [
+        Freeze(moments.begin_of(each.begin, zone), moments.end_of(each.end, zone), each.reason, tuple(each.unless))
+        for each in table.freezes
+    ]
+    waivers = [
+        FixWaiver(each.advisory, each.owner, each.reason, moments.end_of(each.end, zone), tuple(each.groups))
+        for each in table.waivers
+    ]
+    return PatchPolicy(
+        automatic=table.automatic,
+        every=table.every,
+        table=table.table,
+        rules=tuple(Rule(**dict(rule)) for rule in table.rules),
+        exposed=tuple(table.exposed),
+        time_zone=table.time_zone,
+        windows=tuple(table.windows),
+        freezes=tuple(freezes),
+        waivers=tuple(waivers),
+        raises=tuple(table.raises),
+        feeds=_feeds(table.feeds, directory),
+    )
+
+
+def _feeds(table: FeedsTable, directory: Path) -> FeedPolicy:
+    named = {kind: getattr(table, kind) for kind in get_args(Kind) if kind not in ("archive", "vex")}
+    places = [(kind, place) for kind, place in named.items() if place] + [("vex", place) for place in table.vex]
+    sources = (FeedSource(kind, _feed_place(place, directory)) for kind, place in places)
+    return FeedPolicy(tuple(sources), table.archive, table.max_age)
+
+
+def _feed_place(text: str, directory: Path) -> str:
+    return text if text.startswith(("http://", "https://")) else str(place_of(text, directory))
 
 
 def _volume(name: str, table: VolumeTable) -> VolumeSpec:

@@ -40,6 +40,16 @@ def duration(text: str) -> timedelta:
     return sum((timedelta(**{_UNITS[unit]: float(number)}) for number, _, unit in parts), timedelta())
 
 
+def within(text: str) -> timedelta | None:
+    """A duration that is more than nothing; None for `upgrade`, which is whenever there is an upgrade."""
+    if text == "upgrade":
+        return None
+    value = duration(text)
+    if not value:
+        raise Fault(f"{quoted(text)} is out of bounds", 'choose a duration that can be kept to, such as "3d"')
+    return value
+
+
 def duration_between(low: str, high: str) -> Callable[[str], timedelta]:
     """A reader of durations from `low` to `high`."""
     least, most = duration(low), duration(high)

@@ -33,6 +33,8 @@ MAX_PATH = 1024
 """Longest path, in characters; the kernel takes 4096 bytes (PATH_MAX in limits.h)."""
 ADDRESS = r"^(127\.[0-9.]+|\[::1\]):[0-9]{1,5}$"
 WEBHOOK = rf"^(https?://.+|env:{VARIABLE[1:-1]}|file:.+)$"
+PLACE = r"^(https?://\S+|[^:\s][^:]*)$"
+"""An http(s) address, or a path, which has no colon."""
 HEALTH_PATH = r"^/[A-Za-z0-9._~!&()*+,;=:@/?%-]*$"
 """What a URI's path and query may hold (RFC 3986), less the marks that quote in HAProxy's configuration."""
 ABSOLUTE = "^/"
@@ -40,6 +42,9 @@ VOLUME_PATH = r"^/[A-Za-z0-9._+@=/-]+$"
 """A path that no program between here and the server takes for a pattern, or for a path and options."""
 WAIVED = r"^/[^*?/]+(/|$)"
 """A path whose first directory is named: a waiver for everything would be none."""
+
+ADVISORY = r"^[A-Za-z0-9][A-Za-z0-9._:+~ /-]*$"
+"""An advisory's name: `CVE-2026-12345`, `DSA-6001-1`, `openssl 3.5.6-1~deb13u1`."""
 
 UNIT_PATTERN = r"^[A-Za-z0-9:_.@*?-]+\.(service|socket|timer|path|mount|target|swap|scope|slice|device|automount)$"
 """A unit's name, perhaps with wildcards."""
@@ -241,6 +246,11 @@ def reason(text: str) -> str:
     return text.strip()
 
 
+def advisory(text: str) -> str:
+    """An advisory's name."""
+    return _matching(ADVISORY, text, "an advisory's name", 'write it as `bluestone exposures` does: "CVE-2026-12345"')
+
+
 def source(text: str) -> str:
     """A path on this machine, not looked at yet."""
     if not text.strip() or not _printable(text):
@@ -372,6 +382,27 @@ def webhook(text: str) -> str:
             'write "https://HOST/PATH", or "env:VARIABLE" or "file:PATH" if the address is a secret',
             hidden=True,
         )
+    return text
+
+
+def place(text: str) -> str:
+    """Where a file is fetched from, or is."""
+    if re.fullmatch(PLACE, text) is None or not _printable(text):
+        raise Fault(f"{quoted(text)} is neither an http(s) address nor a path", 'write "https://..." or a path')
+    try:
+        uri = urlsplit(text)
+        secret = uri.username is not None or uri.password is not None
+        whole = uri.scheme == "" or bool(uri.hostname)
+    except ValueError:
+        secret, whole = False, False
+    if secret:
+        raise Fault(
+            "the address has a user name or password in it",
+            "use an address that needs none, or a copy here",
+            hidden=True,
+        )
+    if not whole:
+        raise Fault(f"{quoted(text)} is no whole address", 'write it such as "https://mirror.example.org/kev.json"')
     return text
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bluestone.model.group import Group, SecretRef
 from bluestone.model.notify import NotifyPolicy, ServePolicy
+from bluestone.model.patching import PatchPolicy
 from bluestone.model.recipe import Recipe
 
 
@@ -19,7 +20,8 @@ class Store:
 
 @dataclass(frozen=True)
 class Declaration:
-    """All of `bluestone.toml`. `recipe` is its `[image]`, `serve` and `notify` are what the daemon does.
+    """All of `bluestone.toml`. `recipe` is its `[image]`, `serve` and `notify` are what the daemon does,
+    `patch` by when fixes must be on the servers.
 
     `store` is None for the journal on this machine.
     """
@@ -30,3 +32,4 @@ class Declaration:
     store: Store | None = None
     serve: ServePolicy = field(default_factory=ServePolicy)
     notify: NotifyPolicy = field(default_factory=NotifyPolicy)
+    patch: PatchPolicy = field(default_factory=PatchPolicy)

@@ -16,6 +16,7 @@ from bluestone.declaration.keys.image import (
     WaiverTable,
 )
 from bluestone.declaration.keys.operation import NotifyTable, ServeTable, WebHookTable
+from bluestone.declaration.keys.patch import FeedsTable, FixWaiverTable, FreezeTable, PatchTable, RuleTable
 from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable, VolumeTable
 from bluestone.declaration.keys.state import StateTable
 from bluestone.declaration.keys.table import Name, Table, key
@@ -25,13 +26,18 @@ __all__ = [
     "ArchiveTable",
     "BaseTable",
     "DeclarationTable",
+    "FeedsTable",
     "FileTable",
+    "FixWaiverTable",
+    "FreezeTable",
     "GroupTable",
     "HealthTable",
     "ImageTable",
     "NotifyTable",
+    "PatchTable",
     "PuppetTable",
     "RolloutTable",
+    "RuleTable",
     "ServeTable",
     "StateTable",
     "VolumeTable",
@@ -47,6 +53,11 @@ class DeclarationTable(Table):
     image: ImageTable = key("What goes into the image.", example={"base": "debian:trixie"})
     servers: dict[Name, GroupTable] = key(
         "Groups of servers, each under its name.", example={"web": {"count": 3}}, default={}
+    )
+    patch: PatchTable = key(
+        "By when fixes must be on the servers, and when they may be rolled out.",
+        example={"automatic": True, "windows": ["Mo-Fr 08:00-16:00"]},
+        default={},
     )
     state: StateTable = key(
         "Where bluestone keeps its journal.",

@@ -7,25 +7,21 @@ is the same whatever is asked for beside it.
 
 from __future__ import annotations
 
-import hashlib
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from urllib.parse import unquote
 
 from bluestone.host.commands import require
 from bluestone.image.apt import Apt, isolated
-from bluestone.image.archive import ResolvedBase
 from bluestone.image.lock import index, trouble
+from bluestone.image.lock.archives import Archives
 from bluestone.image.lock.index import Index, Stanza
 from bluestone.image.lock.pins import KEEP, Upgrade, blamed, preferences, suite_of
 from bluestone.image.lock.wanted import Wanted
 from bluestone.image.packagestore import PackageStore
 from bluestone.image.repository import describe, write_index
 from bluestone.image.repository import source_line as repository_line
-from bluestone.image.sources import Source
 from bluestone.model.lock import LOCAL, Lock, LockedPackage, Release
 from bluestone.model.problem import Problem
 
@@ -33,9 +29,6 @@ Progress = Callable[[str], None]
 
 ALWAYS = "apt"
 """What every base has besides what is essential or required; so does mmdebstrap's variant `minbase`."""
-
-TARGETS = "$(REPO_URI)|$(RELEASE)|$(FILENAME)"
-"""What is asked of apt about each index that it has fetched (apt-get(8), indextargets)."""
 
 KEPT = "kept"
 """The archive of packages that are here and nowhere else: pinned ones that the archives dropped, and local files."""
@@ -69,6 +62,7 @@ class _Resolution:
         self, apt: Apt, wanted: Wanted, store: PackageStore, progress: Progress, old: Lock | None, upgrade: Upgrade
     ) -> None:
         self._apt, self._wanted, self._store, self._progress = apt, wanted, store, progress
+        self._archives = Archives(apt, wanted.base)
         # Pins of another base or architecture have no meaning.
         fits = old is not None and (old.base, old.architecture) == (wanted.name, wanted.base.architecture)
         self._old = old if fits else None
@@ -79,8 +73,8 @@ class _Resolution:
     def lock(self) -> Lock:
         """Ask apt, and keep what may be kept."""
         self._progress(f"asking the archives of {self._wanted.name} for {len(self._wanted.asked)} packages")
-        self._update()
-        indexes = self._indexes()
+        self._archives.update()
+        indexes = self._archives.indexes()
         local = self._take_local_files()
         pinned = {p.key: p for p in self._settled if p.archive != LOCAL and not self._upgrade.moves(p)}
         lost = self._keep(pinned, local, indexes)
@@ -88,31 +82,6 @@ class _Resolution:
         solution = self._solve(indexes, dict(pinned), local)
         self._refuse_lost(lost, pinned, solution)
         return self._assembled(solution)
-
-    def _update(self) -> None:
-        """Fetch the archives' indexes; apt checks signatures, dates and digests. Raises `Problems`."""
-        lines = []
-        for source in self._wanted.base.sources:
-            keyring = _keyring(self._apt, source, self._wanted.base)
-            lines.append(source_line(source, f"signed-by={keyring}"))
-        (self._apt.sources / "archives.list").write_text("".join(sorted(set(lines), key=lines.index)))
-        ending = self._apt.run(["apt-get", "update"])
-        if ending.status:
-            raise trouble.of_update(ending.tail, self._wanted.base)
-
-    def _indexes(self) -> list[Index]:
-        """What the archives have, in the order of the sources."""
-        ending = self._apt.run(["apt-get", "indextargets", "--format", TARGETS, "Identifier: Packages"])
-        found: dict[tuple[str, str], dict[str, Stanza]] = {}
-        for line in ending.tail:
-            uri, suite, file = line.split("|")
-            text = Path(file).read_text(errors="replace")
-            # apt leaves out the suite `/` of an archive that has its index where it begins.
-            found.setdefault((uri.rstrip("/"), suite or "/"), {}).update(index.stanzas(text))
-        return [
-            Index(source.archive, source.suite, source.uri, found.get((source.uri, source.suite), {}))
-            for source in self._wanted.base.sources
-        ]
 
     def _take_local_files(self) -> list[LockedPackage]:
         """The declared .debs, taken into the store."""
@@ -260,18 +229,7 @@ class _Resolution:
             known = {(package.key, package.sha256) for package in old.every}
             if all((package.key, package.sha256) in known for package in packages if package.archive != LOCAL):
                 return old.releases
-        found = (index.release(self._release_text(s), s.archive, s.suite) for s in self._wanted.base.sources)
-        return tuple(sorted(found, key=lambda release: (release.archive, release.suite)))
-
-    def _release_text(self, source: Source) -> str:
-        """What the Release file of a suite says, as apt checked it."""
-        where = source.suite if source.suite.endswith("/") else f"dists/{source.suite}/"
-        stem = list_name(f"{source.uri}/{where}")
-        for kind in ("InRelease", "Release"):
-            file = self._apt.lists / f"{stem}{kind}"
-            if file.exists():
-                return file.read_text(errors="replace")
-        raise Problem(f"apt kept no Release file of {source.archive} {source.suite}", mend="try again")
+        return self._archives.releases()
 
     def _security_suite(self) -> list[str]:
         source = next((each for each in self._wanted.base.sources if each.archive == "security"), None)
@@ -280,7 +238,7 @@ class _Resolution:
                 f"{self._wanted.name} has no security suite: its fixes come with everything else",
                 mend="bluestone lock --upgrade",
             )
-        return suite_of(index.signed_text(self._release_text(source)).partition("\nSHA256:")[0])
+        return suite_of(index.signed_text(self._archives.release_text(source)).partition("\nSHA256:")[0])
 
 
 @dataclass(frozen=True)
@@ -302,11 +260,6 @@ class _Solution:
         return [*self.base, *self.rest, *(choice for choices in self.tools.values() for choice in choices)]
 
 
-def source_line(source: Source, option: str) -> str:
-    """A source in sources.list(5)'s one-line format."""
-    return f"deb [{option}] {source.uri} {' '.join((source.suite, *source.components))}\n"
-
-
 def install(names: Sequence[str]) -> list[str]:
     """The command that prints what would be fetched to install these packages, and does nothing."""
     options = ("--yes", "--no-remove", "--print-uris", "-o", "Acquire::ForceHash=sha256")
@@ -317,26 +270,6 @@ def uris(said: Iterable[str]) -> list[str]:
     """The URIs that `apt-get --print-uris` printed: `'URI' name size hash` each."""
     found = (re.match(r"'([^']+)' \S+ \d+ ", line) for line in said)
     return [unquote(match[1]) for match in found if match]
-
-
-def list_name(uri: str) -> str:
-    """What apt calls the file that it keeps of a URI (`URItoFileName` in apt-pkg/contrib/strutl.cc)."""
-    path = uri.partition("://")[2] or uri.partition(":")[2]
-    path = re.sub("/+$", "/", path)
-    escaped = "".join(f"%{ord(c):02x}" if c in '\\|{}[]<>"^~_=!@#$%&*' else c for c in path)
-    return escaped.replace("/", "_")
-
-
-def _keyring(apt: Apt, source: Source, base: ResolvedBase) -> Path:
-    """A copy of the keys that sign an archive, where apt's sandboxed user can read it."""
-    original = Path(source.signed_by) if source.signed_by else base.keyring
-    content = original.read_bytes()
-    name = hashlib.sha256(content).hexdigest()[:16]
-    copy = apt.keyrings / f"{name}.{'asc' if content.lstrip().startswith(b'-----BEGIN') else 'gpg'}"
-    if not copy.exists():
-        shutil.copyfile(original, copy)
-        copy.chmod(0o644)
-    return copy
 
 
 def _ordered(packages: Iterable[LockedPackage]) -> tuple[LockedPackage, ...]:

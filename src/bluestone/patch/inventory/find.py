@@ -53,6 +53,16 @@ def find(index: Index, query: Query, when: When) -> Answer:
     )
 
 
+def running(index: Index, project: str) -> list[Lifetime]:
+    """The servers of a project that exist."""
+    rows: Any = index.rows(
+        "SELECT project, grp, began, server, ended, digest FROM lifetime JOIN image ON image.id = image"
+        " WHERE project = ? AND ended = ? ORDER BY grp, server",
+        [project, FOREVER],
+    )
+    return [_lifetime(*row) for row in rows]
+
+
 def _hits(index: Index, query: Query) -> list[_Hit]:
     """One per package: what it is asked for by, by what admits it rather than by what does not."""
     hits: dict[int, _Hit] = {}

@@ -10,8 +10,9 @@ import pytest
 from bluestone.image.archive import ResolvedBase
 from bluestone.image.lock import index, trouble
 from bluestone.image.lock.agree import disagreements, stale_inputs
+from bluestone.image.lock.archives import list_name, source_line
 from bluestone.image.lock.pins import Upgrade, blamed, preferences, suite_of
-from bluestone.image.lock.resolve import install, list_name, source_line, uris
+from bluestone.image.lock.resolve import install, uris
 from bluestone.image.lock.wanted import Wanted
 from bluestone.image.sources import Source
 from bluestone.model.problem import Problem

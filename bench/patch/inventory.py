@@ -1,17 +1,12 @@
-"""`./dev bench patch`: the order of Debian's versions against apt's, and the inventory of a large fleet.
+"""The inventory of a large fleet: 1,000 images of 300 packages, and 200,000 servers, of which 10,000 exist.
 
-A million pairs of versions, of the archive's index on this machine and of chance, are compared by our keys and by
-apt_pkg, which is the peer; both get the versions as text. The inventory has 1,000 images of 300 packages, and 200,000
-servers, of which 10,000 exist: CPU milliseconds of the median query, with the index opened anew for each. `bills_s` are
-the CPU seconds that reading the same images' bills takes, which is what is done without an index.
+CPU milliseconds of the median query, with the index opened anew for each. `bills_s` are the CPU seconds that reading
+the same images' bills takes, which is what is done without an index.
 """
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,9 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, "tests")
-
-import version_orders
+from bench.images.figures import Figures, note
 from bluestone.image.sbom import cyclonedx
 from bluestone.model.bom import Bom, Component
 from bluestone.model.ids import Digest
@@ -32,9 +25,7 @@ from bluestone.patch.inventory.answer import When
 from bluestone.patch.inventory.find import find
 from bluestone.patch.inventory.index import Index, Mark
 from bluestone.patch.inventory.query import parse
-from bluestone.patch.versions import debian
 
-PAIRS, BATCH = 1_000_000, 100_000
 IMAGES, PACKAGES, NAMES = 1000, 300, 900
 INTERVALS, SERVERS = 200_000, 10_000
 RUNS = 5
@@ -48,41 +39,16 @@ QUERIES: list[tuple[str, When]] = [
 ]
 
 
-def main() -> None:
-    """Measure and print; the last line is JSON."""
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
-    differences, own, peer = _versions(pairs)
-    print(f"{pairs} pairs of versions: {differences} differences; {own:.2f} s, apt_pkg {peer:.2f} s of CPU")
+def measure() -> Figures:
+    """What queries take."""
     with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/var/tmp") as directory:
-        values = _inventory(Path(directory))
-    values |= {"version_pairs": pairs, "version_order_differences": differences, "versions_s": round(own, 2)}
-    ratios = {"versions_vs_apt_pkg": round(own / peer, 1)} if peer else {}
-    print(json.dumps({"bench": "patch", "ratios": ratios, "values": values}))
-
-
-def _versions(count: int) -> tuple[int, float, float]:
-    """How many pairs are ordered otherwise, and the CPU seconds of ours and of apt_pkg."""
-    dump = subprocess.run(["apt-cache", "dumpavail"], text=True, capture_output=True, check=True).stdout
-    real = sorted({line[9:] for line in dump.splitlines() if line.startswith("Version: ")})
-    rng, differences, own, peer = random.Random(7), 0, 0.0, 0.0
-    for _ in range(0, count, BATCH):
-        pairs = version_orders.debian_pairs(rng, min(count, BATCH), real)
-        began = time.process_time()
-        mine = [version_orders.sign(debian.key(one), debian.key(other)) for one, other in pairs]
-        own += time.process_time() - began
-        theirs, took = version_orders.apt_timed(pairs)
-        peer += took
-        for pair, one, other in zip(pairs, mine, theirs, strict=True):
-            if one != other:
-                differences += 1
-                print(f"differs: {pair}: {one}, apt says {other}")
-    return differences, own, peer
+        return Figures({}, _inventory(Path(directory)))
 
 
 def _inventory(directory: Path) -> dict[str, float]:
     bills = directory / "bills"
     bills.mkdir()
-    boms = [_bom(number) for number in range(IMAGES)]
+    boms = [bom_of(number) for number in range(IMAGES)]
     for number, bom in enumerate(boms):
         (bills / str(number)).write_bytes(cyclonedx.write(bom))
     began = time.process_time()
@@ -110,7 +76,7 @@ def _inventory(directory: Path) -> dict[str, float]:
             runs.append((time.process_time() - began) * 1000)
         taken.append(median(runs))
         counts = f"{len(answer.findings)} findings, {len(answer.servers)} servers"
-        print(f"{taken[-1]:7.1f} ms  {text} {when}: {counts}")
+        note(f"{taken[-1]:7.1f} ms  {text} {when}: {counts}")
     return {
         "where_ms": round(median(taken), 1),
         "where_slowest_ms": round(max(taken), 1),
@@ -120,7 +86,8 @@ def _inventory(directory: Path) -> dict[str, float]:
     }
 
 
-def _bom(number: int) -> Bom:
+def bom_of(number: int) -> Bom:
+    """An image's bill, always the same of one number."""
     rng = random.Random(number)
     parts = []
     for name in sorted(rng.sample(range(NAMES), PACKAGES)):
@@ -145,7 +112,3 @@ def _lives() -> Iterator[Change]:
         yield Change("began", server, began, "web", image)
         if number < INTERVALS - SERVERS:
             yield Change("ended", server, began + timedelta(days=18))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,27 @@
+"""`[patch.feeds]` as declared: where advisories come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+Kind = Literal["archive", "debian", "pypi", "npm", "maven", "go", "crates", "kev", "epss", "support", "vex"]
+
+
+@dataclass(frozen=True)
+class FeedSource:
+    """A feed: its kind, and its http(s) address or absolute path."""
+
+    kind: Kind
+    place: str
+
+
+@dataclass(frozen=True)
+class FeedPolicy:
+    """`[patch.feeds]`. `archive` is whether the archives that images are made from are asked themselves. What was
+    fetched longer than `max_age` ago is stale."""
+
+    sources: tuple[FeedSource, ...] = ()
+    archive: bool = True
+    max_age: timedelta = timedelta(days=1)

@@ -1,0 +1,137 @@
+"""What an image is exposed to, by archives of our own that real apt asks; and faults planted in each feed."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import fake_archive
+import feed_world
+from bluestone.app import feeds
+from bluestone.model.exposure import Assessment, Exposure, Verdict
+from bluestone.model.feed import FeedSource
+from fake_archive import SUITE
+from feed_world import ARCHIVE_FAULTS, DEBS, FEED_FAULTS, JINJA, LOG, MADE, NEW, OLD, PROGRAM, WHOLE, World, zipped
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def key() -> Iterator[fake_archive.Key]:
+    with fake_archive.key() as made:
+        yield made
+
+
+@pytest.fixture
+def world(tmp_path: Path, key: fake_archive.Key) -> Iterator[World]:
+    with feed_world.world(tmp_path, key) as made:
+        yield made
+
+
+def verdicts(found: Assessment) -> list[tuple[str, Verdict]]:
+    return [(each.component.name, each.verdict) for each in found.exposures]
+
+
+def only(found: Assessment) -> Exposure:
+    (each,) = found.exposures
+    return each
+
+
+def test_what_the_security_suite_has_newer_is_a_pending_fix(world: World) -> None:
+    assert world.assess().outcome == "clean"
+    world.archives.publish("debian-security", f"{SUITE}-security", (NEW,))
+    later = world.assess(after=timedelta(hours=1))
+    each = only(later)
+    assert later.outcome == "affected"
+    assert (each.verdict, each.fixed, each.advisory.cves) == (Verdict.AFFECTED_WITH_FIX, "1.3-2", ("CVE-2026-12345",))
+    assert each.since == MADE
+    assert [state.verified for state in later.feeds] == ["the archives' signatures"]
+    # Nobody is asked again so soon, and nothing is forgotten.
+    world.archives.publish("debian-security", f"{SUITE}-security", ())
+    assert world.assess(after=timedelta(hours=1, minutes=5)).exposures == later.exposures
+
+
+def test_a_point_release_is_a_fix_if_its_changelog_names_what_it_mends(world: World) -> None:
+    log = LOG.replace("zlib (1.3-2)", "hello (1.1)").replace("CVE-2026-", "")
+    noted = replace(PROGRAM, version="1.1", changelog=log)
+    world.archives.publish("debian", SUITE, (NEW, noted))
+    assert verdicts(world.assess()) == [("zlib1g", Verdict.AFFECTED_WITH_FIX)]
+    world.archives.publish("debian", SUITE, (OLD, replace(noted, version="1.2", changelog="")))
+    found = world.assess(after=timedelta(hours=1))
+    assert verdicts(found) == [("hello", Verdict.UNKNOWN)] and found.outcome == "unknown"
+
+
+def test_that_the_archive_is_away_is_no_fault_before_its_word_is_old(world: World) -> None:
+    assert world.assess().outcome == "clean"
+    world.archives.stop()
+    assert world.assess(after=timedelta(hours=1)).outcome == "clean"
+    found = world.assess(after=timedelta(hours=25), ask=False)
+    assert found.outcome == "unknown"
+    assert "25 h ago" in found.unknown[0].why and "cannot be reached" in found.unknown[0].why
+
+
+def test_an_image_that_seems_to_hold_nothing_is_not_clean(world: World) -> None:
+    world.hold()
+    found = world.assess()
+    assert found.outcome == "unknown" and "names nothing" in found.gaps[0]
+
+
+def test_each_fault_of_the_archive_makes_its_packages_unknown(world: World) -> None:
+    assert world.assess().outcome == "clean"
+    for hour, (fault, said) in enumerate(ARCHIVE_FAULTS, 1):
+        fault(world)
+        found = world.assess(after=timedelta(hours=hour))
+        assert found.outcome == "unknown", fault
+        assert [(each.realm, each.components) for each in found.unknown] == [("deb:trixie", 2)]
+        assert said in found.unknown[0].why, found.unknown
+        world.archives.publish("debian-security", f"{SUITE}-security", ())
+    world.archives.publish("debian", SUITE, (OLD, PROGRAM))
+    assert world.assess(after=timedelta(hours=8)).outcome == "clean"
+
+
+def test_a_language_is_unknown_until_a_feed_tells_of_it(world: World) -> None:
+    world.hold(*DEBS, JINJA)
+    found = world.assess()
+    assert found.outcome == "unknown"
+    assert [(each.realm, each.why) for each in found.unknown] == [("pypi", "no feed covers pypi")]
+    world.feed("pypi", zipped(*WHOLE))
+    day = f"#score_date:{datetime.now(UTC):%Y-%m-%d}T00:00:00+0000"
+    world.feed("epss", gzip.compress(f"{day}\ncve,epss,percentile\nCVE-2026-1000,0.5,0.9\n".encode()))
+    each = only(world.assess(after=timedelta(hours=1)))
+    assert (each.fixed, each.advisory.epss, each.verdict) == ("3.1.6", 0.5, Verdict.AFFECTED_WITH_FIX)
+
+
+@pytest.mark.parametrize("fault", FEED_FAULTS)
+def test_a_fault_of_a_feed_makes_its_ecosystem_unknown(world: World, fault: str) -> None:
+    world.policy = replace(world.policy, archive=False)
+    world.hold(JINJA)
+    world.feed("pypi", zipped(*WHOLE))
+    assert world.assess().outcome == "affected"
+    content = FEED_FAULTS[fault]
+    if content is None:
+        (world.served / "pypi").unlink()
+    else:
+        world.feed("pypi", content)
+        os.utime(world.served / "pypi", (0, datetime.now(UTC).timestamp() + 5))
+    found = world.assess(after=timedelta(hours=1))
+    assert [(each.realm, each.components) for each in found.unknown] == [("pypi", 1)], fault
+    if fault not in ("dated ahead", "half", "not there"):
+        assert found.outcome == "unknown"
+
+
+def test_a_feed_that_nobody_refreshes_gets_stale_and_one_that_did_not_change_does_not(world: World) -> None:
+    world.policy = replace(world.policy, archive=False)
+    world.hold(replace(JINJA, version="3.1.6"))
+    world.feed("pypi", zipped(*WHOLE))
+    assert world.assess().outcome == "clean"
+    assert world.assess(after=timedelta(hours=30)).outcome == "clean"  # It was asked, and answered 304.
+    world.policy = replace(world.policy, sources=(FeedSource("pypi", world.policy.sources[0].place),))
+    later = datetime.now(UTC) + timedelta(hours=60)
+    assert not feeds.load(world.project, (), later).states[0].complete
+    assert not feeds.load(world.project, (), datetime.now(UTC) - timedelta(hours=10)).states[0].complete
