@@ -10,7 +10,8 @@ from difflib import get_close_matches
 
 from bluestone.app.project import Project
 from bluestone.logs.moments import parse_moment
-from bluestone.logs.query import Archive, Query
+from bluestone.logs.query.archive import Archive
+from bluestone.logs.query.asked import Query
 from bluestone.model.problem import Problem
 from bluestone.model.record import Record
 

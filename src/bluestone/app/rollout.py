@@ -205,7 +205,7 @@ class Site:
         return Failure(progress.group, progress.waiting[0], server, lines)
 
     def _last_lines(self, server: str, count: int = 15) -> tuple[str, ...]:
-        from bluestone.logs.query import Archive
+        from bluestone.logs.query.archive import Archive
 
         with closing(Archive(self.project.logs)) as archive:
             found = archive.last_lines(server, count)

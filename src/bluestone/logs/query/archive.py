@@ -1,0 +1,278 @@
+"""Finds lines, those of servers long gone like any others; works whether a receiver runs or not."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from bluestone.logs.query.asked import Query
+from bluestone.logs.query.entry import Entry, holds
+from bluestone.logs.query.nodes import Node
+from bluestone.logs.query.pick import pick
+from bluestone.logs.query.tail import Arrived, Missed, Tail
+from bluestone.logs.store.database import connect
+from bluestone.logs.store.segment import Damaged, Segment
+from bluestone.logs.store.tally import Tally
+from bluestone.logs.store.view import Log, View, view
+from bluestone.logs.store.wal import Frame
+from bluestone.model.record import Identity, Record
+
+POLL = 0.1
+"""Seconds between looks for new lines."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A server that may write, or once did.
+
+    `lines` are stored; `goodbye` is how many lines it said it had sent, if that was its last word.
+    """
+
+    identity: Identity
+    lines: int
+    goodbye: int | None
+
+
+class Place(NamedTuple):
+    """Where a line stands in the order of time: lines of one instant in the order of arrival."""
+
+    at: int
+    source: str
+    line: int
+
+
+Found = tuple[Place, Entry]
+
+
+class Archive:
+    """The reading end of a store."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._database = connect(directory)
+        self._database.execute("PRAGMA query_only = ON")
+        self._segments: dict[str, Segment] = {}
+        self._identities: dict[int, Identity] = {}
+        self.damaged: list[str] = []
+        """Segments that could not be read, by the last search."""
+
+    def search(self, query: Query) -> Iterator[Record]:
+        """The lines a query asks for, the oldest first. Raises `Problem` (a pattern that is none)."""
+        node = query.node
+        return self._searched(query, node)
+
+    def follow(self, query: Query, done: Callable[[], bool] = lambda: False) -> Iterator[Record]:
+        """What `search` finds, then every line as it arrives, each once, until `done()` or for ever.
+
+        `done` is asked about every `POLL` seconds; what had arrived by then still comes. Raises `Problem`.
+        """
+        node = query.node
+        return self._follow(query, node, done)
+
+    def last_lines(self, server: str, count: int) -> Sequence[Record]:
+        """The newest lines of a server, the oldest of them first."""
+        return tuple(self.search(Query(server=server, limit=count)))
+
+    def said_goodbye(self, server: str) -> bool:
+        """Whether all that a server had to say is here: its goodbye came last, and no line is missing."""
+        return any(writer.goodbye is not None and writer.lines >= writer.goodbye for writer in self.writers(server))
+
+    def writers(self, server: str | None = None) -> Sequence[Writer]:
+        """All servers that ever had a token (or the one of that name), by name."""
+        while True:
+            now = self.view()
+            rows = self._database.execute(
+                'SELECT id, lines, goodbye, project, name, "group", generation, image FROM servers'
+                " WHERE ?1 IS NULL OR name = ?1 ORDER BY name",
+                (server,),
+            ).fetchall()
+            tallies = {row[0]: Tally(row[1], row[2]) for row in rows}
+            for log in now.logs:
+                for frame in log.frames():
+                    for share in frame.shares:
+                        if share.server in tallies:
+                            tallies[share.server] = tallies[share.server].after(share)
+            through = int(self._database.execute("SELECT through FROM sealed").fetchone()[0])
+            now.close()
+            if through == now.through:  # else lines may have been counted twice
+                return tuple(Writer(Identity(*row[3:]), *tallies[row[0]]) for row in rows)
+
+    def view(self) -> View:
+        """What the store holds now. Raises `Problem`."""
+        now = view(self._directory, self._database, self._segments)
+        self._segments = now.segments
+        self.damaged = now.damaged
+        return now
+
+    def identity(self, server: int) -> Identity:
+        """Who a server is, by its id in the store."""
+        if server not in self._identities:
+            row = self._database.execute(
+                'SELECT project, name, "group", generation, image FROM servers WHERE id = ?', (server,)
+            ).fetchone()
+            self._identities[server] = Identity(*row) if row else Identity("", f"unknown-{server}", "", 0, "")
+        return self._identities[server]
+
+    def close(self) -> None:
+        """Close the catalogue."""
+        self._database.close()
+
+    def entries(self, query: Query, node: Node, now: View) -> Iterator[Found]:
+        """What a query finds in a view, in no order; damaged segments are left out and named in `damaged`."""
+        for file, segment in now.segments.items():
+            yield from self._guarded(file, in_segment(file, segment, query, node))
+        for log in now.logs:
+            yield from self._in_log(log, query, node)
+
+    def _guarded(self, file: str, found: Iterator[Found]) -> Iterator[Found]:
+        try:
+            yield from found
+        except Damaged:
+            self.damaged.append(file)
+
+    def _searched(self, query: Query, node: Node) -> Iterator[Record]:
+        now = self.view()
+        try:
+            yield from self._search(query, node, now)
+        finally:
+            now.close()
+
+    def _search(self, query: Query, node: Node, now: View) -> Iterator[Record]:
+        if query.limit == 0:
+            return
+        if query.limit is None:
+            yield from map(_record, self._all(query, node, now))
+        elif query.newest:
+            yield from map(_record, self._newest(query, node, now, query.limit))
+        else:
+            yield from map(_record, heapq.nsmallest(query.limit, self.entries(query, node, now), key=_place))
+
+    def _all(self, query: Query, node: Node, now: View) -> Iterator[Found]:
+        """Everything, in the order of time, without having all of it in memory: days after days."""
+        waiting = sorted(now.segments.items(), key=lambda item: item[1].footer.oldest)
+        logs = sorted((found for log in now.logs for found in self._in_log(log, query, node)), key=_place)
+        pending: list[Found] = logs
+        while waiting or pending:
+            limit = waiting[0][1].footer.oldest if waiting else None
+            ready = [found for found in pending if limit is None or found[0].at < limit]
+            yield from ready
+            pending = pending[len(ready) :]
+            if waiting:
+                file, segment = waiting.pop(0)
+                more = self._guarded(file, in_segment(file, segment, query, node))
+                pending = sorted([*pending, *more], key=_place)
+
+    def _newest(self, query: Query, node: Node, now: View, limit: int) -> list[Found]:
+        best: list[tuple[Place, int, Entry]] = []
+        count = 0
+
+        def offer(found: Found) -> None:
+            nonlocal count
+            count += 1
+            item = (found[0], count, found[1])
+            if len(best) < limit:
+                heapq.heappush(best, item)
+            elif found[0] > best[0][0]:
+                heapq.heapreplace(best, item)
+
+        def enough(newest: int) -> bool:
+            return len(best) == limit and newest < best[0][0].at
+
+        for log in reversed(now.logs):
+            for found in self._in_log(log, query, node):
+                offer(found)
+        for file, segment in sorted(now.segments.items(), key=lambda item: -item[1].footer.newest):
+            if enough(segment.footer.newest):
+                break
+            for found in self._guarded(file, in_segment(file, segment, query, node, enough)):
+                offer(found)
+        return [(place, entry) for place, _, entry in sorted(best, key=lambda item: item[:2])]
+
+    def _in_log(self, log: Log, query: Query, node: Node) -> Iterator[Found]:
+        for frame in log.frames():
+            yield from self.in_frame(log.number, frame, query, node)
+
+    def in_frame(self, number: int, frame: Frame, query: Query, node: Node) -> Iterator[Found]:
+        """What a query finds in a frame of the log, in the order of arrival."""
+        begin, end = query.begin, query.end
+        if all(_outside(share.oldest, share.newest, begin, end) for share in frame.shares):
+            return
+        line = frame.end << 20  # behind all of the frames before
+        for share, lines in frame.lines():
+            identity = self.identity(share.server)
+            for stored in lines:
+                line += 1
+                if _outside(stored.at, stored.at, begin, end):
+                    continue
+                entry = Entry(identity, stored.at, stored.original)
+                if holds(node, entry):
+                    yield Place(stored.at, f"{number:010d}", line), entry
+
+    def _follow(self, query: Query, node: Node, done: Callable[[], bool]) -> Iterator[Record]:
+        now = self.view()
+        tail = Tail(self._directory, self._database, now)
+        try:
+            yield from self._search(query, node, now)
+            while True:
+                last_round = done()
+                for fresh in tail.fresh():
+                    yield from map(_record, self._arrived(fresh, query, node))
+                if last_round:
+                    return
+                time.sleep(POLL)
+        finally:
+            tail.close()
+            now.close()
+
+    def _arrived(self, fresh: Arrived | Missed, query: Query, node: Node) -> Iterator[Found]:
+        if isinstance(fresh, Arrived):
+            return self.in_frame(fresh.number, fresh.frame, query, node)
+        segments = ((file, Segment(self._directory / "days" / file)) for file in fresh.files)
+        return iter(sorted((found for each in segments for found in in_segment(*each, query, node)), key=_place))
+
+
+def in_segment(
+    file: str, segment: Segment, query: Query, node: Node, enough: Callable[[int], bool] = lambda _: False
+) -> Iterator[Found]:
+    """What a query finds in a segment, newer blocks first, until it is `enough`. Raises `Damaged`."""
+    footer = segment.footer
+    if _outside(footer.oldest, footer.newest, query.begin, query.end):
+        return
+    picked = pick(node, segment, query.begin, query.end)
+    lines = np.flatnonzero(picked.lines)
+    if len(lines) == 0:
+        return
+    source = file.rpartition("/")[2]
+    blocks = np.searchsorted(segment.block_lines, lines, side="right") - 1
+    firsts = np.flatnonzero(np.diff(blocks, prepend=-1))
+    newest = np.maximum.reduceat(segment.at[lines], firsts)
+    ends = [*firsts[1:].tolist(), len(lines)]
+    for group in np.argsort(-newest, kind="stable").tolist():
+        if enough(int(newest[group])):
+            return
+        chosen = lines[firsts[group] : ends[group]]
+        content = segment.block(int(blocks[firsts[group]]))
+        base = int(segment.block_lines[blocks[firsts[group]]])
+        for line, at in zip(chosen.tolist(), segment.at[chosen].tolist(), strict=True):
+            entry = Entry(segment.identity(segment.span_of(line)), at, content[line - base])
+            if picked.exact or holds(node, entry):
+                yield Place(at, source, line), entry
+
+
+def _record(found: Found) -> Record:
+    place, entry = found
+    return entry.record(f"raw;{place.source};{place.line}")
+
+
+def _place(found: Found) -> Place:
+    return found[0]
+
+
+def _outside(oldest: int, newest: int, begin: int | None, end: int | None) -> bool:
+    return (begin is not None and newest < begin) or (end is not None and oldest >= end)
