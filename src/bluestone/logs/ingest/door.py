@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -38,3 +40,22 @@ class Door(Protocol):
 
     def admit(self, request: Request) -> AbstractAsyncContextManager[Admitted]:
         """Read a request's body within bounds. Raises `Rejection`."""
+
+
+def token_of(authorization: str) -> str:
+    """The token in a request's Authorization header, in any form in which clients can send one; empty if there is none.
+
+    `Bearer TOKEN`; `Basic`, where the password is the token; `ApiKey TOKEN`, or with the base64 of `ID:TOKEN`, as
+    clients of Elasticsearch send it.
+    """
+    scheme, _, rest = authorization.partition(" ")
+    scheme, rest = scheme.lower(), rest.strip()
+    if scheme == "bearer":
+        return rest
+    if scheme not in ("basic", "apikey"):
+        return ""
+    try:
+        _, colon, token = base64.b64decode(rest, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        colon, token = "", ""
+    return token if colon else rest if scheme == "apikey" else ""

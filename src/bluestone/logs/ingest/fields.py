@@ -30,6 +30,9 @@ def fields_of(original: bytes) -> dict[str, str]:
 def flat(document: dict[str, Any]) -> dict[str, str]:
     """All scalars of a document by their dotted names, at most `MOST`."""
     found: dict[str, str] = {}
+    own = document.get("FIELDS")  # what the receiver found in the message of a program
+    if type(own) is dict:
+        document = {**{name: value for name, value in document.items() if name != "FIELDS"}, **own}
     for name, value in document.items():
         kind = type(value)
         if kind is str:  # most of them

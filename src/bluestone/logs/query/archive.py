@@ -128,7 +128,7 @@ class Archive:
         for file, segment in now.segments.items():
             yield from self._guarded(file, in_segment(file, segment, query, node))
         for log in now.logs:
-            yield from self._in_log(log, query, node)
+            yield from in_log(self.identity, log, query, node)
 
     def _guarded(self, file: str, found: Iterator[Found]) -> Iterator[Found]:
         try:
@@ -156,7 +156,7 @@ class Archive:
     def _all(self, query: Query, node: Node, now: View) -> Iterator[Found]:
         """Everything, in the order of time, without having all of it in memory: days after days."""
         waiting = sorted(now.segments.items(), key=lambda item: item[1].footer.oldest)
-        logs = sorted((found for log in now.logs for found in self._in_log(log, query, node)), key=_place)
+        logs = sorted((found for log in now.logs for found in in_log(self.identity, log, query, node)), key=_place)
         pending: list[Found] = logs
         while waiting or pending:
             limit = waiting[0][1].footer.oldest if waiting else None
@@ -185,7 +185,7 @@ class Archive:
             return len(best) == limit and newest < best[0][0].at
 
         for log in reversed(now.logs):
-            for found in self._in_log(log, query, node):
+            for found in in_log(self.identity, log, query, node):
                 offer(found)
         for file, segment in sorted(now.segments.items(), key=lambda item: -item[1].footer.newest):
             if enough(segment.footer.newest):
@@ -193,26 +193,6 @@ class Archive:
             for found in self._guarded(file, in_segment(file, segment, query, node, enough)):
                 offer(found)
         return [(place, entry) for place, _, entry in sorted(best, key=lambda item: item[:2])]
-
-    def _in_log(self, log: Log, query: Query, node: Node) -> Iterator[Found]:
-        for frame in log.frames():
-            yield from self.in_frame(log.number, frame, query, node)
-
-    def in_frame(self, number: int, frame: Frame, query: Query, node: Node) -> Iterator[Found]:
-        """What a query finds in a frame of the log, in the order of arrival."""
-        begin, end = query.begin, query.end
-        if all(_outside(share.oldest, share.newest, begin, end) for share in frame.shares):
-            return
-        line = frame.end << 20  # behind all of the frames before
-        for share, lines in frame.lines():
-            identity = self.identity(share.server)
-            for stored in lines:
-                line += 1
-                if _outside(stored.at, stored.at, begin, end):
-                    continue
-                entry = Entry(identity, stored.at, stored.original)
-                if holds(node, entry):
-                    yield Place(stored.at, f"{number:010d}", line), entry
 
     def _follow(self, query: Query, node: Node, done: Callable[[], bool]) -> Iterator[Record]:
         now = self.view()
@@ -232,9 +212,34 @@ class Archive:
 
     def _arrived(self, fresh: Arrived | Missed, query: Query, node: Node) -> Iterator[Found]:
         if isinstance(fresh, Arrived):
-            return self.in_frame(fresh.number, fresh.frame, query, node)
+            return in_frame(self.identity, fresh.number, fresh.frame, query, node)
         segments = ((file, Segment(self._directory / "days" / file)) for file in fresh.files)
         return iter(sorted((found for each in segments for found in in_segment(*each, query, node)), key=_place))
+
+
+def in_log(identity: Callable[[int], Identity], log: Log, query: Query, node: Node) -> Iterator[Found]:
+    """What a query finds in a file of the log, in the order of arrival."""
+    for frame in log.frames():
+        yield from in_frame(identity, log.number, frame, query, node)
+
+
+def in_frame(
+    identity: Callable[[int], Identity], number: int, frame: Frame, query: Query, node: Node
+) -> Iterator[Found]:
+    """What a query finds in a frame of the log's file of that number, in the order of arrival."""
+    begin, end = query.begin, query.end
+    if all(_outside(share.oldest, share.newest, begin, end) for share in frame.shares):
+        return
+    line = frame.end << 20  # behind all of the frames before
+    for share, lines in frame.lines():
+        writer = identity(share.server)
+        for stored in lines:
+            line += 1
+            if _outside(stored.at, stored.at, begin, end):
+                continue
+            entry = Entry(writer, stored.at, stored.original)
+            if holds(node, entry):
+                yield Place(stored.at, f"{number:010d}", line), entry
 
 
 def in_segment(
