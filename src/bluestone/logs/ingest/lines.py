@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -34,39 +33,75 @@ SEVERITIES = {
 class Line(NamedTuple):
     """One line, ready to be stored.
 
-    `key` names it among its server's lines; `at` is in microseconds since 1970; `goodbye` is the number of lines
-    that the shipper says it sent, in its last record. Only `at` and `original` are kept: `parse_line` finds the
-    rest in the original again.
+    `key` names it among its server's lines, None if its writer gave it no name; `at` is in microseconds since 1970;
+    `goodbye` is the number of lines that the shipper says it sent, in its last record.
     """
 
-    key: int
+    key: int | None
     at: int
-    severity: int
-    unit: str
-    message: str
     original: bytes
     goodbye: int | None = None
 
+    @property
+    def severity(self) -> int:
+        """Syslog's number."""
+        known = known_of(self.original)
+        return known.written_severity() if known else INFO
 
-class Known(msgspec.Struct):
+    @property
+    def unit(self) -> str:
+        """What wrote it."""
+        known = known_of(self.original)
+        return known.written_unit() if known else ""
+
+    @property
+    def message(self) -> str:
+        """What it says: all of it, if it has no field for that."""
+        known = known_of(self.original)
+        said = known.written_message() if known else None
+        return self.original.decode(errors="replace") if said is None else said
+
+
+class Named(msgspec.Struct):
+    """What a line's JSON says of its name and time: all that must be known to store it."""
+
+    cursor: Any = msgspec.field(name="__CURSOR", default=None)
+    realtime: Any = msgspec.field(name="__REALTIME_TIMESTAMP", default=None)
+    goodbye: Any = msgspec.field(name="_BLUESTONE_GOODBYE", default=None)
+    id: Any = msgspec.field(name="_id", default=None)
+    timestamp: Any = msgspec.field(name="@timestamp", default=None)
+    plain_timestamp: Any = msgspec.field(name="timestamp", default=None)
+    time: Any = None
+
+    @property
+    def name(self) -> str:
+        """What its writer calls the line: the journal's cursor, or a document's id."""
+        return text(self.cursor) or text(self.id)
+
+    def at(self, received: int) -> int:
+        """When it was written, in microseconds since 1970; when it was received, if it does not say."""
+        micros = None if self.realtime is None else _number(text(self.realtime))
+        if micros is None and self.cursor is not None and (found := CURSOR_TIME.search(text(self.cursor))):
+            micros = int(found[1], 16)
+        if micros is None:
+            for value in (self.timestamp, self.plain_timestamp, self.time):
+                if value is not None and (micros := moment(value)) is not None:
+                    break
+        return micros if micros is not None and 0 < micros <= LATEST else received
+
+
+class Known(Named):
     """What a line's JSON may say of it: fields of systemd's journal (systemd.journal-fields(7)), else a document's.
 
     A document is any other JSON object; its fields are those of the Elastic Common Schema and what log libraries
     write in their place.
     """
 
-    cursor: Any = msgspec.field(name="__CURSOR", default=None)
-    realtime: Any = msgspec.field(name="__REALTIME_TIMESTAMP", default=None)
     journal_message: Any = msgspec.field(name="MESSAGE", default=None)
     priority: Any = msgspec.field(name="PRIORITY", default=None)
     journal_unit: Any = msgspec.field(name="_SYSTEMD_UNIT", default=None)
     identifier: Any = msgspec.field(name="SYSLOG_IDENTIFIER", default=None)
     transport: Any = msgspec.field(name="_TRANSPORT", default=None)
-    goodbye: Any = msgspec.field(name="_BLUESTONE_GOODBYE", default=None)
-    id: Any = msgspec.field(name="_id", default=None)
-    timestamp: Any = msgspec.field(name="@timestamp", default=None)
-    plain_timestamp: Any = msgspec.field(name="timestamp", default=None)
-    time: Any = None
     message: Any = None
     msg: Any = None
     log: Any = None
@@ -76,21 +111,6 @@ class Known(msgspec.Struct):
     service: Any = None
     program: Any = None
     unit: Any = None
-
-    @property
-    def name(self) -> str:
-        """What its writer calls the line: the journal's cursor, or a document's id."""
-        return text(self.cursor) or text(self.id)
-
-    def at(self, received: int) -> int:
-        """When it was written, in microseconds since 1970; when it was received, if it does not say."""
-        micros = _number(text(self.realtime))
-        if micros is None and self.cursor is not None and (found := CURSOR_TIME.search(text(self.cursor))):
-            micros = int(found[1], 16)
-        for value in (self.timestamp, self.plain_timestamp, self.time):
-            if micros is None and value is not None:
-                micros = moment(value)
-        return micros if micros is not None and 0 < micros <= LATEST else received
 
     def written_severity(self) -> int:
         """Syslog's number, whatever the writer called it; that of `info` if it says nothing."""
@@ -118,7 +138,8 @@ class Known(msgspec.Struct):
         return None
 
 
-_decoder = msgspec.json.Decoder(Known)
+_known = msgspec.json.Decoder(Known)
+_named = msgspec.json.Decoder(Named)
 
 
 def parse_lines(body: bytes, received: int) -> Iterator[Line]:
@@ -128,26 +149,20 @@ def parse_lines(body: bytes, received: int) -> Iterator[Line]:
 
 def parse_line(original: bytes, received: int) -> Line:
     """Read one line of `journalctl -o json` or a JSON document; any other line is its own message."""
-    known = known_of(original)
-    if known is None:
-        return Line(_anything(), received, INFO, "", original.decode(errors="replace"), original)
-    message = known.written_message()
-    return Line(
-        # Without a name nobody can tell a line sent again from a line written twice: rather twice than never.
-        key=key_of(known.name) if known.name else _anything(),
-        at=known.at(received),
-        severity=known.written_severity(),
-        unit=known.written_unit(),
-        message=original.decode(errors="replace") if message is None else message,
-        original=original,
-        goodbye=_number(text(known.goodbye)) if known.cursor is not None else None,
-    )
+    try:
+        named = _named.decode(original)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Line(None, received, original)
+    name = named.name
+    goodbye = _number(text(named.goodbye)) if named.goodbye is not None and named.cursor is not None else None
+    # Without a name nobody can tell a line sent again from a line written twice: rather twice than never.
+    return Line(key_of(name) if name else None, named.at(received), original, goodbye)
 
 
 def known_of(original: bytes) -> Known | None:
     """What a line's JSON says of it; None if it is no JSON object."""
     try:
-        return _decoder.decode(original)
+        return _known.decode(original)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -209,10 +224,6 @@ def _iso(value: str) -> int | None:
 
 
 EPOCH = datetime.fromtimestamp(0, UTC)
-
-
-def _anything() -> int:
-    return int.from_bytes(secrets.token_bytes(8), signed=True)
 
 
 def _number(digits: str) -> int | None:

@@ -21,9 +21,18 @@ CREATE TABLE IF NOT EXISTS servers (
     generation INTEGER NOT NULL,
     image TEXT NOT NULL,
     lines INTEGER NOT NULL DEFAULT 0,   -- sealed, shipped by itself, without goodbyes; retention leaves it
-    goodbye INTEGER,                    -- the count in its goodbye, while that is its last sealed record
-    hold TEXT NOT NULL DEFAULT ''       -- why its lines must not be removed; empty if they may
+    goodbye INTEGER                     -- the count in its goodbye, while that is its last sealed record
 );
+CREATE TABLE IF NOT EXISTS keeping (    -- how long lines are kept; group '' is all that have no row of their own
+    "group" TEXT PRIMARY KEY,
+    seconds INTEGER,
+    bytes INTEGER                       -- of all groups together, in the row of ''
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS holds (      -- groups and servers whose lines must not be removed, whatever else holds
+    target TEXT PRIMARY KEY,
+    reason TEXT NOT NULL,
+    since INTEGER NOT NULL              -- seconds since 1970
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tokens (
     hash BLOB PRIMARY KEY,
     server INTEGER NOT NULL REFERENCES servers
@@ -35,15 +44,13 @@ CREATE TABLE IF NOT EXISTS segments (
     lines INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
     oldest INTEGER NOT NULL,            -- microseconds since 1970
-    newest INTEGER NOT NULL,
-    damaged TEXT NOT NULL DEFAULT ''    -- what a check found; empty if nothing
+    newest INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sealed (through INTEGER NOT NULL);  -- the last write-ahead log that is in segments
 INSERT INTO sealed SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM sealed);
 """
 
 FROM_1 = """
-ALTER TABLE servers ADD COLUMN hold TEXT NOT NULL DEFAULT '';
 UPDATE servers SET lines = 0, goodbye = NULL;   -- counted again as their lines move
 ALTER TABLE lines RENAME TO old_lines;
 """

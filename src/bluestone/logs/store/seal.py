@@ -11,6 +11,7 @@ import os
 import select
 import sqlite3
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ from bluestone.model.record import Identity
 INTERVAL = 0.5
 """Seconds between looks for something to seal."""
 
+TIDYING = 600.0
+"""Seconds between looks for what need not be kept any longer, or is better kept together."""
+
 DAY = 86_400_000_000
 MOST_DAYS = 64
 """Days that get segments of their own from one file: a clock gone wild must not make thousands of files."""
@@ -42,7 +46,7 @@ def seal(directory: Path, through: int | None = None) -> int:
 
     Raises `OSError`, `sqlite3.Error`, `Problem`; what is not sealed then is sealed the next time.
     """
-    with _alone(directory):
+    with alone(directory):
         database = connect(directory)
         try:
             return _seal_all(directory, database, through)
@@ -71,7 +75,7 @@ def _seal_file(directory: Path, database: sqlite3.Connection, number: int) -> No
     for day, lines in by_day(entries).items():
         file = f"{_date(day)}/{number:010d}.seg"
         lines.sort(key=_server_and_time)
-        rows.append((file, build(directory / "days" / file, lines, _identities(database))))
+        rows.append((file, build(directory / "days" / file, lines, identities(database))))
     if damaged:
         # Kept beside, so that somebody may look at what the disk lost; `check` tells of it.
         (path.parent / f"{path.name}.damaged").write_bytes(path.read_bytes())
@@ -90,11 +94,7 @@ def enter(
     database.execute("BEGIN IMMEDIATE")
     try:
         for file, footer in rows:
-            size = (directory / "days" / file).stat().st_size
-            database.execute(
-                "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, '')",
-                (file, number, number, footer.lines, size, footer.oldest, footer.newest),
-            )
+            name(directory, database, file, footer, (number, number))
         for server, tally in tallies(database, shares).items():
             database.execute(
                 "UPDATE servers SET lines = ?, goodbye = ? WHERE id = ?", (tally.lines, tally.goodbye, server)
@@ -104,6 +104,15 @@ def enter(
     except BaseException:
         database.execute("ROLLBACK")
         raise
+
+
+def name(directory: Path, database: sqlite3.Connection, file: str, footer: Footer, logs: tuple[int, int]) -> None:
+    """Have the catalogue name a segment, with the first and last file of the log whose lines it holds."""
+    size = (directory / "days" / file).stat().st_size
+    database.execute(
+        "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (file, *logs, footer.lines, size, footer.oldest, footer.newest),
+    )
 
 
 def tallies(database: sqlite3.Connection, shares: Sequence[Share]) -> dict[int, Tally]:
@@ -151,7 +160,9 @@ def _date(day: int) -> str:
     return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d")
 
 
-def _identities(database: sqlite3.Connection) -> Callable[[int], Identity]:
+def identities(database: sqlite3.Connection) -> Callable[[int], Identity]:
+    """Who servers are, by their ids."""
+
     def find(server: int) -> Identity:
         row = database.execute(
             'SELECT project, name, "group", generation, image FROM servers WHERE id = ?', (server,)
@@ -162,7 +173,8 @@ def _identities(database: sqlite3.Connection) -> Callable[[int], Identity]:
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
+def alone(directory: Path) -> Iterator[None]:
+    """Be the only one that makes or removes segments."""
     with (private_directory(directory) / "sealer.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -170,12 +182,18 @@ def _alone(directory: Path) -> Iterator[None]:
 
 def main() -> None:
     """Seal until standard input ends."""
+    # Not above: they use what is here.
+    from bluestone.logs.store.tidy import tidy
+
     directory = Path(sys.argv[1])
     os.nice(NICENESS)
-    trouble = ""
+    trouble, next_tidying = "", time.monotonic()
     while True:
         try:
             seal(directory)
+            if time.monotonic() >= next_tidying:
+                tidy(directory)
+                next_tidying = time.monotonic() + TIDYING
             trouble = ""
         except (OSError, sqlite3.Error, Problem) as error:
             if str(error) != trouble:

@@ -107,6 +107,9 @@ class Store:
         fresh = []
         for line in batch.lines:
             key = line.key
+            if key is None:
+                fresh.append(line)
+                continue
             if key in mine or any(key in seen for seen in known) or self._sealed.has(batch.server, line):
                 continue
             mine.add(key)
@@ -142,7 +145,7 @@ class Store:
             reader = wal.Reader(wal.path_of(self._logs, number))
             for frame in reader.frames():
                 for share, lines in frame.lines():
-                    keys = {parse_line(line.original, line.at).key for line in lines}
+                    keys = {key for line in lines if (key := parse_line(line.original, line.at).key) is not None}
                     self._remember(number, {share.server: keys})
                     self._lines += len(lines) if number == self._wal.number else 0
             reader.close()

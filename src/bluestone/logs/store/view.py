@@ -70,9 +70,7 @@ def view(directory: Path, database: sqlite3.Connection, known: dict[str, Segment
 
 
 def _catalogue(database: sqlite3.Connection) -> tuple[int, list[str]]:
-    rows = database.execute(
-        "SELECT through, file FROM sealed LEFT JOIN (SELECT file FROM segments WHERE damaged != 'gone' ORDER BY file)"
-    ).fetchall()
+    rows = database.execute("SELECT through, file FROM sealed LEFT JOIN segments ORDER BY file").fetchall()
     return rows[0][0], [file for _, file in rows if file]
 
 
