@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bluestone.app import wiring
+from bluestone.app import logkeeping, wiring
 from bluestone.app.outfit import bootfiles, read_secrets
 from bluestone.app.project import Project
 from bluestone.app.provenance import require_signed
@@ -102,6 +102,7 @@ class Site:
     def prepare(self) -> None:
         """Have everything run that servers need around them."""
         self.receiver.ensure()
+        logkeeping.keep(self.project)
         self.make_room()
         if self.controller.services:
             self.balancer.ensure(self.controller.services)

@@ -41,7 +41,7 @@ VERBS = {
     "servers": "look",
     "events": "look",
     "explain": "explain",
-    "logs": "look",
+    "logs": "logs",
     "state": "state",
     "volumes": "volumes",
 }
@@ -71,8 +71,11 @@ def bluestone() -> None:
 
 
 def main() -> None:
-    """Run a verb. Exits 0 if all is well, 1 on an error, 2 when `plan`, `drift` or `where` shows some, 3 when `where`
-    cannot tell, 130 if interrupted."""
+    """Run a verb.
+
+    Exits 0 if all is well, 1 on an error, 2 when `plan`, `drift`, `where` or `logs check` shows some, 3 when `where`
+    cannot tell, 130 if interrupted.
+    """
     try:
         status = bluestone.main(standalone_mode=False)
     except click.ClickException as error:

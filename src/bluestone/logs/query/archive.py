@@ -148,10 +148,8 @@ class Archive:
             return
         if query.limit is None:
             yield from map(_record, self._all(query, node, now))
-        elif query.newest:
-            yield from map(_record, self._newest(query, node, now, query.limit))
         else:
-            yield from map(_record, heapq.nsmallest(query.limit, self.entries(query, node, now), key=_place))
+            yield from map(_record, self._nearest(query, node, now, query.limit))
 
     def _all(self, query: Query, node: Node, now: View) -> Iterator[Found]:
         """Everything, in the order of time, without having all of it in memory: days after days."""
@@ -168,31 +166,19 @@ class Archive:
                 more = self._guarded(file, in_segment(file, segment, query, node))
                 pending = sorted([*pending, *more], key=_place)
 
-    def _newest(self, query: Query, node: Node, now: View, limit: int) -> list[Found]:
-        best: list[tuple[Place, int, Entry]] = []
-        count = 0
-
-        def offer(found: Found) -> None:
-            nonlocal count
-            count += 1
-            item = (found[0], count, found[1])
-            if len(best) < limit:
-                heapq.heappush(best, item)
-            elif found[0] > best[0][0]:
-                heapq.heapreplace(best, item)
-
-        def enough(newest: int) -> bool:
-            return len(best) == limit and newest < best[0][0].at
-
-        for log in reversed(now.logs):
+    def _nearest(self, query: Query, node: Node, now: View, limit: int) -> list[Found]:
+        """The newest lines, or the oldest, without looking further than they reach."""
+        best = Nearest(limit, newest=query.newest)
+        for log in now.logs:
             for found in in_log(self.identity, log, query, node):
-                offer(found)
-        for file, segment in sorted(now.segments.items(), key=lambda item: -item[1].footer.newest):
-            if enough(segment.footer.newest):
+                best.offer(found)
+        edge: Callable[[Segment], int] = lambda each: each.footer.newest if query.newest else -each.footer.oldest  # noqa: E731
+        for file, segment in sorted(now.segments.items(), key=lambda item: -edge(item[1])):
+            if best.complete(segment.footer.newest if query.newest else segment.footer.oldest):
                 break
-            for found in self._guarded(file, in_segment(file, segment, query, node, enough)):
-                offer(found)
-        return [(place, entry) for place, _, entry in sorted(best, key=lambda item: item[:2])]
+            for found in self._guarded(file, in_segment(file, segment, query, node, best.complete)):
+                best.offer(found)
+        return best.found()
 
     def _follow(self, query: Query, node: Node, done: Callable[[], bool]) -> Iterator[Record]:
         now = self.view()
@@ -243,9 +229,12 @@ def in_frame(
 
 
 def in_segment(
-    file: str, segment: Segment, query: Query, node: Node, enough: Callable[[int], bool] = lambda _: False
+    file: str, segment: Segment, query: Query, node: Node, complete: Callable[[int], bool] = lambda _: False
 ) -> Iterator[Found]:
-    """What a query finds in a segment, newer blocks first, until it is `enough`. Raises `Damaged`."""
+    """What a query finds in a segment, the blocks nearest to its end of time first, until it is complete with those.
+
+    Raises `Damaged`.
+    """
     footer = segment.footer
     if _outside(footer.oldest, footer.newest, query.begin, query.end):
         return
@@ -256,10 +245,10 @@ def in_segment(
     source = file.rpartition("/")[2]
     blocks = np.searchsorted(segment.block_lines, lines, side="right") - 1
     firsts = np.flatnonzero(np.diff(blocks, prepend=-1))
-    newest = np.maximum.reduceat(segment.at[lines], firsts)
+    nearest = (np.maximum if query.newest else np.minimum).reduceat(segment.at[lines], firsts)
     ends = [*firsts[1:].tolist(), len(lines)]
-    for group in np.argsort(-newest, kind="stable").tolist():
-        if enough(int(newest[group])):
+    for group in np.argsort(-nearest if query.newest else nearest, kind="stable").tolist():
+        if complete(int(nearest[group])):
             return
         chosen = lines[firsts[group] : ends[group]]
         content = segment.block(int(blocks[firsts[group]]))
@@ -268,6 +257,47 @@ def in_segment(
             entry = Entry(segment.identity(segment.span_of(line)), at, content[line - base])
             if picked.exact or holds(node, entry):
                 yield Place(at, source, line), entry
+
+
+class Nearest:
+    """The newest or the oldest lines of those that are offered, at most `limit`."""
+
+    def __init__(self, limit: int, *, newest: bool) -> None:
+        self._limit, self._newest = limit, newest
+        self._best: list[tuple[Rank, int, Found]] = []
+        self._offered = 0
+
+    def offer(self, found: Found) -> None:
+        """One more."""
+        self._offered += 1
+        item = (Rank(found[0], newest=self._newest), self._offered, found)
+        if len(self._best) < self._limit:
+            heapq.heappush(self._best, item)
+        elif self._best[0][0] < item[0]:
+            heapq.heapreplace(self._best, item)
+
+    def complete(self, at: int) -> bool:
+        """Whether no line of that time, or further away, is wanted any more."""
+        if len(self._best) < self._limit:
+            return False
+        last = self._best[0][2][0].at
+        return at < last if self._newest else at > last
+
+    def found(self) -> list[Found]:
+        """The lines, the oldest first."""
+        return sorted((found for _, _, found in self._best), key=_place)
+
+
+class Rank:
+    """A place, the nearer to the wanted end of time the larger."""
+
+    __slots__ = ("newest", "place")
+
+    def __init__(self, place: Place, *, newest: bool) -> None:
+        self.place, self.newest = place, newest
+
+    def __lt__(self, other: Rank) -> bool:
+        return self.place < other.place if self.newest else other.place < self.place
 
 
 def _record(found: Found) -> Record:

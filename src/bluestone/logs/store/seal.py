@@ -73,7 +73,7 @@ def _seal_file(directory: Path, database: sqlite3.Connection, number: int) -> No
     entries, shares, damaged = _read(path)
     rows = []
     for day, lines in by_day(entries).items():
-        file = f"{_date(day)}/{number:010d}.seg"
+        file = f"{date(day)}/{number:010d}.seg"
         lines.sort(key=_server_and_time)
         rows.append((file, build(directory / "days" / file, lines, identities(database))))
     if damaged:
@@ -156,7 +156,8 @@ def _server_and_time(entry: Entry) -> tuple[int, int]:
     return entry.server, entry.at
 
 
-def _date(day: int) -> str:
+def date(day: int) -> str:
+    """A day since 1970, as the name of its directory."""
     return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d")
 
 

@@ -59,15 +59,25 @@ class Sealed:
             for file, span in self._spans.get(server, ())
         )
 
+    def has_equal(self, server: int, line: Line) -> bool:
+        """Whether a line of that time with the same content is sealed: for lines that have no name."""
+        return any(
+            span.oldest <= line.at <= span.newest and line.original in self._same_time(file, span, line.at)
+            for file, span in self._spans.get(server, ())
+        )
+
     def _holds(self, file: str, span: Span, line: Line) -> bool:
+        return any(parse_line(original, line.at).key == line.key for original in self._same_time(file, span, line.at))
+
+    def _same_time(self, file: str, span: Span, at: int) -> list[bytes]:
+        """A server's lines of one instant; none of a segment that is damaged."""
         try:
             segment = self._segment(file)
             times = segment.at[span.first : span.first + span.lines]
-            first, last = np.searchsorted(times, line.at, "left"), np.searchsorted(times, line.at, "right")
-            same = segment.read(span.first + int(first), int(last - first))
-            return any(parse_line(original, line.at).key == line.key for original in same)
+            first, last = np.searchsorted(times, at, "left"), np.searchsorted(times, at, "right")
+            return list(segment.read(span.first + int(first), int(last - first)))
         except (Damaged, FileNotFoundError):
-            return False
+            return []
 
     def _learn(self, file: str) -> None:
         try:
