@@ -147,6 +147,9 @@ class Parser:
             case "word" if token.text in ("AND", "OR"):
                 self._next -= 1
                 raise self.problem(f"{token.text} needs something on both of its sides")
+            case "word" if not words_only and token.text[0] in "[{<>":
+                self._next -= 1
+                raise self.problem("a range is [LOW TO HIGH], {LOW TO HIGH} or >VALUE")
             case "word":
                 return _word(token.text, field, words_only=words_only)
             case "compare" if not words_only:

@@ -28,6 +28,8 @@ AT_ONCE = 200_000
 
 LONGEST = 64 << 20
 
+Name = int | tuple[int, bytes]
+
 
 class Carried(msgspec.Struct):
     """A line on its way. `at` is in microseconds since 1970; an original that is no UTF-8 travels as base64."""
@@ -71,7 +73,7 @@ def take_in(directory: Path, source: Path) -> tuple[int, int]:
     return new + fresh, known + len(batch) - fresh
 
 
-def _store(directory: Path, database: sqlite3.Connection, batch: list[Carried], unsealed: set[tuple[int, int]]) -> int:
+def _store(directory: Path, database: sqlite3.Connection, batch: list[Carried], unsealed: set[tuple[int, Name]]) -> int:
     sealed = Sealed(directory, database)
     servers: dict[Identity, int] = {}
     entries, seen = [], set(unsealed)
@@ -81,14 +83,10 @@ def _store(directory: Path, database: sqlite3.Connection, batch: list[Carried], 
             servers[carried.identity] = _enter(database, carried.identity)
         server, original = servers[carried.identity], carried.content()
         line = parse_line(original, carried.at)._replace(at=carried.at)
-        if line.key is None:  # nothing names it but what it says, and when
-            line = Line(hash((carried.at, original)), carried.at, original)
-            there = sealed.has_equal(server, line)
-        else:
-            there = sealed.has(server, line)
-        if there or (server, line.key or 0) in seen:
+        there = sealed.has_equal(server, line) if line.key is None else sealed.has(server, line)
+        if there or (server, _name(line)) in seen:
             continue
-        seen.add((server, line.key or 0))
+        seen.add((server, _name(line)))
         entries.append(Entry(server, line.at, original))
         counts[server] = counts.get(server, 0) + (line.goodbye is None)
     rows = []
@@ -125,18 +123,22 @@ def _enter(database: sqlite3.Connection, identity: Identity) -> int:
     return int(row[0])
 
 
-def _unsealed(directory: Path, database: sqlite3.Connection) -> set[tuple[int, int]]:
+def _unsealed(directory: Path, database: sqlite3.Connection) -> set[tuple[int, Name]]:
     now = view(directory, database, {})
     found = {
-        (share.server, line.key)
+        (share.server, _name(parse_line(each.original, each.at)._replace(at=each.at)))
         for log in now.logs
         for frame in log.frames()
         for share, lines in frame.lines()
-        for line in (parse_line(each.original, each.at) for each in lines)
-        if line.key is not None
+        for each in lines
     }
     now.close()
     return found
+
+
+def _name(line: Line) -> Name:
+    """What tells a line from others of its server: its name, else when it was written and what it says."""
+    return (line.at, line.original) if line.key is None else line.key
 
 
 def _carried(record: Record) -> Carried:
