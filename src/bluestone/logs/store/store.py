@@ -15,6 +15,7 @@ from bluestone.host.paths import private_directory
 from bluestone.logs.ingest.lines import Line, parse_line
 from bluestone.logs.store import wal
 from bluestone.logs.store.database import connect
+from bluestone.logs.store.moving import move
 from bluestone.logs.store.sealed import Sealed
 from bluestone.logs.store.wal import Share, Stored
 
@@ -56,8 +57,11 @@ class Store:
         self._sealed = Sealed(directory, self._database)
         self._lines = 0
         self._begun = time.monotonic()
+        self._sealer: subprocess.Popen[bytes] | None = None
         self._replay(through)
-        self._sealer = subprocess.Popen(sealer_command(directory), stdin=subprocess.PIPE) if behind else None
+        move(self._database, lambda server, lines: self.append([Batch(server, tuple(lines))]))
+        if behind:
+            self._sealer = subprocess.Popen(sealer_command(directory), stdin=subprocess.PIPE)
 
     def append(self, batches: Iterable[Batch]) -> tuple[int, ...]:
         """Store all batches at once; a line that is there already is left as it is. How many of each were new.
