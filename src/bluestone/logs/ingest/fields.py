@@ -37,8 +37,8 @@ def flat(document: dict[str, Any]) -> dict[str, str]:
         kind = type(value)
         if kind is str:  # most of them
             found[name] = value
-        elif kind is int:
-            found[name] = str(value)
+        elif kind is int or kind is float:
+            found[name] = repr(value)
         elif value is not None:
             found.update(_spread(name, value, 1))
     if len(found) > MOST:

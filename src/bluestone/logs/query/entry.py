@@ -12,6 +12,7 @@ from bluestone.logs.ingest.fields import flat
 from bluestone.logs.ingest.lines import INFO, Known
 from bluestone.logs.query.conditions import Phrase
 from bluestone.logs.query.nodes import ANY_FIELD, And, Leaf, Node, Not, Or
+from bluestone.logs.store.words import ESCAPE
 from bluestone.model.record import Identity, Record
 
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -77,7 +78,7 @@ class Entry:
 
     def lacks(self, words: tuple[bytes, ...]) -> bool:
         """Whether one of these words is surely not in it: without reading its JSON."""
-        if b"\\" in self.original or b"[" in self.original or not self.original.isascii():
+        if ESCAPE.search(self.original) or b"[" in self.original or not self.original.isascii():
             return False  # the text may differ from the JSON that stands for it
         lowered = self.original.lower()
         return any(word not in lowered for word in words)

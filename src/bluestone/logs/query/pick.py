@@ -65,6 +65,7 @@ def _by_leaf(leaf: Leaf, segment: Segment) -> Picked:
         return Picked(
             segment.spread([test.holds(str(getattr(segment.identity(place), field))) for place in spans]), True
         )
+    # The message is made of one of several fields, and hardly ever the same twice: it has no column.
     if field not in ("message", ANY_FIELD):
         if not segment.has(field):
             return Picked(np.full(segment.lines, test.holds(None)), True)

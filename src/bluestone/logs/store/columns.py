@@ -5,7 +5,6 @@ What is asked of a field is asked of its values, which are few, and then told of
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -49,11 +48,15 @@ class Column(NamedTuple):
         return {value: int(count) for value, count in zip(self.values, counted[1:], strict=True) if count}
 
 
+OpenColumn = tuple[dict[str, int], list[int], list[int]]
+"""A field's values with their codes, the lines that have it, and their codes."""
+
+
 class Gatherer:
     """Makes columns of lines as they come, one after another."""
 
     def __init__(self) -> None:
-        self._open: dict[str, tuple[dict[str, int], array[int], array[int]]] = {}
+        self._open: dict[str, OpenColumn] = {}
         self._wide: set[str] = set()
         self._lines = 0
 
@@ -61,32 +64,39 @@ class Gatherer:
         """The fields of the next line."""
         line = self._lines
         self._lines = line + 1
+        known = self._open
         for name, value in fields.items():
-            column = self._open.get(name)
+            column = known.get(name)
             if column is None:
                 if name in self._wide:
                     continue
-                if len(self._open) >= MOST:
-                    self._wide.add(name)
+                column = self._begin(name)
+                if column is None:
                     continue
-                column = self._open[name] = ({}, array("L"), array("L"))
             values, lines, codes = column
             code = values.get(value)
             if code is None:
                 code = values[value] = len(values) + 1
                 if len(value) > LONGEST or (code > FEW and code * REPEATED > len(codes)):
-                    del self._open[name]
+                    del known[name]
                     self._wide.add(name)
                     continue
             lines.append(line)
             codes.append(code)
+
+    def _begin(self, name: str) -> OpenColumn | None:
+        if len(self._open) >= MOST:
+            self._wide.add(name)
+            return None
+        column = self._open[name] = ({}, [], [])
+        return column
 
     def finish(self) -> tuple[dict[str, Column], list[str]]:
         """The columns by their names, and the fields that have none."""
         found = {}
         for name, (values, lines, codes) in self._open.items():
             dense = np.zeros(self._lines, np.min_scalar_type(len(values)))
-            dense[np.frombuffer(lines, np.uint64)] = np.frombuffer(codes, np.uint64)
+            dense[np.fromiter(lines, np.int64, len(lines))] = np.fromiter(codes, np.int64, len(codes))
             found[name] = Column(list(values), dense)
         return found, sorted(self._wide)
 

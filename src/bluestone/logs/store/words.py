@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable
 
@@ -10,6 +11,9 @@ _TABLE = bytes(
     byte + 32 if ord("A") <= byte <= ord("Z") else byte if byte in _KEPT else ord(" ") for byte in range(256)
 )
 """Bytes beyond ASCII are parts of letters of UTF-8."""
+
+ESCAPE = re.compile(rb"\\[bfnrtu]")
+"""Escapes of JSON (RFC 8259, section 7) whose letter would be taken for one of a word; others are between words."""
 
 
 def words_of(text: str) -> list[bytes]:

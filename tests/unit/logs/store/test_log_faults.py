@@ -16,7 +16,6 @@ from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import Query
 from bluestone.logs.query.language import parse_query
 from bluestone.logs.query.statistics import count
-from bluestone.logs.store import build as building
 from bluestone.logs.store import seal as sealing
 from bluestone.logs.store import wal
 from bluestone.logs.store.check import check
@@ -193,7 +192,7 @@ def test_a_full_disk_leaves_no_half_segment_and_the_lines_where_they_were(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(building.os, "fsync", full)
+        patched.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="space"):
             seal(world.directory)
     assert list((world.directory / "days").rglob("*.*")) == []
