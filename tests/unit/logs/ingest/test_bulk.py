@@ -4,9 +4,6 @@ import asyncio
 import base64
 import gzip
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
-from starlette.requests import Request
 
-from bluestone.logs.credentials import Credentials
 from bluestone.logs.ingest import bulk
 from bluestone.logs.ingest.bulk import Item, TooMany, answer, parse_bulk, refused
 from bluestone.logs.ingest.door import Rejection, token_of
 from bluestone.logs.ingest.elasticsearch import routes
-from bluestone.logs.ingest.lines import Line
 from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import Query
-from bluestone.logs.store.store import Batch, Store
-from bluestone.model.record import Identity
+from ingest_door import Door
 
 NOW = 1_795_000_000_000_000
 
@@ -117,42 +110,6 @@ def test_a_refusal_has_each_item_with_429() -> None:
 )
 def test_a_token_comes_in_every_form_that_clients_know(header: str, token: str) -> None:
     assert token_of(header) == token
-
-
-@dataclass
-class Request_:
-    server: int
-    body: bytes
-    received: int
-    door: "Door"
-
-    async def store(self, lines: Sequence[Line]) -> None:
-        if self.door.trouble:
-            raise self.door.trouble
-        self.door.store.append([Batch(self.server, tuple(lines), shipped=False)])
-
-
-class Door:
-    """The receiver's door, in short."""
-
-    def __init__(self, directory: Path) -> None:
-        self.store, self.credentials = Store(directory), Credentials(directory)
-        self.token = self.credentials.mint(Identity("shop", "filebeat", "sources", 0, ""))
-        self.trouble: Rejection | None = None
-
-    def holder(self, request: Request) -> int:
-        found = self.credentials.holder(token_of(request.headers.get("authorization", "")))
-        if found is None:
-            raise Rejection(401, "unknown token", "send it")
-        return found
-
-    @asynccontextmanager
-    async def admit(self, request: Request) -> AsyncIterator[Request_]:
-        server = self.holder(request)
-        content = await request.body()
-        if request.headers.get("content-encoding") == "gzip":
-            content = gzip.decompress(content)
-        yield Request_(server, content, NOW, self)
 
 
 def ask(door: Door, method: str, path: str, content: bytes = b"", **headers: str) -> tuple[int, dict[str, str], Any]:
