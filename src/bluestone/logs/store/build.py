@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -18,14 +17,14 @@ from bluestone.host.files import flush
 from bluestone.logs.ingest.fields import flat
 from bluestone.logs.ingest.lines import INFO, Known
 from bluestone.logs.store.columns import Gatherer, Numbers, pack_codes, pack_numbers, pack_values, shuffled
-from bluestone.logs.store.segment import MAGIC, MINUTE, TRAILER, Footer, Part, Span
+from bluestone.logs.store.segment import MAGIC, MINUTE, TRAILER, Footer, Part, Span, joined
 from bluestone.logs.store.words import ESCAPE, hashes, words_of_bytes
 from bluestone.model.record import Identity
 
-BLOCK = 64 << 10
-"""Bytes of lines in a block, before compression. Measured: half as many take 7 % more space, twice as many 6 % less."""
+BLOCK = 128 << 10
+"""Bytes of lines in a block, before compression. Measured: a quarter as many take 13 % more space."""
 
-BLOCK_LEVEL = 6
+BLOCK_LEVEL = 9
 SEVERITY_TEXTS = tuple(map(str, range(8)))
 
 PAIRS = 16_384
@@ -79,7 +78,7 @@ def _write(write: Callable[[bytes], Any], entries: Sequence[Entry], identity: Ca
     packed = []
     for number, (first, end) in enumerate(pairwise(firsts)):
         block = [entry.original for entry in entries[first:end]]
-        packed.append(packer.compress(struct.pack(f"<{len(block)}I", *map(len, block)) + b"".join(block)))
+        packed.append(packer.compress(joined(block)))
         found: list[bytes] = []
         for line, original in enumerate(block, first):
             severities[line] = _gather(original, gatherer, found)

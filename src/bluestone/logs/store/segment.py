@@ -237,13 +237,7 @@ class Segment:
             content = zstandard.ZstdDecompressor().decompress(self._bytes[base + start : base + end])
         except zstandard.ZstdError as error:
             raise Damaged(self.path, f"block {number}: {error}") from error
-        count = int(self.block_lines[number + 1] - self.block_lines[number])
-        lengths = struct.unpack_from(f"<{count}I", content)
-        place, lines = 4 * count, []
-        for length in lengths:
-            lines.append(content[place : place + length])
-            place += length
-        return lines
+        return parted(content, int(self.block_lines[number + 1] - self.block_lines[number]))
 
     @cached_property
     def _block_ends(self) -> Numbers:
@@ -276,4 +270,24 @@ class Segment:
         return self._bytes[part.offset : part.offset + part.length]
 
 
+def joined(lines: Sequence[bytes]) -> bytes:
+    """The content of a block: lines with newlines between them, or their lengths first if one has a newline."""
+    content = b"\n".join(lines)
+    if content.count(b"\n") == len(lines) - 1:
+        return BY_NEWLINE + content
+    return BY_LENGTH + struct.pack(f"<{len(lines)}I", *map(len, lines)) + b"".join(lines)
+
+
+def parted(content: bytes, count: int) -> list[bytes]:
+    """The lines of a block again."""
+    if content[:1] == BY_NEWLINE:
+        return content[1:].split(b"\n")
+    place, lines = 1 + 4 * count, []
+    for length in struct.unpack_from(f"<{count}I", content, 1):
+        lines.append(content[place : place + length])
+        place += length
+    return lines
+
+
+BY_NEWLINE, BY_LENGTH = b"\n", b"#"
 _footer = msgspec.msgpack.Decoder(Footer)

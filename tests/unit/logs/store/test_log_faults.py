@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bluestone.logs.credentials import Credentials
 from bluestone.logs.ingest.lines import parse_line
@@ -20,7 +22,7 @@ from bluestone.logs.store import seal as sealing
 from bluestone.logs.store import wal
 from bluestone.logs.store.check import check
 from bluestone.logs.store.seal import seal
-from bluestone.logs.store.segment import Damaged, Segment
+from bluestone.logs.store.segment import Damaged, Segment, joined, parted
 from bluestone.logs.store.store import Batch, Store
 from bluestone.model.record import Identity
 
@@ -215,6 +217,11 @@ def test_lines_of_an_earlier_time_are_known_again_after_they_were_sealed(world: 
     world.seal()
     world.reopen()
     assert world.write(*map(line, range(50)), line(1000), line(50, START - DAY), line(51)) == 1
+
+
+@given(st.lists(st.binary(max_size=5), min_size=1, max_size=5))
+def test_a_block_gives_its_lines_again(lines: list[bytes]) -> None:
+    assert parted(joined(lines), len(lines)) == lines
 
 
 def test_a_number_of_the_log_is_never_used_again(world: World) -> None:
