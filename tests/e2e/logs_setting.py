@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bluestone.logs.credentials import Credentials
-from bluestone.logs.query import Archive, Query
+from bluestone.logs.query.archive import Archive
+from bluestone.logs.query.asked import Query
 from bluestone.logs.service import Receiver
 from bluestone.logs.ship import shipper
 from bluestone.logs.ship.agent import bootfiles

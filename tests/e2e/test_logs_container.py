@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bluestone.logs.credentials import Credentials
-from bluestone.logs.query import Archive, Query
+from bluestone.logs.query.archive import Archive
+from bluestone.logs.query.asked import Query
 from bluestone.logs.service import Receiver
 from bluestone.logs.ship.agent import agent, bootfiles
 from bluestone.model.record import Record

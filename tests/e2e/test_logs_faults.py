@@ -14,7 +14,7 @@ import pytest
 
 from bluestone.host.daemons import Daemon
 from bluestone.logs.credentials import Credentials
-from bluestone.logs.query import Query
+from bluestone.logs.query.asked import Query
 from bluestone.logs.service import Receiver, receiver_command
 from bluestone.logs.ship.shipper import Receiver as Connection
 from bluestone.model.problem import Problem

@@ -11,7 +11,7 @@ import pytest
 
 from bluestone.app.project import Project
 from bluestone.host.paths import Home
-from bluestone.logs.query import Archive
+from bluestone.logs.query.archive import Archive
 from machine import Machine
 from qemu_site import processes
 from workplace import free_port

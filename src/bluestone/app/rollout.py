@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bluestone.app import wiring
+from bluestone.app import logkeeping, wiring
 from bluestone.app.outfit import bootfiles, read_secrets
 from bluestone.app.project import Project
 from bluestone.app.provenance import require_signed
@@ -102,6 +102,7 @@ class Site:
     def prepare(self) -> None:
         """Have everything run that servers need around them."""
         self.receiver.ensure()
+        logkeeping.keep(self.project)
         self.make_room()
         if self.controller.services:
             self.balancer.ensure(self.controller.services)
@@ -206,7 +207,8 @@ class Site:
 
     def _last_lines(self, server: str, halted: datetime, count: int = 15) -> tuple[str, ...]:
         """What a server wrote until its rollout was halted: what it wrote on being destroyed for that explains nothing."""
-        from bluestone.logs.query import Archive, Query
+        from bluestone.logs.query.archive import Archive
+        from bluestone.logs.query.asked import Query
 
         with closing(Archive(self.project.logs)) as archive:
             found = tuple(archive.search(Query(server=server, until=halted, limit=count)))

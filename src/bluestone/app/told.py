@@ -36,7 +36,8 @@ def ask_lines(logs: Path, seen: Examination) -> Examination:
     """
     if not {"units", "clock"} & {gap.aspect for gap in seen.unseen}:
         return seen
-    from bluestone.logs.query import Archive, Query
+    from bluestone.logs.query.archive import Archive
+    from bluestone.logs.query.asked import Query
 
     with closing(Archive(logs)) as archive:
         newest = next(iter(archive.last_lines(seen.server, 1)), None)

@@ -1,8 +1,7 @@
-"""`status`, `servers`, `events`, `logs`: what is, and what was."""
+"""`status`, `servers`, `events`: what is, and what was."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ from bluestone.cli.options import file_option, json_option, table
 from bluestone.fleet.controller.journal import Journal
 from bluestone.model.ids import short
 from bluestone.model.problem import Problem
-from bluestone.model.record import Record
 
 if TYPE_CHECKING:
     from bluestone.daemon.presence import Leading
@@ -143,51 +141,3 @@ def _verify(journal: Journal, known: str | None, *, as_json: bool) -> int:
     else:
         click.echo(f"not whole: entry {broken.sequence}: {broken.why}")
     return 0 if broken is None else 1
-
-
-@click.command()
-@click.argument("target", required=False, metavar="[GROUP|SERVER]")
-@click.option("--since", help='How far back: "15m ago", "2h", "today", or a date.')
-@click.option("--until", help="Up to when, in the same words.")
-@click.option("--grep", help="Only lines with this text (no matter the case), or matching /this regex/.")
-@click.option("-n", "--number", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="At most.")
-@click.option("-F", "--follow", is_flag=True, help="Go on with lines as they arrive.")
-@file_option
-@json_option
-def logs(
-    target: str | None,
-    since: str | None,
-    until: str | None,
-    grep: str | None,
-    number: int,
-    follow: bool,
-    file: Path,
-    as_json: bool,
-) -> None:
-    """Show the log lines of servers, also of those that are gone."""
-    from bluestone.app.logs import asked, read_lines
-
-    query = asked(since, until, grep, number)
-    found = False
-    for record in read_lines(Project.open(file), target, query, follow=follow):
-        found = True
-        click.echo(_json_line(record) if as_json else _line(record))
-    if not found and not as_json:
-        narrowed = target or since or until or grep
-        click.echo("no line is like that" if narrowed else "no server has sent a line yet", err=True)
-
-
-def _json_line(record: Record) -> str:
-    """The record, with the fields of the journal if the line came with any."""
-    data = msgspec.to_builtins(replace(record, original=b""))
-    del data["original"]
-    try:
-        data["fields"] = msgspec.json.decode(record.original)
-    except msgspec.DecodeError:
-        data["fields"] = {}
-    return options.as_json_line(data)
-
-
-def _line(record: Record) -> str:
-    when = record.at.astimezone().isoformat(sep=" ", timespec="milliseconds")[:23]
-    return f"{when}  {record.identity.server}  {record.unit}: {record.message}"

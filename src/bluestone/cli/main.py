@@ -43,7 +43,7 @@ VERBS = {
     "servers": "look",
     "events": "look",
     "explain": "explain",
-    "logs": "look",
+    "logs": "logs",
     "state": "state",
     "volumes": "volumes",
 }
@@ -73,8 +73,11 @@ def bluestone() -> None:
 
 
 def main() -> None:
-    """Run a verb. Exits 0 if all is well, 1 on an error, 2 when `plan`, `drift`, `where` or `exposures` shows some,
-    3 when one of these or `feeds` cannot tell, 130 if interrupted."""
+    """Run a verb.
+
+    Exits 0 if all is well, 1 on an error, 2 when `plan`, `drift`, `where`, `exposures` or `logs check` shows some,
+    3 when `where`, `exposures` or `feeds` cannot tell, 130 if interrupted.
+    """
     try:
         status = bluestone.main(standalone_mode=False)
     except click.ClickException as error:

@@ -27,9 +27,17 @@ def _page(context: click.Context) -> Iterator[str]:
     for verb in VERBS:
         command = bluestone.get_command(context, verb)
         assert command is not None
-        own = click.Context(command, info_name=verb, parent=context, terminal_width=90, max_content_width=90)
-        text = command.get_help(own)
-        yield from ("", f"## {verb}", "", "```text", text, "```")
+        own = _context(command, verb, context)
+        yield from ("", f"## {verb}", "", "```text", command.get_help(own), "```")
+        if isinstance(command, click.Group):
+            for name in command.list_commands(own):
+                below = command.get_command(own, name)
+                assert below is not None
+                yield from ("", f"### {verb} {name}", "", "```text", below.get_help(_context(below, name, own)), "```")
+
+
+def _context(command: click.Command, name: str, parent: click.Context) -> click.Context:
+    return click.Context(command, info_name=name, parent=parent, terminal_width=90, max_content_width=90)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from bluestone.declaration.keys import (
     GroupTable,
     HealthTable,
     ImageTable,
+    LogsTable,
     NotifyTable,
     PatchTable,
     PuppetTable,
@@ -27,6 +28,7 @@ from bluestone.declaration.keys import (
 from bluestone.model.declaration import Declaration, Store
 from bluestone.model.feed import FeedPolicy, FeedSource, Kind
 from bluestone.model.group import Amount, DriftPolicy, Group, Health, Port, Resources, RolloutPolicy, SecretRef
+from bluestone.model.logs import LogKeeping
 from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
 from bluestone.model.patching import FixWaiver, Freeze, PatchPolicy, Rule
 from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe, Waiver
@@ -45,6 +47,7 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         recipe=_recipe(table.image, directory),
         groups=tuple(_group(name, group, directory) for name, group in table.servers.items()),
         store=_store(table.state, directory),
+        logs=_logs(table.logs),
         serve=ServePolicy(**dict(table.serve)),
         notify=_notify(table.notify, directory),
         patch=_patch(table.patch, directory),
@@ -97,6 +100,10 @@ def _store(table: StateTable, directory: Path) -> Store | None:
     if table.store is None:
         return None
     return Store(table.store, _secret("password", table.password, directory) if table.password else None)
+
+
+def _logs(table: LogsTable) -> LogKeeping:
+    return LogKeeping(table.keep, table.size, dict(table.groups))
 
 
 def _group(name: str, table: GroupTable, directory: Path) -> Group:

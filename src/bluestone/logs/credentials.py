@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
-from bluestone.logs.database import connect
+from bluestone.logs.store.database import connect
 from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
 

@@ -30,9 +30,9 @@ from starlette.routing import Route
 from bluestone.host.paths import private_directory
 from bluestone.logs.consoles import Consoles
 from bluestone.logs.credentials import Credentials
-from bluestone.logs.ingest import parse_lines
+from bluestone.logs.ingest.lines import parse_lines
 from bluestone.logs.listening import Listening, servers
-from bluestone.logs.store import Batch, Store, is_full
+from bluestone.logs.store.store import Batch, Store, is_full
 from bluestone.model.problem import Problem
 
 MAX_BODY = 8 << 20
@@ -104,7 +104,7 @@ class Committer:
         try:
             await asyncio.to_thread(self._append, group)
             self.trouble = ""
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             rejection = _rejection(error)
             if rejection.what != self.trouble:
                 print(f"receiver: {rejection.what}", file=sys.stderr, flush=True)
@@ -124,8 +124,8 @@ class Committer:
         )
 
 
-def _rejection(error: sqlite3.Error) -> Rejection:
-    if is_full(error):
+def _rejection(error: OSError | sqlite3.Error) -> Rejection:
+    if isinstance(error, OSError) and is_full(error):
         return Rejection(507, f"the log store's disk is full ({error})", "keep the lines and send them again")
     return Rejection(503, f"the log store cannot be written ({error})", "keep the lines and send them again")
 
@@ -197,7 +197,7 @@ def application(directory: Path, console_directory: Path | None = None) -> Starl
 
     Raises `Problem` if the store cannot be opened.
     """
-    store, credentials = Store(directory), Credentials(directory)
+    store, credentials = Store(directory, behind=True), Credentials(directory)
     committer = Committer(store)
     door = Door(credentials, committer)
     consoles = watched(console_directory, credentials, committer) if console_directory else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bluestone.model.group import Group, SecretRef
+from bluestone.model.logs import LogKeeping
 from bluestone.model.notify import NotifyPolicy, ServePolicy
 from bluestone.model.patching import PatchPolicy
 from bluestone.model.recipe import Recipe
@@ -23,13 +24,14 @@ class Declaration:
     """All of `bluestone.toml`. `recipe` is its `[image]`, `serve` and `notify` are what the daemon does,
     `patch` by when fixes must be on the servers.
 
-    `store` is None for the journal on this machine.
+    `store` is None for the journal on this machine; `logs` is how lines are kept.
     """
 
     project: str
     recipe: Recipe
     groups: tuple[Group, ...]
     store: Store | None = None
+    logs: LogKeeping = field(default_factory=LogKeeping)
     serve: ServePolicy = field(default_factory=ServePolicy)
     notify: NotifyPolicy = field(default_factory=NotifyPolicy)
     patch: PatchPolicy = field(default_factory=PatchPolicy)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bluestone.app.told import Message, ask_lines, failed_units
-from bluestone.logs import query
+from bluestone.logs.query import archive
+from bluestone.logs.query.asked import Query
 from bluestone.model.drift import Examination, FailedUnit, Unseen
 from bluestone.model.record import Identity, Record
 
@@ -59,7 +60,7 @@ class Lines:
     def last_lines(self, server: str, count: int) -> tuple[Record, ...]:
         return self.lines[-count:]
 
-    def search(self, _: query.Query) -> tuple[Record, ...]:
+    def search(self, _: Query) -> tuple[Record, ...]:
         return self.lines
 
     def close(self) -> None:
@@ -70,7 +71,7 @@ UNSEEN = tuple(Unseen(aspect, "a machine") for aspect in ("files", "units", "clo
 
 
 def told(monkeypatch: pytest.MonkeyPatch, *lines: Record) -> Examination:
-    monkeypatch.setattr(query, "Archive", type("Some", (Lines,), {"lines": lines}))
+    monkeypatch.setattr(archive, "Archive", type("Some", (Lines,), {"lines": lines}))
     return ask_lines(Path("/nowhere"), Examination("vm-1", NOW, unseen=UNSEEN))
 
 

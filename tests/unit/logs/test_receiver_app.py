@@ -1,7 +1,7 @@
 import asyncio
+import errno
 import json
 import socket
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from starlette.applications import Starlette
 
 from bluestone.logs import receiver
 from bluestone.logs.credentials import Credentials
-from bluestone.logs.ingest import Line
+from bluestone.logs.ingest.lines import Line
 from bluestone.logs.listening import listen_loopback, listen_unix
-from bluestone.logs.query import Archive, Query
+from bluestone.logs.query.archive import Archive
+from bluestone.logs.query.asked import Query
 from bluestone.logs.receiver import application, hold
-from bluestone.logs.store import Batch, Store
+from bluestone.logs.store.store import Batch, Store
 from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
 
@@ -233,9 +234,7 @@ def test_a_full_disk_acknowledges_nothing_shows_in_health_and_heals(
     tmp_path: Path, token: str, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: Store, batches: object) -> None:
-        error = sqlite3.OperationalError("database or disk is full")
-        error.sqlite_errorcode = sqlite3.SQLITE_FULL
-        raise error
+        raise OSError(errno.ENOSPC, "the disk is full")
 
     async def story() -> None:
         with monkeypatch.context() as patch:

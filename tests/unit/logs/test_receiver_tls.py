@@ -15,7 +15,8 @@ import pytest
 from bluestone.logs import service
 from bluestone.logs.credentials import Credentials
 from bluestone.logs.listening import Listening, listen_tcp, servers
-from bluestone.logs.query import Archive, Query
+from bluestone.logs.query.archive import Archive
+from bluestone.logs.query.asked import Query
 from bluestone.logs.receiver import application
 from bluestone.logs.service import Machines, Receiver, choose_port, machine_options
 from bluestone.logs.ship import agent, shipper

@@ -15,6 +15,7 @@ from bluestone.declaration.keys.image import (
     PuppetTable,
     WaiverTable,
 )
+from bluestone.declaration.keys.logs import LogsTable
 from bluestone.declaration.keys.operation import NotifyTable, ServeTable, WebHookTable
 from bluestone.declaration.keys.patch import FeedsTable, FixWaiverTable, FreezeTable, PatchTable, RuleTable
 from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable, VolumeTable
@@ -33,6 +34,7 @@ __all__ = [
     "GroupTable",
     "HealthTable",
     "ImageTable",
+    "LogsTable",
     "NotifyTable",
     "PatchTable",
     "PuppetTable",
@@ -64,6 +66,7 @@ class DeclarationTable(Table):
         example={"store": "postgresql://bluestone@db.example.org/fleet"},
         default={},
     )
+    logs: LogsTable = key("How long log lines are kept.", example={"keep": "90d"}, default={})
     serve: ServeTable = key("How the daemon, `bluestone serve`, goes about it.", example={"every": "30s"}, default={})
     notify: NotifyTable = key(
         "Whom the daemon tells of what a person must see.", example={"exec": ["/usr/local/bin/page"]}, default={}

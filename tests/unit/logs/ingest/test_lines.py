@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bluestone.logs.ingest import cursor_of, key_of, parse_line, parse_lines
+from bluestone.logs.ingest.lines import cursor_of, key_of, parse_line, parse_lines
 
 NOW = int(datetime(2026, 11, 23, tzinfo=UTC).timestamp() * 1_000_000)
 CURSOR = "s=be04;i=2a;b=58bc;m=8f69aad8;t=660f81e67c589;x=3b47"
@@ -62,14 +62,14 @@ def test_a_time_that_is_no_date_is_not_believed(time: str) -> None:
 
 def test_identity_in_the_body_is_only_text() -> None:
     line = parse_line(journal(server="web-1", _BLUESTONE_SERVER="web-1", MESSAGE="mine"), NOW)
-    assert line._fields == ("key", "at", "severity", "unit", "message", "original", "goodbye")
+    assert line._fields == ("key", "at", "original", "goodbye")
 
 
 def test_a_goodbye_says_how_many_lines_there_were() -> None:
     assert parse_line(journal(_BLUESTONE_GOODBYE="3154"), NOW).goodbye == 3154
 
 
-@pytest.mark.parametrize("original", [b"plain text", b"[1]", b'{"MESSAGE":"no cursor"}', b"{", b"\xff\xfe", b"null"])
+@pytest.mark.parametrize("original", [b"plain text", b"[1]", b"{", b"\xff\xfe", b"null"])
 def test_what_is_no_journal_line_is_kept_as_it_is(original: bytes) -> None:
     line = parse_line(original, NOW)
     assert line.original == original
@@ -79,7 +79,7 @@ def test_what_is_no_journal_line_is_kept_as_it_is(original: bytes) -> None:
 
 
 def test_equal_lines_without_a_cursor_are_both_kept() -> None:
-    assert parse_line(b"again", NOW).key != parse_line(b"again", NOW).key
+    assert parse_line(b"again", NOW).key is None
 
 
 def test_a_body_is_cut_at_its_newlines() -> None:
@@ -112,3 +112,50 @@ def test_a_lone_surrogate_is_stored_raw_or_replaced() -> None:
     line = parse_line(original, NOW)
     line.message.encode()
     assert line.original == original
+
+
+@pytest.mark.parametrize(
+    ("document", "message", "severity", "unit"),
+    [
+        ({"MESSAGE": "no cursor"}, "no cursor", 6, ""),
+        ({"message": "up", "level": "ERROR", "service": "shop"}, "up", 3, "shop"),
+        ({"msg": "up", "log": {"level": "warn"}, "service": {"name": "shop"}}, "up", 4, "shop"),
+        ({"log": "up", "log.level": "Fatal", "program": "sshd"}, "up", 2, "sshd"),
+        ({"message": "up", "severity": 7}, "up", 7, ""),
+        ({"message": "up", "level": "loud"}, "up", 6, ""),
+        ({"a": 1}, '{"a": 1}', 6, ""),
+    ],
+)
+def test_a_document_says_its_message_level_and_service(
+    document: dict[str, object], message: str, severity: int, unit: str
+) -> None:
+    line = parse_line(json.dumps(document).encode(), NOW)
+    assert (line.message, line.severity, line.unit) == (message, severity, unit)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-11-23T00:00:01Z",
+        "2026-11-23T01:00:01+01:00",
+        "2026-11-23 00:00:01",
+        1795392001,
+        1795392001000,
+        "1795392001.0",
+        1795392001000000,
+        1795392001000000000,
+    ],
+)
+def test_a_documents_time_is_read_in_every_common_form(written: object) -> None:
+    assert parse_line(json.dumps({"@timestamp": written}).encode(), 1).at == 1_795_392_001_000_000
+
+
+@pytest.mark.parametrize("written", ["soon", "", None, [], {}, -1, 0, 1e300, "9" * 50, True, "2026-13-01"])
+def test_a_documents_time_that_is_none_is_that_of_its_arrival(written: object) -> None:
+    assert parse_line(json.dumps({"@timestamp": written, "message": "m"}).encode(), NOW).at in (NOW, 1_000_000)
+
+
+def test_a_document_sent_again_has_the_same_key() -> None:
+    document = b'{"_id":"a1","message":"m"}'
+    assert parse_line(document, 1).key == parse_line(document, 2).key
+    assert cursor_of(document) == "a1"

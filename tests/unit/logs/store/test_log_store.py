@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bluestone.logs.credentials import Credentials
-from bluestone.logs.database import connect
-from bluestone.logs.ingest import parse_line
-from bluestone.logs.query import Archive, Query, matcher
-from bluestone.logs.store import Batch, Packer, Store, is_full
+from bluestone.logs.ingest.lines import parse_line
+from bluestone.logs.query.archive import Archive
+from bluestone.logs.query.asked import Query
+from bluestone.logs.query.conditions import Contains
+from bluestone.logs.store.database import connect
+from bluestone.logs.store.seal import seal
+from bluestone.logs.store.store import Batch, Store, is_full
+from bluestone.logs.store.words import words_of
 from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
 
@@ -39,8 +45,9 @@ def journal_line(number: int, message: str = "", seconds: float | None = None, *
 class Keeper:
     """A store with credentials and an archive, as the receiver and the command line hold them."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, sealing: bool = False) -> None:
         self.directory = directory
+        self.sealing = sealing
         self.store = Store(directory)
         self.credentials = Credentials(directory)
         self.archive = Archive(directory)
@@ -52,14 +59,21 @@ class Keeper:
 
     def write(self, server: int, *originals: bytes) -> None:
         self.store.append([Batch(server, tuple(parse_line(original, 1) for original in originals))])
+        if self.sealing:
+            self.seal()
+
+    def seal(self) -> None:
+        self.store.turn()
+        seal(self.directory)
 
     def messages(self, query: Query | None = None) -> list[str]:
         return [record.message for record in self.archive.search(query or Query())]
 
 
-@pytest.fixture
-def keeper(tmp_path: Path) -> Iterator[Keeper]:
-    keeper = Keeper(tmp_path / "logs")
+@pytest.fixture(params=["log", "segments"])
+def keeper(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Keeper]:
+    """A store whose lines stay in the write-ahead log, and one where each write is sealed at once."""
+    keeper = Keeper(tmp_path / "logs", sealing=request.param == "segments")
     yield keeper
     keeper.store.close()
     keeper.credentials.close()
@@ -90,38 +104,52 @@ def test_a_line_sent_again_is_kept_once_and_one_of_another_server_is_another(kee
     ]
 
 
-def test_an_append_that_fails_stores_nothing_and_the_next_one_works(keeper: Keeper) -> None:
-    server = keeper.server("web-1")
-    good = Batch(server, (parse_line(journal_line(1), 1),))
-    unknown = Batch(server + 1, (parse_line(journal_line(2), 1),))
-    with pytest.raises(TypeError):  # there is no such server, so no dictionary
-        keeper.store.append([good, unknown])
-    assert keeper.messages() == []
-    keeper.store.append([good])
-    assert keeper.messages() == ["line 1"]
-
-
-def test_a_full_store_says_so_keeps_nothing_of_the_batch_and_recovers(keeper: Keeper) -> None:
+def test_an_append_that_fails_stores_nothing_and_the_next_one_works(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = keeper.server("web-1")
     keeper.write(server, journal_line(0))
-    database = keeper.store._database
-    pages = database.execute("PRAGMA page_count").fetchone()[0]
-    database.execute(f"PRAGMA max_page_count = {pages}")
-    many = [journal_line(number, f"{number} {number**9:x} " * 20) for number in range(1, 500)]
-    with pytest.raises(sqlite3.Error) as full:
-        keeper.write(server, *many)
-    assert is_full(full.value)
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "the disk is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", fail)
+        with pytest.raises(OSError, match="gone"):
+            keeper.write(server, journal_line(1))
     assert keeper.messages() == ["line 0"]
-    database.execute("PRAGMA max_page_count = 1000000")
+    keeper.write(server, journal_line(1))
+    assert keeper.messages() == ["line 0", "line 1"]
+
+
+@pytest.mark.parametrize("written", [0, 7, 30])
+def test_a_full_disk_keeps_nothing_of_the_batch_and_recovers(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    server = keeper.server("web-1")
+    keeper.write(server, journal_line(0))
+    real, calls = os.pwrite, iter([written])
+
+    def full(descriptor: int, content: memoryview, offset: int) -> int:
+        """Takes some bytes, and then no more."""
+        if count := next(calls, 0):
+            return real(descriptor, content[:count], offset)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    many = [journal_line(number) for number in range(1, 500)]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        with pytest.raises(OSError) as fault:
+            keeper.write(server, *many)
+    assert is_full(fault.value)
+    assert keeper.messages() == ["line 0"]
     keeper.write(server, *many)
     assert len(keeper.messages()) == 500
     assert keeper.archive.writers()[0].lines == 500
 
 
 def test_a_fault_that_is_not_the_disks_is_not_called_full() -> None:
-    with pytest.raises(sqlite3.Error) as fault:
-        sqlite3.connect(":memory:").execute("SELECT * FROM missing")
-    assert not is_full(fault.value)
+    assert not is_full(OSError(errno.EACCES, "no"))
 
 
 def test_goodbye_holds_only_while_it_is_the_last_word_and_every_line_is_there(keeper: Keeper) -> None:
@@ -189,7 +217,7 @@ def test_grep_finds_text_in_either_case_or_a_pattern(keeper: Keeper, grep: str, 
     assert keeper.messages(Query(grep=grep)) == found
 
 
-@pytest.mark.parametrize("grep", ["/(/", "/a{999999999999}/", "x" * 501])
+@pytest.mark.parametrize("grep", ["/(/", "/a{1001}/", "x" * 501])
 def test_a_pattern_that_is_none_is_refused_before_anything_is_read(keeper: Keeper, grep: str) -> None:
     with pytest.raises(Problem):
         keeper.archive.search(Query(grep=grep))
@@ -199,9 +227,8 @@ def test_a_pattern_that_is_none_is_refused_before_anything_is_read(keeper: Keepe
 
 @given(st.text(min_size=1, max_size=40), st.text(max_size=20), st.text(max_size=20))
 def test_plain_text_is_found_wherever_it_stands(word: str, before: str, after: str) -> None:
-    if len(word) > 2 and word[0] == word[-1] == "/":
-        return
-    assert matcher(word)(before + word + after)
+    assert Contains(word).holds(before + word + after)
+    assert set(Contains(word).words) <= set(words_of(before + word + after))
 
 
 def test_names_are_values_and_not_sql(keeper: Keeper) -> None:
@@ -243,30 +270,20 @@ def test_follow_shows_only_what_is_asked_for(keeper: Keeper) -> None:
     assert shown == ["SELECT", "SELECT"]
 
 
-def test_a_reader_sees_what_is_committed_while_a_writer_is_at_work(keeper: Keeper) -> None:
-    server = keeper.server("web-1")
-    keeper.write(server, journal_line(1))
-    keeper.store._database.execute("BEGIN IMMEDIATE")
-    batch = Batch(server, (parse_line(journal_line(2), 1),))
-    keeper.store._insert(batch, keeper.store._pack(batch))
-    assert keeper.messages() == ["line 1"]
-    keeper.store._database.execute("COMMIT")
-    assert keeper.messages() == ["line 1", "line 2"]
-
-
 def test_a_reader_cannot_write(keeper: Keeper) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        keeper.archive._database.execute("DELETE FROM lines")
+        keeper.archive._database.execute("DELETE FROM servers")
 
 
-def test_everything_is_found_again_after_a_restart(tmp_path: Path) -> None:
-    first = Keeper(tmp_path)
+@pytest.mark.parametrize("sealing", [True, False])
+def test_everything_is_found_again_after_a_restart(tmp_path: Path, sealing: bool) -> None:
+    first = Keeper(tmp_path, sealing=sealing)
     server = first.server("web-1")
     first.write(server, *(journal_line(number) for number in range(50)))
     for part in (first.store, first.credentials, first.archive):
         part.close()
     again = Keeper(tmp_path)
-    again.write(server, journal_line(50))
+    again.write(server, journal_line(49), journal_line(50))
     assert again.messages() == [f"line {number}" for number in range(51)]
 
 
@@ -284,7 +301,7 @@ def test_a_file_that_is_no_store_is_a_problem(tmp_path: Path) -> None:
 
 def test_the_tokens_themselves_are_nowhere_on_the_disk(keeper: Keeper) -> None:
     token = keeper.credentials.mint(identity("web-1"))
-    for file in keeper.directory.iterdir():
+    for file in (path for path in keeper.directory.rglob("*") if path.is_file()):
         assert token.encode() not in file.read_bytes()
     assert keeper.directory.stat().st_mode & 0o777 == 0o700
 
@@ -324,8 +341,3 @@ def test_a_name_is_never_given_to_another_server(keeper: Keeper) -> None:
     with pytest.raises(Problem, match="web-1 is taken by generation 1 of web"):
         keeper.credentials.mint(identity("web-1", generation=2))
     keeper.credentials.mint(identity("web-3"))  # and the store is not left locked
-
-
-@given(st.binary(max_size=200), st.binary(max_size=500))
-def test_what_is_packed_is_unpacked(dictionary: bytes, original: bytes) -> None:
-    assert Packer(dictionary).unpack(Packer(dictionary).pack(original)) == original

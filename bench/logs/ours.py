@@ -1,0 +1,175 @@
+"""bluestone's store: written through its receiver, asked as `bluestone logs` asks it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bench.logs.events import RARE, SERVERS
+from bench.logs.truth import FIELD, HOST, HOUR, WORD, Truth, asked_hour, read
+from bluestone.logs.credentials import Credentials
+from bluestone.logs.query.archive import Archive
+from bluestone.logs.query.asked import Query
+from bluestone.logs.query.language import parse_query
+from bluestone.logs.query.statistics import count, histogram, top
+from bluestone.logs.service import Receiver
+from bluestone.logs.store.seal import seal
+from bluestone.model.record import Identity
+
+BATCH = 2000
+CONNECTIONS = 4
+ROUNDS = 9
+
+
+class Connection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("bluestone", timeout=120)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to it."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(120)
+        self.sock.connect(str(self._path))
+
+
+def ingest(directory: Path, events: Path) -> dict[str, float]:
+    """Send all events in batches of one server each, from several connections; rates in events/s, sizes in MB."""
+    store = directory / "store"
+    credentials = Credentials(store)
+    tokens = [credentials.mint(Identity("shop", f"web-{n}", "web", 1, "sha256:1")) for n in range(SERVERS)]
+    credentials.close()
+    receiver = Receiver(store, directory / "run")
+    receiver.ensure()
+    sent = 0
+    began = time.monotonic()
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        connections = [Connection(receiver.socket) for _ in range(CONNECTIONS)]
+        idle = list(connections)
+
+        def post(server: int, body: bytes) -> None:
+            connection = idle.pop()
+            try:
+                while True:
+                    head = {"Authorization": f"Bearer {tokens[server]}"}
+                    connection.request("POST", "/v1/lines", body, head)
+                    answer = connection.getresponse()
+                    answer.read()
+                    if answer.status == 200:
+                        return
+                    assert answer.status == 429, answer.status
+                    time.sleep(0.05)
+            finally:
+                idle.append(connection)
+
+        waiting: list[Any] = []
+        for server, body, lines in _batches(events):
+            waiting.append(pool.submit(post, server, body))
+            sent += lines
+            if len(waiting) >= 2 * CONNECTIONS:
+                waiting.pop(0).result()
+        for each in waiting:
+            each.result()
+    acknowledged = time.monotonic()
+    while len(list((store / "wal").glob("*.wal"))) > 1:
+        time.sleep(0.2)
+    memory = peak_memory(store)
+    receiver.stop()
+    seal(store, through=1 << 30)
+    return {
+        "ingest_per_s": sent / (acknowledged - began),
+        "sealed_per_s": sent / (time.monotonic() - began),
+        "disk_mb": size(store) / 1e6,
+        **memory,
+    }
+
+
+def _batches(path: Path) -> Iterator[tuple[int, bytes, int]]:
+    open_batches: dict[int, list[bytes]] = {}
+    for server, _, body in read(path):
+        batch = open_batches.setdefault(server, [])
+        batch.append(body)
+        if len(batch) == BATCH:
+            yield server, b"\n".join(open_batches.pop(server)), BATCH
+    for server, batch in open_batches.items():
+        yield server, b"\n".join(batch), len(batch)
+
+
+def ask(directory: Path, truth: Truth) -> dict[str, float]:
+    """Compare counts with the truth, then measure: milliseconds, medians of `ROUNDS`."""
+    begin = datetime.fromtimestamp(asked_hour() * HOUR / 1e6, UTC)
+    hour = {"server": f"web-{HOST}", "since": begin, "until": begin + timedelta(hours=1)}
+    questions: dict[str, tuple[Callable[[Archive], Any], Any]] = {
+        "rare_word": (lambda archive: len(list(archive.search(_find(RARE, limit=100)))), min(truth.rare, 100)),
+        "host_hour": (lambda archive: len(list(archive.search(Query(**hour, limit=1000)))), min(truth.host_hour, 1000)),  # type: ignore[arg-type]
+        "histogram": (lambda archive: _hours(archive, Query()), dict(truth.hours)),
+        "top10": (lambda archive: list(top(archive, Query(), FIELD).values), truth.top()),
+        "word_count": (lambda archive: count(archive, _find(WORD)), truth.word),
+        "top10_of_errors": (lambda archive: top(archive, _find("status:>=500"), FIELD).lines, None),
+    }
+    measured = {}
+    for name, (question, wanted) in questions.items():
+        times = []
+        for _ in range(ROUNDS):
+            archive = Archive(directory / "store")
+            archive.view().close()  # what is open stays open, as in a daemon
+            began = time.perf_counter()
+            answer = question(archive)
+            times.append((time.perf_counter() - began) * 1e3)
+            archive.close()
+            assert wanted is None or answer == wanted, f"{name}: {answer} is not {wanted}"
+        measured[f"{name}_ms"] = statistics.median(times)
+    return measured
+
+
+def _find(text: str, limit: int | None = None) -> Query:
+    return Query(where=parse_query(text), limit=limit)
+
+
+def _hours(archive: Archive, query: Query) -> dict[int, int]:
+    bars = histogram(archive, query, timedelta(hours=1)).bars
+    return {int(bar.at.timestamp()) // 3600: bar.lines for bar in bars}
+
+
+def peak_memory(store: Path) -> dict[str, float]:
+    """The largest resident sizes, in MB, of the processes that serve a store."""
+    found = {"receiver_mb": 0.0, "sealer_mb": 0.0}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+            status = (process / "status").read_text()
+        except OSError:
+            continue
+        for name, module in (("receiver_mb", b"receiver\0"), ("sealer_mb", b"store.seal\0")):
+            if module in command and os.fsencode(store) in command:
+                found[name] = int(status.split("VmHWM:")[1].split()[0]) / 1e3
+    return found
+
+
+def size(directory: Path) -> int:
+    """Bytes of the files in a directory."""
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def reading_memory(directory: Path) -> float:
+    """The largest resident size, in MB, of a process that asks a store."""
+    code = (
+        "import resource; from pathlib import Path; from bluestone.logs.query.archive import Archive\n"
+        "from bluestone.logs.query.asked import Query; from bluestone.logs.query.statistics import count, top\n"
+        f"archive = Archive(Path({str(directory / 'store')!r})); "
+        "count(archive, Query()); top(archive, Query(), 'path')\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)"
+    )
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)

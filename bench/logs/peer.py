@@ -1,0 +1,184 @@
+"""VictoriaLogs, built from its source if Go is here; asked over HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from bench.logs.events import RARE
+from bench.logs.ours import BATCH, CONNECTIONS, ROUNDS, size
+from bench.logs.truth import FIELD, HOST, HOUR, WORD, Truth, asked_hour, read
+
+MODULE, VERSION = "github.com/VictoriaMetrics/VictoriaLogs", "v1.52.2"
+PATIENCE = 900.0
+"""Seconds for building it."""
+
+
+def find(cache: Path) -> Path | None:
+    """The program: on PATH, built before, or built now; None if it cannot be had."""
+    if installed := shutil.which("victoria-logs"):
+        return Path(installed)
+    program = cache / "victoria-logs"
+    if program.exists():
+        return program
+    if not shutil.which("go"):
+        return None
+    cache.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "GOPATH": str(cache / "go"), "GOFLAGS": "-mod=mod"}
+    try:
+        if not (cache / "go.mod").exists():
+            _go(cache, environment, "mod", "init", "peer")
+        _go(cache, environment, "get", f"{MODULE}@{VERSION}")
+        _go(cache, environment, "build", "-o", str(program), f"{MODULE}/app/victoria-logs")
+    except (subprocess.SubprocessError, OSError) as error:
+        print(f"VictoriaLogs cannot be built here: {error}", flush=True)
+        return None
+    return program
+
+
+def _go(where: Path, environment: dict[str, str], *arguments: str) -> None:
+    subprocess.run(["go", *arguments], cwd=where, env=environment, check=True, capture_output=True, timeout=PATIENCE)
+
+
+class Peer:
+    """A running VictoriaLogs over a directory."""
+
+    def __init__(self, program: Path, directory: Path) -> None:
+        self.directory = directory
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self._process = subprocess.Popen(
+            [
+                program,
+                f"-storageDataPath={directory}",
+                f"-httpListenAddr=127.0.0.1:{self._port}",
+                "-retentionPeriod=100y",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(300):
+            try:
+                socket.create_connection(("127.0.0.1", self._port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise SystemExit("VictoriaLogs does not start")
+
+    def ingest(self, events: Path) -> dict[str, float]:
+        """Send all events, as ours were sent: rates in events/s, sizes in MB."""
+        path = "/insert/jsonline?_stream_fields=host,service&_time_field=@timestamp&_msg_field=message"
+        began, sent = time.monotonic(), 0
+        idle = [self._connection() for _ in range(CONNECTIONS)]
+
+        def post(body: bytes) -> None:
+            connection = idle.pop()
+            connection.request("POST", path, body)
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200, answer.status
+            idle.append(connection)
+
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            waiting: list[Any] = []
+            batch: list[bytes] = []
+            for event in read(events):
+                batch.append(event.body)
+                if len(batch) == BATCH:
+                    waiting.append(pool.submit(post, b"\n".join(batch)))
+                    sent, batch = sent + BATCH, []
+                    if len(waiting) >= 2 * CONNECTIONS:
+                        waiting.pop(0).result()
+            waiting.append(pool.submit(post, b"\n".join(batch)))
+            for each in waiting:
+                each.result()
+        took = time.monotonic() - began
+        self._get("/internal/force_flush")
+        self._get("/internal/force_merge")
+        while float(self._metric("vl_active_merges")) > 0:
+            time.sleep(0.5)
+        time.sleep(2)
+        return {"ingest_per_s": (sent + len(batch)) / took, "disk_mb": size(self.directory) / 1e6}
+
+    def ask(self, truth: Truth) -> dict[str, float]:
+        """Compare counts with the truth, then measure: milliseconds, medians of `ROUNDS`."""
+        begin = asked_hour() * HOUR / 1e6
+        hour = f'_time:[{begin:.0f}, {begin + 3600:.0f}) {{host="web-{HOST}"}}'
+        questions: dict[str, tuple[str, Callable[[list[dict[str, Any]]], int], int | None]] = {
+            "rare_word": (f"{RARE} | sort by (_time desc) limit 100", len, min(truth.rare, 100)),
+            "host_hour": (
+                f"{hour} | sort by (_time desc) limit 1000",
+                len,
+                min(truth.host_hour, 1000),
+            ),
+            "histogram": ("* | stats by (_time:1h) count() lines", _total, truth.events),
+            "top10": (f"{FIELD}:* | stats by ({FIELD}) count() lines | sort by (lines desc) limit 10", _total, None),
+            "word_count": (f"{WORD} | stats count() lines", _total, truth.word),
+            "top10_of_errors": (f"status:>=500 {FIELD}:* | stats by ({FIELD}) count() lines", _total, None),
+        }
+        wanted_top = sum(lines for _, lines in truth.top())
+        measured = {}
+        for name, (query, summary, wanted) in questions.items():
+            times = []
+            for _ in range(ROUNDS):
+                began = time.perf_counter()
+                rows = self._query(query)
+                times.append((time.perf_counter() - began) * 1e3)
+                answer = summary(rows)
+                expected = wanted_top if name == "top10" else wanted
+                assert expected is None or answer == expected, f"VictoriaLogs, {name}: {answer} is not {expected}"
+            measured[f"{name}_ms"] = statistics.median(times)
+        return measured
+
+    def memory(self) -> float:
+        """Its resident size at its largest, in MB."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1e3
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait(60)
+
+    def _query(self, query: str) -> list[dict[str, Any]]:
+        connection = self._connection()
+        connection.request(
+            "POST",
+            "/select/logsql/query",
+            urlencode({"query": query}),
+            {"Content-Type": "application/x-www-form-urlencoded"},
+        )
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        assert answer.status == 200, body
+        return [json.loads(line) for line in body.splitlines()]
+
+    def _metric(self, name: str) -> str:
+        values = [line.split()[-1] for line in self._get("/metrics").splitlines() if line.startswith(name)]
+        return str(sum(map(float, values)))
+
+    def _get(self, path: str) -> str:
+        connection = self._connection()
+        connection.request("GET", path)
+        body = connection.getresponse().read().decode()
+        connection.close()
+        return body
+
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=300)
+
+
+def _total(rows: list[dict[str, Any]]) -> int:
+    return sum(int(row["lines"]) for row in rows)

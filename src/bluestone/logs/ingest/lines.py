@@ -1,0 +1,230 @@
+"""From what writers send to lines: pure, and refuses nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import msgspec
+
+INFO = 6
+LATEST = 253_402_300_799_999_999
+"""The last microsecond of the year 9999, beyond which there are no dates in Python."""
+
+CURSOR_TIME = re.compile(r";t=([0-9a-f]{1,16})(?:;|$)")
+
+SEVERITIES = {
+    **{str(number): number for number in range(8)},
+    **dict.fromkeys(("emerg", "emergency", "panic"), 0),
+    "alert": 1,
+    **dict.fromkeys(("crit", "critical", "fatal"), 2),
+    **dict.fromkeys(("err", "error", "severe"), 3),
+    **dict.fromkeys(("warn", "warning"), 4),
+    "notice": 5,
+    **dict.fromkeys(("info", "information", "informational"), 6),
+    **dict.fromkeys(("debug", "trace", "fine", "finer", "finest", "verbose"), 7),
+}
+"""Syslog's numbers (RFC 5424, 6.2.1) by the names that programs use."""
+
+
+class Line(NamedTuple):
+    """One line, ready to be stored.
+
+    `key` names it among its server's lines, None if its writer gave it no name; `at` is in microseconds since 1970;
+    `goodbye` is the number of lines that the shipper says it sent, in its last record.
+    """
+
+    key: int | None
+    at: int
+    original: bytes
+    goodbye: int | None = None
+
+    @property
+    def severity(self) -> int:
+        """Syslog's number."""
+        known = known_of(self.original)
+        return known.written_severity() if known else INFO
+
+    @property
+    def unit(self) -> str:
+        """What wrote it."""
+        known = known_of(self.original)
+        return known.written_unit() if known else ""
+
+    @property
+    def message(self) -> str:
+        """What it says: all of it, if it has no field for that."""
+        known = known_of(self.original)
+        said = known.written_message() if known else None
+        return self.original.decode(errors="replace") if said is None else said
+
+
+class Named(msgspec.Struct):
+    """What a line's JSON says of its name and time: all that must be known to store it."""
+
+    cursor: Any = msgspec.field(name="__CURSOR", default=None)
+    realtime: Any = msgspec.field(name="__REALTIME_TIMESTAMP", default=None)
+    goodbye: Any = msgspec.field(name="_BLUESTONE_GOODBYE", default=None)
+    id: Any = msgspec.field(name="_id", default=None)
+    timestamp: Any = msgspec.field(name="@timestamp", default=None)
+    plain_timestamp: Any = msgspec.field(name="timestamp", default=None)
+    time: Any = None
+
+    @property
+    def name(self) -> str:
+        """What its writer calls the line: the journal's cursor, or a document's id."""
+        return text(self.cursor) or text(self.id)
+
+    def at(self, received: int) -> int:
+        """When it was written, in microseconds since 1970; when it was received, if it does not say."""
+        micros = None if self.realtime is None else _number(text(self.realtime))
+        if micros is None and self.cursor is not None and (found := CURSOR_TIME.search(text(self.cursor))):
+            micros = int(found[1], 16)
+        if micros is None:
+            for value in (self.timestamp, self.plain_timestamp, self.time):
+                if value is not None and (micros := moment(value)) is not None:
+                    break
+        return micros if micros is not None and 0 < micros <= LATEST else received
+
+
+class Known(Named):
+    """What a line's JSON may say of it: fields of systemd's journal (systemd.journal-fields(7)), else a document's.
+
+    A document is any other JSON object; its fields are those of the Elastic Common Schema and what log libraries
+    write in their place.
+    """
+
+    journal_message: Any = msgspec.field(name="MESSAGE", default=None)
+    priority: Any = msgspec.field(name="PRIORITY", default=None)
+    journal_unit: Any = msgspec.field(name="_SYSTEMD_UNIT", default=None)
+    identifier: Any = msgspec.field(name="SYSLOG_IDENTIFIER", default=None)
+    transport: Any = msgspec.field(name="_TRANSPORT", default=None)
+    message: Any = None
+    msg: Any = None
+    log: Any = None
+    level: Any = None
+    severity: Any = None
+    dotted_level: Any = msgspec.field(name="log.level", default=None)
+    service: Any = None
+    program: Any = None
+    unit: Any = None
+
+    def written_severity(self) -> int:
+        """Syslog's number, whatever the writer called it; that of `info` if it says nothing."""
+        nested = self.log.get("level") if isinstance(self.log, dict) else None
+        for value in (self.priority, self.level, self.severity, self.dotted_level, nested):
+            if value is not None and (known := SEVERITIES.get(text(value).strip().lower())) is not None:
+                return known
+        return INFO
+
+    def written_unit(self) -> str:
+        """The unit, service or program that wrote it."""
+        service = self.service.get("name") if isinstance(self.service, dict) else self.service
+        for value in (self.journal_unit, self.identifier, self.transport, self.unit, service, self.program):
+            if said := text(value):
+                return said
+        return ""
+
+    def written_message(self) -> str | None:
+        """What it says; None if it has no field for that."""
+        if self.cursor is not None or self.journal_message is not None:
+            return text(self.journal_message)
+        for value in (self.message, self.msg, self.log):
+            if value is not None and not isinstance(value, dict):
+                return text(value)
+        return None
+
+
+_known = msgspec.json.Decoder(Known)
+_named = msgspec.json.Decoder(Named)
+
+
+def parse_lines(body: bytes, received: int) -> Iterator[Line]:
+    """The lines of a request's body; `received` (microseconds since 1970) dates those without a time."""
+    return (parse_line(line, received) for line in body.split(b"\n") if line)
+
+
+def parse_line(original: bytes, received: int) -> Line:
+    """Read one line of `journalctl -o json` or a JSON document; any other line is its own message."""
+    try:
+        named = _named.decode(original)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Line(None, received, original)
+    name = named.name
+    goodbye = _number(text(named.goodbye)) if named.goodbye is not None and named.cursor is not None else None
+    # Without a name nobody can tell a line sent again from a line written twice: rather twice than never.
+    return Line(key_of(name) if name else None, named.at(received), original, goodbye)
+
+
+def known_of(original: bytes) -> Known | None:
+    """What a line's JSON says of it; None if it is no JSON object."""
+    try:
+        return _known.decode(original)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def cursor_of(original: bytes) -> str:
+    """The writer's name for a line; empty for a line without one."""
+    known = known_of(original)
+    return known.name if known else ""
+
+
+def text(value: Any) -> str:
+    """A field as text.
+
+    journalctl writes a field as a string, as an array of bytes where it is not UTF-8 or not printable, as an
+    array of both where the field occurs more than once, and as null where it was too large to show.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        if value and all(isinstance(item, int) and 0 <= item <= 255 for item in value):
+            return bytes(value).decode(errors="replace")
+        return "\n".join(text(item) for item in value)
+    return msgspec.json.encode(value).decode()
+
+
+def key_of(name: str) -> int:
+    """64 bits of a name's hash, signed."""
+    return int.from_bytes(blake2b(name.encode(errors="replace"), digest_size=8).digest(), signed=True)
+
+
+def moment(value: Any) -> int | None:
+    """Microseconds since 1970 of a time as documents write it; None if it is none.
+
+    ISO 8601 (without a zone: UTC), or a number: of seconds, milli-, micro- or nanoseconds, told apart by size.
+    """
+    if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
+        return _iso(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    for limit, factor in ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (1e20, 1e-3)):
+        if 0 < number < limit:
+            return int(number * factor)
+    return None
+
+
+def _iso(value: str) -> int | None:
+    if len(value) > 40:
+        return None
+    try:
+        when = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    since = (when if when.tzinfo else when.replace(tzinfo=UTC)) - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def _number(digits: str) -> int | None:
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else None

@@ -1,0 +1,113 @@
+"""A line while it is looked at: read no further than is asked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from bluestone.logs.ingest.fields import flat
+from bluestone.logs.ingest.lines import INFO, Known
+from bluestone.logs.query.conditions import Phrase
+from bluestone.logs.query.nodes import ANY_FIELD, And, Leaf, Node, Not, Or
+from bluestone.logs.store.words import ESCAPE
+from bluestone.model.record import Identity, Record
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+OF_IDENTITY = ("server", "group", "generation", "image", "project")
+"""Fields that come from who wrote a line, whatever the line says."""
+
+_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+class Entry:
+    """A stored line."""
+
+    def __init__(self, identity: Identity, at: int, original: bytes) -> None:
+        self.identity, self.at, self.original = identity, at, original
+
+    @cached_property
+    def _document(self) -> dict[str, Any] | None:
+        try:
+            return _decoder.decode(self.original)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
+    @cached_property
+    def _known(self) -> Known:
+        try:
+            return msgspec.convert(self._document or {}, Known)
+        except msgspec.ValidationError:
+            return Known()
+
+    @cached_property
+    def fields(self) -> dict[str, str]:
+        """The line's own fields, flat."""
+        return flat(self._document or {})
+
+    @cached_property
+    def message(self) -> str:
+        """What it says."""
+        said = self._known.written_message() if self._document is not None else None
+        return self.original.decode(errors="replace") if said is None else said
+
+    @property
+    def severity(self) -> int:
+        """Syslog's number."""
+        return self._known.written_severity() if self._document is not None else INFO
+
+    @property
+    def unit(self) -> str:
+        """What wrote it."""
+        return self._known.written_unit()
+
+    def value(self, field: str) -> str | None:
+        """A field's value, as queries see it."""
+        match field:
+            case "message":
+                return self.message
+            case "severity":
+                return str(self.severity)
+            case "unit":
+                return self.unit
+            case "server" | "group" | "generation" | "image" | "project":
+                return str(getattr(self.identity, field))
+        return self.fields.get(field)
+
+    def lacks(self, words: tuple[bytes, ...]) -> bool:
+        """Whether one of these words is surely not in it: without reading its JSON."""
+        if ESCAPE.search(self.original) or b"[" in self.original or not self.original.isascii():
+            return False  # the text may differ from the JSON that stands for it
+        lowered = self.original.lower()
+        return any(word not in lowered for word in words)
+
+    def record(self, mark: str) -> Record:
+        """For people. `mark` names it if it has no name of its own."""
+        return Record(
+            cursor=self._known.name or mark,
+            at=EPOCH + timedelta(microseconds=self.at),
+            identity=self.identity,
+            unit=self.unit,
+            severity=self.severity,
+            message=self.message,
+            original=self.original,
+        )
+
+
+def holds(node: Node, entry: Entry) -> bool:
+    """Whether a query finds a line."""
+    match node:
+        case Leaf(field, test):
+            if field == ANY_FIELD:
+                return test.holds(entry.message) or any(map(test.holds, entry.fields.values()))
+            if field == "message" and isinstance(test, Phrase) and entry.lacks(test.words):
+                return False
+            return test.holds(entry.value(field))
+        case And(parts):
+            return all(holds(part, entry) for part in parts)
+        case Or(parts):
+            return any(holds(part, entry) for part in parts)
+        case Not(part):
+            return not holds(part, entry)

@@ -1,0 +1,211 @@
+"""Makes a segment of lines, and puts it in its place whole."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import zstandard
+
+from bluestone.host.files import flush
+from bluestone.logs.ingest.fields import flat
+from bluestone.logs.ingest.lines import INFO, Known
+from bluestone.logs.store.columns import Gatherer, Numbers, pack_codes, pack_numbers, pack_values, shuffled
+from bluestone.logs.store.segment import MAGIC, MINUTE, TRAILER, Footer, Part, Span, joined
+from bluestone.logs.store.words import ESCAPE, hashes, words_of_bytes
+from bluestone.model.record import Identity
+
+BLOCK = 128 << 10
+"""Bytes of lines in a block, before compression. Measured: a quarter as many take 13 % more space."""
+
+BLOCK_LEVEL = 9
+SEVERITY_TEXTS = tuple(map(str, range(8)))
+
+PAIRS = 16_384
+"""(word, block) pairs that are looked up together."""
+
+
+class Entry(NamedTuple):
+    """A line of a server, as it is kept."""
+
+    server: int
+    at: int
+    original: bytes
+
+
+def build(path: Path, entries: Sequence[Entry], identity: Callable[[int], Identity]) -> Footer:
+    """Write a segment of entries, which are sorted by server and time. It is on the disk when this returns.
+
+    Raises `OSError`; then there is no file at `path`.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.new")
+    try:
+        with draft.open("wb") as file:
+            footer = _write(file.write, entries, identity)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        flush(path.parent)
+        flush(path.parent.parent)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    return footer
+
+
+def _write(write: Callable[[bytes], Any], entries: Sequence[Entry], identity: Callable[[int], Identity]) -> Footer:
+    parts: dict[str, Part] = {}
+    place = len(MAGIC)
+    write(MAGIC)
+
+    def put(name: str, content: bytes) -> None:
+        nonlocal place
+        write(content)
+        parts[name] = Part(place, len(content), zlib.crc32(content))
+        place += len(content)
+
+    at = np.fromiter((entry.at for entry in entries), np.int64, len(entries))
+    firsts = _block_firsts(entries)
+    gatherer, severities, words = Gatherer(), np.empty(len(entries), np.int64), Words()
+    packer = zstandard.ZstdCompressor(level=BLOCK_LEVEL, write_checksum=True)
+    packed = []
+    for number, (first, end) in enumerate(pairwise(firsts)):
+        block = [entry.original for entry in entries[first:end]]
+        packed.append(packer.compress(joined(block)))
+        found: list[bytes] = []
+        for line, original in enumerate(block, first):
+            severities[line] = _gather(original, gatherer, found)
+        words.add(number, found)
+    put("blocks", b"".join(packed))
+    put("block_ends", pack_numbers(np.cumsum([0, *map(len, packed)], dtype=np.int64)))
+    put("block_lines", pack_numbers(np.array(firsts, np.int64)))
+    put("block_oldest", pack_numbers(np.minimum.reduceat(at, firsts[:-1])))
+    put("block_newest", pack_numbers(np.maximum.reduceat(at, firsts[:-1])))
+    put("at", pack_numbers(at))
+    spans = _spans(entries, at)
+    for name, numbers in _minutes(spans, at, severities).items():
+        put(f"minutes.{name}", pack_numbers(numbers))
+    columns, wide = gatherer.finish()
+    for name, column in columns.items():
+        put(f"values.{name}", pack_values(column))
+        put(f"codes.{name}", pack_codes(column))
+    shift, ends, index = words.finish()
+    put("words", index)
+    footer = Footer(
+        lines=len(entries),
+        raw=sum(len(entry.original) for entry in entries),
+        oldest=int(at.min()),
+        newest=int(at.max()),
+        spans=spans,
+        identities=[_identity(identity(span.server)) for span in spans],
+        columns=list(columns),
+        wide=wide,
+        word_shift=shift,
+        word_ends=ends,
+        parts=parts,
+    )
+    content = zstandard.ZstdCompressor().compress(msgspec.msgpack.encode(footer))
+    write(content)
+    write(TRAILER.pack(place, len(content), zlib.crc32(content), MAGIC))
+    return footer
+
+
+def _identity(known: Identity) -> tuple[str, str, str, int, str]:
+    return known.project, known.server, known.group, known.generation, known.image
+
+
+def _block_firsts(entries: Sequence[Entry]) -> list[int]:
+    """The first line of each block, and the number of lines."""
+    firsts, size = [0], 0
+    for line, entry in enumerate(entries):
+        if size and size + len(entry.original) > BLOCK:
+            firsts.append(line)
+            size = 0
+        size += len(entry.original)
+    return [*firsts, len(entries)]
+
+
+def _spans(entries: Sequence[Entry], at: Numbers) -> list[Span]:
+    spans: list[Span] = []
+    servers = np.fromiter((entry.server for entry in entries), np.int64, len(entries))
+    changes = [0, *(np.flatnonzero(np.diff(servers)) + 1).tolist(), len(entries)]
+    for first, end in pairwise(changes):
+        spans.append(Span(int(servers[first]), first, end - first, int(at[first]), int(at[end - 1])))
+    return spans
+
+
+def _minutes(spans: Sequence[Span], at: Numbers, severities: Numbers) -> dict[str, Numbers]:
+    servers = np.repeat(np.array([span.server for span in spans], np.int64), [span.lines for span in spans])
+    rows = np.stack([servers, at // MINUTE, severities])
+    unique, counts = np.unique(rows, axis=1, return_counts=True)
+    return {"server": unique[0], "minute": unique[1], "severity": unique[2], "lines": counts.astype(np.int64)}
+
+
+def _gather(original: bytes, gatherer: Gatherer, words: list[bytes]) -> int:
+    """Put a line's fields into columns and its text to that of its block; its severity."""
+    try:
+        document = _decoder.decode(original)
+        known = _known.decode(original)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        gatherer.add({"severity": str(INFO), "unit": ""})
+        words.append(original)
+        return INFO
+    severity = known.written_severity()
+    fields = flat(document)
+    fields["severity"], fields["unit"] = SEVERITY_TEXTS[severity], known.written_unit()
+    fields.pop("message", None)
+    gatherer.add(fields)
+    words.append(original)
+    if ESCAPE.search(original) or not _stands_as_it_is(document, original):
+        # Its words are not those of its JSON: of both, then, since too much is found costs only time.
+        words.append("\n".join(flat(document).values()).encode(errors="replace"))
+    return severity
+
+
+def _stands_as_it_is(document: dict[str, Any], original: bytes) -> bool:
+    """Whether the text of each field is in the line as it is written."""
+    for value in document.values():
+        kind = type(value)
+        if kind is not str and kind is not int and (kind is not float or repr(value).encode() not in original):
+            return False
+    return True
+
+
+_decoder = msgspec.json.Decoder(dict[str, Any])
+_known = msgspec.json.Decoder(Known)
+
+
+class Words:
+    """Which words are in which block, by 32 bits of their hash."""
+
+    def __init__(self) -> None:
+        self._pairs: list[np.ndarray[Any, np.dtype[np.uint64]]] = []
+
+    def add(self, block: int, texts: Iterable[bytes]) -> None:
+        """The words of a block's texts."""
+        words = set(words_of_bytes(b"\n".join(texts)))
+        found = np.fromiter(hashes(words), np.uint64, len(words))
+        self._pairs.append(found << np.uint64(32) | np.uint64(block))
+
+    def finish(self) -> tuple[int, list[int], bytes]:
+        """By how many bits a hash is shifted to tell its bucket, where each bucket ends, and the buckets."""
+        pairs = np.sort(np.concatenate(self._pairs))
+        bits = max(0, (len(pairs) // PAIRS).bit_length())
+        words = (pairs >> np.uint64(32)).astype(np.uint32)
+        blocks = (pairs & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+        shift = 32 - bits
+        limits = np.searchsorted(words, np.arange(1, 1 << bits, dtype=np.uint64) << np.uint64(shift))
+        packer = zstandard.ZstdCompressor(level=6, write_checksum=True)
+        packed, start = [], 0
+        for end in (*limits.tolist(), len(pairs)):
+            steps = np.diff(words[start:end], prepend=np.uint32(0))
+            packed.append(packer.compress(shuffled(steps) + shuffled(blocks[start:end])))
+            start = end
+        return shift, np.cumsum([len(piece) for piece in packed]).tolist(), b"".join(packed)

@@ -1,0 +1,293 @@
+"""A segment: some hundred thousand lines of a day in one file that never changes, with what finds them.
+
+Lines stand in the order of their servers and times, in blocks that are compressed alone. Beside them: which words
+are in which block, fields as columns, times, and counts per minute. Every part carries a checksum.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import zstandard
+
+from bluestone.logs.store.columns import (
+    Column,
+    Mask,
+    Numbers,
+    unpack_codes,
+    unpack_numbers,
+    unpack_values,
+    unshuffled,
+)
+from bluestone.model.problem import Problem
+from bluestone.model.record import Identity
+
+MAGIC = b"BLSEG\x00\x00\x01"
+TRAILER = struct.Struct("<QII8s")
+"""Where the footer is, its length, its CRC-32, and the magic again."""
+
+MINUTE = 60_000_000
+CACHED_BLOCKS = 16
+LARGEST_BLOCK = 1 << 30
+
+
+class Part(msgspec.Struct, array_like=True):
+    """A part of the file, and its CRC-32."""
+
+    offset: int
+    length: int
+    checksum: int
+
+
+class Span(msgspec.Struct, array_like=True):
+    """The lines of one server: they stand together, in the order of time."""
+
+    server: int
+    first: int
+    lines: int
+    oldest: int
+    newest: int
+
+
+class Footer(msgspec.Struct, array_like=True):
+    """What is in a segment. `identities` are those of its servers, so that a segment can be read anywhere."""
+
+    lines: int
+    raw: int
+    oldest: int
+    newest: int
+    spans: list[Span]
+    identities: list[tuple[str, str, str, int, str]]
+    columns: list[str]
+    wide: list[str]
+    word_shift: int
+    word_ends: list[int]
+    parts: dict[str, Part]
+
+
+class Damaged(Problem):
+    """A segment that is not as it was written."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(
+            f"the log segment {path} is damaged: {what}", mend="see `bluestone logs check`; other lines are served"
+        )
+        self.path, self.reason = path, what
+
+
+class Minutes(NamedTuple):
+    """How many lines there are per server, minute since 1970 and severity: columns of equal length."""
+
+    server: Numbers
+    minute: Numbers
+    severity: Numbers
+    lines: Numbers
+
+
+class Segment:
+    """Reads one. What is read is verified as it is read; `verify` reads all."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `FileNotFoundError`, or `Damaged` if its footer is."""
+        self.path = path
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            if size < len(MAGIC) + TRAILER.size:
+                raise Damaged(path, "it is too short")
+            self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        offset, length, checksum, magic = TRAILER.unpack(self._bytes[-TRAILER.size :])
+        footer = self._bytes[offset : offset + length]
+        if magic != MAGIC or self._bytes[: len(MAGIC)] != MAGIC or zlib.crc32(footer) != checksum:
+            raise Damaged(path, "its footer does not fit its checksum")
+        self.footer: Footer = _footer.decode(zstandard.ZstdDecompressor().decompress(footer))
+        self._blocks: OrderedDict[int, list[bytes]] = OrderedDict()
+
+    @property
+    def lines(self) -> int:
+        """How many lines there are."""
+        return self.footer.lines
+
+    def identity(self, place: int) -> Identity:
+        """Who wrote the lines of a span, by its place among the spans."""
+        return Identity(*self.footer.identities[place])
+
+    @cached_property
+    def at(self) -> Numbers:
+        """The time of each line, in microseconds since 1970. Raises `Damaged`."""
+        return self._numbers("at")
+
+    @cached_property
+    def block_lines(self) -> Numbers:
+        """The first line of each block, and the number of lines at the end."""
+        return self._numbers("block_lines")
+
+    @cached_property
+    def block_newest(self) -> Numbers:
+        """The newest time in each block."""
+        return self._numbers("block_newest")
+
+    @cached_property
+    def block_oldest(self) -> Numbers:
+        """The oldest time in each block."""
+        return self._numbers("block_oldest")
+
+    @cached_property
+    def minutes(self) -> Minutes:
+        """Counts per server, minute and severity."""
+        return Minutes(*(self._numbers(f"minutes.{name}") for name in Minutes._fields))
+
+    @cached_property
+    def span_firsts(self) -> Numbers:
+        """The first line of each span."""
+        return np.array([span.first for span in self.footer.spans], np.int64)
+
+    def spread(self, answers: Sequence[bool]) -> Mask:
+        """Tell each line what holds of its server; `answers` are by span."""
+        return np.repeat(np.array(answers, bool), [span.lines for span in self.footer.spans])
+
+    def column(self, name: str) -> Column | None:
+        """A field's column; None if it has none. Raises `Damaged`."""
+        if name not in self.footer.columns:
+            return None
+        try:
+            values = list(unpack_values(self._part(f"values.{name}")))
+            return Column(values, unpack_codes(self._part(f"codes.{name}")))
+        except (zstandard.ZstdError, msgspec.DecodeError, ValueError) as error:
+            raise Damaged(self.path, f"the column {name}: {error}") from error
+
+    def counts(self, name: str) -> dict[str, int] | None:
+        """How many lines have each value of a field; None if it has no column. Raises `Damaged`."""
+        if name not in self.footer.columns:
+            return None
+        try:
+            return unpack_values(self._part(f"values.{name}"))
+        except (zstandard.ZstdError, msgspec.DecodeError) as error:
+            raise Damaged(self.path, f"the values of {name}: {error}") from error
+
+    def has(self, name: str) -> bool:
+        """Whether a line of it may have that field."""
+        return name in self.footer.columns or name in self.footer.wide
+
+    def blocks_with(self, words: Sequence[bytes]) -> Mask:
+        """The blocks in which all these words may be: surely not in others. Raises `Damaged`."""
+        found = np.ones(len(self.block_lines) - 1, bool)
+        for word in words:
+            with_word = np.zeros(len(found), bool)
+            with_word[self._blocks_of(zlib.crc32(word))] = True
+            found &= with_word
+            if not found.any():
+                break
+        return found
+
+    def block(self, number: int) -> list[bytes]:
+        """The lines of a block. Raises `Damaged`."""
+        if number in self._blocks:
+            self._blocks.move_to_end(number)
+            return self._blocks[number]
+        lines = self._read_block(number)
+        self._blocks[number] = lines
+        if len(self._blocks) > CACHED_BLOCKS:
+            self._blocks.popitem(last=False)
+        return lines
+
+    def read(self, first: int, count: int) -> Iterator[bytes]:
+        """Lines from one on. Raises `Damaged`."""
+        place, end = first, first + count
+        while place < end:
+            number = self.block_of(place)
+            begin = int(self.block_lines[number])
+            lines = self.block(number)[place - begin : end - begin]
+            yield from lines
+            place += len(lines)
+
+    def block_of(self, line: int) -> int:
+        """The block that holds a line."""
+        return int(np.searchsorted(self.block_lines, line, side="right")) - 1
+
+    def span_of(self, line: int) -> int:
+        """The place of the span that holds a line."""
+        return int(np.searchsorted(self.span_firsts, line, side="right")) - 1
+
+    def verify(self) -> str:
+        """Read every byte; what is damaged, or nothing."""
+        for name, part in self.footer.parts.items():
+            if zlib.crc32(self._bytes[part.offset : part.offset + part.length]) != part.checksum:
+                return f"the part {name} does not fit its checksum"
+        try:
+            for number in range(len(self.block_lines) - 1):
+                self._read_block(number)
+        except Damaged as damaged:
+            return damaged.reason
+        return ""
+
+    def _read_block(self, number: int) -> list[bytes]:
+        ends = self._block_ends
+        start, end = int(ends[number]), int(ends[number + 1])
+        base = self.footer.parts["blocks"].offset
+        try:
+            content = zstandard.ZstdDecompressor().decompress(self._bytes[base + start : base + end])
+        except zstandard.ZstdError as error:
+            raise Damaged(self.path, f"block {number}: {error}") from error
+        return parted(content, int(self.block_lines[number + 1] - self.block_lines[number]))
+
+    @cached_property
+    def _block_ends(self) -> Numbers:
+        return self._numbers("block_ends")
+
+    def _blocks_of(self, wanted: int) -> Numbers:
+        """The blocks that hold a word, by its hash."""
+        bucket = wanted >> self.footer.word_shift
+        start = self.footer.word_ends[bucket - 1] if bucket else 0
+        base = self.footer.parts["words"].offset
+        packed = self._bytes[base + start : base + self.footer.word_ends[bucket]]
+        try:
+            content = zstandard.ZstdDecompressor().decompress(packed)
+        except zstandard.ZstdError as error:
+            raise Damaged(self.path, f"words: {error}") from error
+        pairs = len(content) // 8
+        hashes = np.cumsum(unshuffled(content[: 4 * pairs], np.dtype(np.uint32)), dtype=np.uint32)
+        first = np.searchsorted(hashes, np.uint32(wanted), side="left")
+        last = np.searchsorted(hashes, np.uint32(wanted), side="right")
+        return unshuffled(content[4 * pairs :], np.dtype(np.uint32))[int(first) : int(last)].astype(np.int64)
+
+    def _numbers(self, name: str) -> Numbers:
+        try:
+            return unpack_numbers(self._part(name))
+        except zstandard.ZstdError as error:
+            raise Damaged(self.path, f"{name}: {error}") from error
+
+    def _part(self, name: str) -> bytes:
+        part = self.footer.parts[name]
+        return self._bytes[part.offset : part.offset + part.length]
+
+
+def joined(lines: Sequence[bytes]) -> bytes:
+    """The content of a block: lines with newlines between them, or their lengths first if one has a newline."""
+    content = b"\n".join(lines)
+    if content.count(b"\n") == len(lines) - 1:
+        return BY_NEWLINE + content
+    return BY_LENGTH + struct.pack(f"<{len(lines)}I", *map(len, lines)) + b"".join(lines)
+
+
+def parted(content: bytes, count: int) -> list[bytes]:
+    """The lines of a block again."""
+    if content[:1] == BY_NEWLINE:
+        return content[1:].split(b"\n")
+    place, lines = 1 + 4 * count, []
+    for length in struct.unpack_from(f"<{count}I", content, 1):
+        lines.append(content[place : place + length])
+        place += length
+    return lines
+
+
+BY_NEWLINE, BY_LENGTH = b"\n", b"#"
+_footer = msgspec.msgpack.Decoder(Footer)
