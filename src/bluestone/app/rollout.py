@@ -206,7 +206,7 @@ class Site:
         return Failure(progress.group, progress.waiting[0], server, lines)
 
     def _last_lines(self, server: str, halted: datetime, count: int = 15) -> tuple[str, ...]:
-        """What a server wrote until its rollout was halted: what it wrote on being destroyed for that explains nothing."""
+        """What a server wrote until its rollout was halted: what it wrote on being destroyed explains nothing."""
         from bluestone.logs.query.archive import Archive
         from bluestone.logs.query.asked import Query
 
