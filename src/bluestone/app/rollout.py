@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bluestone.app import wiring
+from bluestone.app.hours import Timekeeper
 from bluestone.app.outfit import bootfiles, read_secrets
 from bluestone.app.project import Project
 from bluestone.app.provenance import require_signed
@@ -15,7 +16,7 @@ from bluestone.app.told import ask_lines
 from bluestone.fleet.balancer import Balancer
 from bluestone.fleet.controller import recall
 from bluestone.fleet.controller.act import Tools
-from bluestone.fleet.controller.begin import beginning, finished, started
+from bluestone.fleet.controller.begin import beginning, finished, is_led, started
 from bluestone.fleet.controller.controller import Controller, Tick
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.recall import START_OR_END
@@ -77,8 +78,17 @@ class Site:
         tools = Tools(self.providers, self.balancer, self._outfit, self.destroyed, project.journal.fence.may_act)
         self.controller = Controller(goals, tools, project.journal, utc_now, notify)
         self.watcher = watcher_of(project, self.providers, notify)
+        self.timekeeper = Timekeeper(project.journal, self.record)
         self._notify = notify
         self._predicted = 0.0
+
+    def keep_hours(self) -> None:
+        """Have the next look be led by what the groups' hours want now, and record what the last one showed of that."""
+        last = self.controller.latest
+        if last is not None:
+            self.timekeeper.note(last)
+        inventory = last.inventory if last else self.controller.look()
+        self.controller.goals = tuple(self.timekeeper.goals(self.goals, inventory, utc_now()))
 
     def look(self) -> tuple[Inventory, Memory]:
         """The world, and what is remembered as if rollouts that have to begin had just begun."""
@@ -95,7 +105,8 @@ class Site:
                 mend="mend that, or run `bluestone up`, which starts what is not running",
             )
         durations = recall.durations(self.project.journal, [goal.group.name for goal in self.goals])
-        found = forecast(self.goals, inventory, memory, durations)
+        goals = self.timekeeper.goals(self.goals, inventory, inventory.at)
+        found = forecast(goals, inventory, memory, durations)
         self._predicted = found.seconds
         return found
 
@@ -125,15 +136,21 @@ class Site:
         """Begin rollouts, run them to their end, and record how they ended. `plan` is the id of the plan, if known."""
         self.resolve()
         self._begin(plan)
+        self.keep_hours()
 
         def each_tick(now: Tick) -> None:
             watch(now)
+            self.keep_hours()
             self.watch_for_drift()
 
         last = self.controller.run(each_tick)
         self.conclude(last)
         self._forget_retired(last)
         return [self._failure(group) for group in last.halted]
+
+    def is_led(self) -> bool:
+        """Whether every group was last led to where it shall be, though its hours may have it asleep now."""
+        return is_led(self.project.journal, self.goals)
 
     def resolve(self) -> None:
         """Record what became of actions that somebody began and was killed over."""

@@ -95,7 +95,9 @@ def up(
     site.prepare()
     site.watch_for_drift()
     forecast = site.forecast()
-    if not forecast.steps and not forecast.halted:
+    for text in site.timekeeper.asleep():
+        progress(text)
+    if not forecast.steps and not forecast.halted and site.is_led():
         return Arrival(changed=False)
     progress(f"plan {forecast.id}: {prediction(forecast)}")
     return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))

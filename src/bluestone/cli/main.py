@@ -37,6 +37,8 @@ VERBS = {
     "drift": "drift",
     "pause": "pause",
     "resume": "pause",
+    "keep": "hours",
+    "hours": "hours",
     "status": "look",
     "servers": "look",
     "events": "look",

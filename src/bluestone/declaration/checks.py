@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from bluestone.declaration.check_hours import check_hours
 from bluestone.declaration.convert import place_of
 from bluestone.declaration.fault import Fault, Finding, KeyPath, quoted
 from bluestone.declaration.keys import (
@@ -42,6 +43,7 @@ def check(table: DeclarationTable, directory: Path) -> Iterator[Finding]:
         yield from _volumes(group, table.image, at)
         yield from _virtual_machine(group, table.image, at)
     yield from _listening(table.servers)
+    yield from check_hours(table.servers, directory)
     if table.state.password and not table.state.store:
         fault = Fault("there is a password, and no store that it is for", "add store, or leave the password out")
         yield Finding(("state", "password"), fault, (("state", "store"),))

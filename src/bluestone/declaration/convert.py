@@ -13,6 +13,7 @@ from bluestone.declaration.keys import (
     FileTable,
     GroupTable,
     HealthTable,
+    HoursTable,
     ImageTable,
     NotifyTable,
     PuppetTable,
@@ -23,6 +24,7 @@ from bluestone.declaration.keys import (
 )
 from bluestone.model.declaration import Declaration, Store
 from bluestone.model.group import Amount, DriftPolicy, Group, Health, Port, Resources, RolloutPolicy, SecretRef
+from bluestone.model.hours import Hours, Period
 from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
 from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe, Waiver
 from bluestone.model.volume import VolumeSpec
@@ -105,7 +107,26 @@ def _group(name: str, table: GroupTable, directory: Path) -> Group:
         secrets=tuple(_secret(name, where, directory) for name, where in table.secrets.items()),
         volumes=tuple(_volume(name, volume) for name, volume in table.volumes.items()),
         rollout=_policy(table.rollout, pinned=bool(table.volumes)),
+        hours=_hours(table.hours, table.count, directory) if table.hours else None,
         on_drift=DriftPolicy(table.on_drift.then, tuple(table.on_drift.ignore)),
+    )
+
+
+def _hours(table: HoursTable, count: int, directory: Path) -> Hours:
+    periods = [Period(table.open, count), *(Period(when, number) for when, number in table.periods.items())]
+    return Hours(
+        periods=tuple(periods),
+        zone=table.zone,
+        country=table.country or "",
+        region=table.region or "",
+        calendars=tuple(str(place_of(path, directory)) for path in table.calendars),
+        ready_by=table.ready_by,
+        lead=table.lead if isinstance(table.lead, timedelta) else None,
+        after=tuple(table.after),
+        minimum=table.minimum,
+        never_start_alone=table.never_start_alone,
+        on_request=table.on_request,
+        idle=table.idle,
     )
 
 

@@ -32,6 +32,11 @@ MAX_NUMBER = 2**53
 MAX_PATH = 1024
 """Longest path, in characters; the kernel takes 4096 bytes (PATH_MAX in limits.h)."""
 ADDRESS = r"^(127\.[0-9.]+|\[::1\]):[0-9]{1,5}$"
+COUNTRY = "^[A-Z]{2}$"
+REGION = "^[A-Z0-9-]{1,6}$"
+CALENDAR = r"^.+\.ics$"
+MAX_HOURS = 1000
+"""Longest text of opening hours, in characters."""
 WEBHOOK = rf"^(https?://.+|env:{VARIABLE[1:-1]}|file:.+)$"
 HEALTH_PATH = r"^/[A-Za-z0-9._~!&()*+,;=:@/?%-]*$"
 """What a URI's path and query may hold (RFC 3986), less the marks that quote in HAProxy's configuration."""
@@ -373,6 +378,56 @@ def webhook(text: str) -> str:
             hidden=True,
         )
     return text
+
+
+def opening_hours(text: str) -> str:
+    """Rules of opening hours."""
+    if len(text) > MAX_HOURS:
+        raise Fault(f"{quoted(text)} is longer than {MAX_HOURS} characters", "put single days into a calendar (ICS)")
+    # Imported here, as few declarations have them.
+    from bluestone.model import openings
+
+    try:
+        openings.check(text)
+    except openings.Misread as error:
+        raise Fault(f"{quoted(text)}: {error.what}", error.mend) from error
+    return text
+
+
+def zone(text: str) -> str:
+    """An IANA time zone."""
+    from difflib import get_close_matches
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError) as error:
+        close = get_close_matches(text, available_timezones(), 1)
+        guess = f'did you mean "{close[0]}"?' if close else 'write one such as "Europe/Berlin", or "UTC"'
+        raise Fault(f"{quoted(text)} is no time zone that is known here", guess) from error
+    return text
+
+
+def country(text: str) -> str:
+    """A country whose holidays are known."""
+    from holidays.utils import list_supported_countries
+
+    if text not in list_supported_countries(include_aliases=False):
+        raise Fault(
+            f"the holidays of the country {quoted(text)} are not known",
+            'write its code by ISO 3166, such as "DE"; or put its holidays into a calendar (ICS)',
+        )
+    return text
+
+
+def region(text: str) -> str:
+    """The code of a part of a country."""
+    return _matching(REGION, text, "the code of a region", 'write it by ISO 3166-2, such as "BW", without the country')
+
+
+def calendar(text: str) -> str:
+    """The path of an ICS file."""
+    return _matching(CALENDAR, text, "the path of an ICS file", 'write a path that ends in ".ics"')
 
 
 def argument(text: str) -> str:

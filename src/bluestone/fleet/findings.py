@@ -49,7 +49,8 @@ def way_back(goal: Goal, memory: Memory) -> Goal:
     """
     if goal.fallback is None or goal.group.rollout.on_failure != "rollback" or not quarantine(goal, memory):
         return goal
-    return Goal(replace(goal.group, rollout=replace(goal.group.rollout, canary=Amount(0))), goal.fallback)
+    group = replace(goal.group, rollout=replace(goal.group.rollout, canary=Amount(0)))
+    return Goal(group, goal.fallback, declared=goal.declared, because=goal.because)
 
 
 def findings(seen: View) -> tuple[Fact, ...]:

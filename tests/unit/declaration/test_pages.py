@@ -126,7 +126,7 @@ def test_the_template_has_every_key() -> None:
         last[header, line.partition(" = ")[0]] = line
     toml = tomllib.loads("\n".join(last.values()))
     assert every_key() == set(keys_in(toml)) - {"image.files.TARGET", *(f"{each}.NAME" for each in NAMED)} - {
-        path for path in keys_in(toml) if re.search(r"\.(environment|secrets|facts|variables)\.", path)
+        path for path in keys_in(toml) if re.search(r"\.(environment|secrets|facts|variables|periods)\.", path)
     }
     DeclarationTable.model_validate(toml)
 

@@ -6,6 +6,7 @@ values that the rest of bluestone works with are made in `convert`.
 
 from __future__ import annotations
 
+from bluestone.declaration.keys.hours import HoursTable
 from bluestone.declaration.keys.image import (
     AnsibleTable,
     ArchiveTable,
@@ -28,6 +29,7 @@ __all__ = [
     "FileTable",
     "GroupTable",
     "HealthTable",
+    "HoursTable",
     "ImageTable",
     "NotifyTable",
     "PuppetTable",

@@ -1,0 +1,124 @@
+"""The daemon by the clock, on a fleet in memory. Most of the year is closed, so that the hour of the test is none."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from test_leader import ask_up
+
+from bluestone.app import hours as app_hours
+from bluestone.app import keep
+from bluestone.daemon import presence
+from bluestone.model.hours import Wanted
+from daemon_world import APACHE, World, daemon, until, world
+
+__all__ = ["world"]
+
+
+def soon_closed(world: World, *more: str) -> None:
+    """Hours that are over: open for an hour, half a year from now."""
+    day = datetime.now(UTC) + timedelta(days=180)
+    lines = ["[servers.web.hours]", f'open = "{day:%b %d} 03:00-04:00"', *more]
+    world.file.write_text(world.file.read_text() + "\n".join(lines) + "\n")
+
+
+def keep_up(world: World, minutes: int = 30) -> None:
+    keep.keep(world.open(), ["web"], up=True, until=f"{minutes}m", because="a test")
+    presence.wake(world.open())
+
+
+def test_up_out_of_hours_starts_nothing_and_what_it_led_to_comes_up_later(world: World) -> None:
+    soon_closed(world)
+    with daemon(world):
+        assert ask_up(world).changed
+        assert not world.names
+        assert "0 servers serve" in world.events("rollout.finished")[-1]
+        assert not ask_up(world).changed, "it is led there already"
+        keep_up(world)
+        until(lambda: len(world.serving()) == 2, "they are up")
+        world.write(package="apache2")
+        soon_closed(world)
+        keep.release(world.open(), [])
+        presence.wake(world.open())
+        until(lambda: not world.names, "asleep again")
+        # A patch that lands at night is what comes up in the morning.
+        assert ask_up(world).changed
+        assert not world.names
+        keep_up(world)
+        until(lambda: len(world.serving()) == 2, "up again")
+        assert all(APACHE in name for name in world.names)
+    assert world.balancer.runs
+    told = world.events("hours.changed")
+    assert len(told) == 4
+    assert told[1].startswith("2 servers: kept up by")
+
+
+def test_servers_drain_before_they_go_in_the_evening(world: World) -> None:
+    soon_closed(world)
+    with daemon(world):
+        keep_up(world)
+        ask_up(world)
+        for name in world.names:
+            world.balancer.set_sessions(name, 1)
+        keep.release(world.open(), [])
+        presence.wake(world.open())
+        until(lambda: len(world.events("server.detached")) == 2, "they drain")
+        assert len(world.names) == 2
+        for name in world.names:
+            world.balancer.set_sessions(name, 0)
+        until(lambda: not world.names, "gone")
+    assert "it is closed until" in world.events("server.destroy")[-1]
+
+
+def test_the_daemon_that_starts_goes_by_the_clock_and_not_by_what_was(world: World) -> None:
+    soon_closed(world, "minimum = 1")
+    with daemon(world):
+        keep_up(world)
+        ask_up(world)
+        assert len(world.serving()) == 2
+    keep.release(world.open(), [])
+    with daemon(world):
+        until(lambda: len(world.names) == 1, "all but one sleep")
+
+
+def test_a_deadly_image_that_comes_up_in_the_morning_gives_way_to_the_last_good_one(world: World) -> None:
+    soon_closed(world)
+    with daemon(world):
+        keep_up(world)
+        ask_up(world)
+        keep.release(world.open(), [])
+        presence.wake(world.open())
+        until(lambda: not world.names, "asleep")
+        world.write(package="apache2")
+        soon_closed(world)
+        ask_up(world)
+        world.balancer.sick = APACHE
+        keep_up(world)
+        until(lambda: len(world.serving()) == 2, "the older image serves", 30)
+        assert not any(APACHE in name for name in world.serving())
+
+
+def test_an_opening_that_is_met_and_one_that_is_missed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the calendar says is put in its place; the journal tells the rest."""
+    soon_closed(world)
+    opening = datetime.now(UTC) + timedelta(minutes=10)
+    said = [Wanted("web", 2, "it opens", opening)]
+    with daemon(world, timedelta(milliseconds=100)) as running:
+        keep_up(world)
+        ask_up(world)
+        keep.release(world.open(), [])
+        running.leader.wake("test")
+        until(lambda: not world.names, "asleep")
+        monkeypatch.setattr(app_hours, "decide", lambda *_: said)
+        until(lambda: bool(world.events("hours.met")), "met")
+        said[:] = [Wanted("web", 0, "it is closed", lessened=True)]
+        until(lambda: not world.names, "asleep")
+        world.balancer.sick = "web"
+        said[:] = [Wanted("web", 2, "it opens", datetime.now(UTC) - timedelta(seconds=1))]
+        until(lambda: bool(world.events("hours.missed")), "missed")
+        world.balancer.sick = "none"
+        until(lambda: len(world.events("hours.met")) == 2, "late, but up")
+    assert "ahead of" in world.events("hours.met")[0]
+    assert "s after" in world.events("hours.met")[1]
+    assert len(world.events("hours.missed")) == 1, "once"
