@@ -42,15 +42,19 @@ OVERRIDES_READ = 256
 """How many of the newest overrides are looked at."""
 
 
+Stopped = Callable[[datetime], Mapping[str, str]]
+
+
 class Timekeeper:
     """Says what the hours of a project's groups want, and records when that changes and whether openings were met.
 
-    `record` writes to the journal.
+    `record` writes to the journal, `stopped` says why groups are ended that are.
     """
 
-    def __init__(self, journal: Journal, record: Callable[[Iterable[Entry]], None]) -> None:
+    def __init__(self, journal: Journal, record: Callable[[Iterable[Entry]], None], stopped: Stopped) -> None:
         self._journal = journal
         self._record = record
+        self._stopped = stopped
         self._leads: dict[str, Lead] = {}
         self._learned_at: datetime | None = None
         self._looked_at: datetime | None = None
@@ -106,6 +110,7 @@ class Timekeeper:
             overrides=overrides(self._journal, now),
             standings=standings_of(inventory, goals),
             awake=awake(self._journal, groups),
+            stopped=self._stopped(now),
             newest=max((event.at for event in self._journal.events(limit=NEWEST)), default=None),
         )
 
@@ -186,8 +191,8 @@ def leads(journal: Journal, goals: Sequence[Goal]) -> dict[str, Lead]:
             continue
         provider = goal.generation.config.provider or group.provider
         if provider not in known:
-            alike = [each.group.name for each in goals if each.group.provider == provider]
-            known[provider] = [boot for name in alike for boot in _boots(journal, name)]
+            alike = [each.group for each in goals if each.group.provider == provider]
+            known[provider] = [boot for each in alike for boot in _boots(journal, each)]
         found[group.name] = learned(known[provider], goal.generation.image, group.count, WORKERS)
     return found
 
@@ -222,8 +227,9 @@ def _timetable(hours: Hours, holidays: Holidays, first: date) -> Timetable:
     return timetable(hours, holidays.days, first, first + AHEAD)
 
 
-def _boots(journal: Journal, group: str) -> list[Boot]:
-    return boots(journal.select(BOOT_KINDS, group=group, newest=REMEMBERED * 4)[::-1])
+def _boots(journal: Journal, group: Group) -> list[Boot]:
+    events = journal.select(BOOT_KINDS, group=group.name, newest=REMEMBERED * 4)[::-1]
+    return boots(events, balanced=bool(group.ports))
 
 
 def _passed_opening(hours: Hours, since: datetime, now: datetime) -> datetime | None:

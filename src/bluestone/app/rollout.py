@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bluestone.app import wiring
+from bluestone.app.cost import Purse
 from bluestone.app.hours import Timekeeper
 from bluestone.app.outfit import bootfiles, read_secrets
 from bluestone.app.project import Project
@@ -78,7 +79,7 @@ class Site:
         tools = Tools(self.providers, self.balancer, self._outfit, self.destroyed, project.journal.fence.may_act)
         self.controller = Controller(goals, tools, project.journal, utc_now, notify)
         self.watcher = watcher_of(project, self.providers, notify)
-        self.timekeeper = Timekeeper(project.journal, self.record)
+        self.timekeeper = Timekeeper(project.journal, self.record, Purse(project, self.record).stopped)
         self._notify = notify
         self._predicted = 0.0
 

@@ -39,6 +39,7 @@ VERBS = {
     "resume": "pause",
     "keep": "hours",
     "hours": "hours",
+    "cost": "cost",
     "status": "look",
     "servers": "look",
     "events": "look",

@@ -9,6 +9,7 @@ from bluestone.declaration import texts
 from bluestone.declaration.keys import (
     AnsibleTable,
     ArchiveTable,
+    CostTable,
     DeclarationTable,
     FileTable,
     GroupTable,
@@ -22,6 +23,7 @@ from bluestone.declaration.keys import (
     VolumeTable,
     WebHookTable,
 )
+from bluestone.model.cost import CostPolicy
 from bluestone.model.declaration import Declaration, Store
 from bluestone.model.group import Amount, DriftPolicy, Group, Health, Port, Resources, RolloutPolicy, SecretRef
 from bluestone.model.hours import Hours, Period
@@ -42,6 +44,7 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         recipe=_recipe(table.image, directory),
         groups=tuple(_group(name, group, directory) for name, group in table.servers.items()),
         store=_store(table.state, directory),
+        cost=_cost(table.cost, directory) if table.cost else None,
         serve=ServePolicy(**dict(table.serve)),
         notify=_notify(table.notify, directory),
     )
@@ -93,6 +96,10 @@ def _store(table: StateTable, directory: Path) -> Store | None:
     if table.store is None:
         return None
     return Store(table.store, _secret("password", table.password, directory) if table.password else None)
+
+
+def _cost(table: CostTable, directory: Path) -> CostPolicy:
+    return CostPolicy(str(place_of(table.prices, directory)), table.budget, table.warn_at, tuple(table.optional))
 
 
 def _group(name: str, table: GroupTable, directory: Path) -> Group:

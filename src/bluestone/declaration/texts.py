@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from decimal import Decimal
 from math import isfinite
 from posixpath import normpath
 from urllib.parse import parse_qs, urlsplit
@@ -35,6 +36,7 @@ ADDRESS = r"^(127\.[0-9.]+|\[::1\]):[0-9]{1,5}$"
 COUNTRY = "^[A-Z]{2}$"
 REGION = "^[A-Z0-9-]{1,6}$"
 CALENDAR = r"^.+\.ics$"
+AMOUNT = r"^[0-9]{1,9}(\.[0-9]{1,2})?$"
 MAX_HOURS = 1000
 """Longest text of opening hours, in characters."""
 WEBHOOK = rf"^(https?://.+|env:{VARIABLE[1:-1]}|file:.+)$"
@@ -428,6 +430,11 @@ def region(text: str) -> str:
 def calendar(text: str) -> str:
     """The path of an ICS file."""
     return _matching(CALENDAR, text, "the path of an ICS file", 'write a path that ends in ".ics"')
+
+
+def amount(text: str) -> Decimal:
+    """An amount of money."""
+    return Decimal(_matching(AMOUNT, text, "an amount of money", 'write it in quotes: "500.00"'))
 
 
 def argument(text: str) -> str:

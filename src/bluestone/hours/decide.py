@@ -33,7 +33,8 @@ class Known:
 
     By group: `tables` are the timetables of those that have hours, `leads` the seconds that their servers are begun
     ahead, `doubts` what is not known of their hours, `standings` what there is now, `awake` since when a request has
-    kept a group awake. `newest` is the journal's newest instant.
+    kept a group awake, `stopped` why one is ended though its hours may want it. `newest` is the
+    journal's newest instant.
     """
 
     tables: Mapping[str, Timetable]
@@ -42,6 +43,7 @@ class Known:
     overrides: Sequence[Override] = ()
     standings: Mapping[str, Standing] = field(default_factory=dict)
     awake: Mapping[str, datetime] = field(default_factory=dict)
+    stopped: Mapping[str, str] = field(default_factory=dict)
     newest: datetime | None = None
 
 
@@ -72,6 +74,8 @@ def _own(group: Group, known: Known, now: datetime) -> Wanted:
     if hours is None:
         return Wanted(name, group.count, "it has no hours")
     doubts = known.doubts.get(name, ())
+    if why := known.stopped.get(name):
+        return Wanted(name, 0, why)
     override, conflict = of_group(known.overrides, name)
     if override and now < override.until:
         doubts = (*doubts, conflict) if conflict else doubts

@@ -51,14 +51,17 @@ class Lead:
     why: str
 
 
-def boots(events: Iterable[Event]) -> list[Boot]:
-    """The boots that a group's events (oldest first) tell of."""
+def boots(events: Iterable[Event], *, balanced: bool = True) -> list[Boot]:
+    """The boots that a group's events (oldest first) tell of.
+
+    A group that is not `balanced` has no ports: its servers serve as soon as they are there.
+    """
     begun: dict[str, Event] = {}
     found = []
     for event in events:
         if event.kind == "server.create":
             begun[event.server] = event
-        elif event.kind == "server.attached":
+        elif event.kind == ("server.attached" if balanced else "server.created"):
             if create := begun.pop(event.server, None):
                 found.append(_boot(create, event, worked=True))
         elif event.kind == "server.died" or (event.kind == "action.failed" and event.data.get("verb") == "create"):
@@ -69,7 +72,7 @@ def boots(events: Iterable[Event]) -> list[Boot]:
     return found
 
 
-BOOT_KINDS = ("server.create", "server.attached", "server.died", "action.failed", "server.destroy")
+BOOT_KINDS = ("server.create", "server.created", "server.attached", "server.died", "action.failed", "server.destroy")
 """Events that tell of boots."""
 
 

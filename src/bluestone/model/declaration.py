@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bluestone.model.cost import CostPolicy
 from bluestone.model.group import Group, SecretRef
 from bluestone.model.notify import NotifyPolicy, ServePolicy
 from bluestone.model.recipe import Recipe
@@ -21,12 +22,13 @@ class Store:
 class Declaration:
     """All of `bluestone.toml`. `recipe` is its `[image]`, `serve` and `notify` are what the daemon does.
 
-    `store` is None for the journal on this machine.
+    `store` is None for the journal on this machine, `cost` where nobody counts.
     """
 
     project: str
     recipe: Recipe
     groups: tuple[Group, ...]
     store: Store | None = None
+    cost: CostPolicy | None = None
     serve: ServePolicy = field(default_factory=ServePolicy)
     notify: NotifyPolicy = field(default_factory=NotifyPolicy)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from test_leader import ask_up
 
+from bluestone.app import cost as app_cost
 from bluestone.app import hours as app_hours
 from bluestone.app import keep
 from bluestone.daemon import presence
 from bluestone.model.hours import Wanted
-from daemon_world import APACHE, World, daemon, until, world
+from daemon_world import APACHE, World, ask_up, daemon, until, world
 
 __all__ = ["world"]
 
@@ -122,3 +122,31 @@ def test_an_opening_that_is_met_and_one_that_is_missed(world: World, monkeypatch
     assert "ahead of" in world.events("hours.met")[0]
     assert "s after" in world.events("hours.met")[1]
     assert len(world.events("hours.missed")) == 1, "once"
+
+
+PRICES = 'currency = "EUR"\ndated = 2020-01-01\n[[price]]\nprovider = "memory"\nhour = "3600"\n'
+
+
+def test_what_servers_cost_and_that_optional_ones_end_when_the_budget_is_spent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_cost, "COUNTED_EVERY", timedelta(0))
+    (world.directory / "prices.toml").write_text(PRICES)
+    money = 'cost = { prices = "prices.toml", budget = "3.00", warn_at = 50, optional = ["web"] }\n'
+    world.file.write_text(money + world.file.read_text())
+    soon_closed(world)
+    with daemon(world, timedelta(milliseconds=50)) as running:
+        keep_up(world)
+        ask_up(world)
+        until(lambda: bool(world.events("budget.stopped")), "each server costs one a second")
+        until(lambda: not world.names, "the budget ends them, though a person keeps them up")
+        running.leader.wake("test")
+    assert "these are ended: web" in world.events("budget.stopped")[0]
+    assert len(world.events("budget.stopped")) == 1
+    now = datetime.now(UTC)
+    found = app_cost.bill(world.open(), now)
+    assert float(found.ledger.total) > 3
+    assert found.always_on > 0
+    causes = found.ledger.by(lambda line: line.cause)
+    assert {"served", "overlap"} <= set(causes)
+    assert app_cost.what_if(world.open(), world.open(), now).now == {"web": 0}

@@ -23,12 +23,12 @@ def table(*periods: tuple[str, int], zone: str = "UTC", days: tuple[date, ...] =
 
 
 def at(*when: int) -> float:
-    return datetime(*when, tzinfo=UTC).timestamp()  # type: ignore[misc]
+    return datetime(*when, tzinfo=UTC).timestamp()  # type: ignore[misc, arg-type]
 
 
 def spans(found: Timetable, *first: int) -> list[tuple[str, str, int]]:
     """The stretches with servers on one day and the next, in UTC."""
-    begin = datetime(*first, tzinfo=UTC)  # type: ignore[misc]
+    begin = datetime(*first, tzinfo=UTC)  # type: ignore[misc, arg-type]
     return [
         (f"{s.begin:%d %H:%M}", f"{s.end:%d %H:%M}", s.count)
         for s in found.spans()
@@ -96,7 +96,7 @@ def test_a_quoted_ph_is_no_holiday() -> None:
     ],
 )
 def test_where_the_clock_is_set_servers_are_up_in_doubt(
-    when: str, day: tuple[int, int, int], expected: list[str]
+    when: str, day: tuple[int, int, int], expected: list[tuple[str, str, int]]
 ) -> None:
     before = datetime(*day, tzinfo=UTC) - timedelta(hours=2)
     found = table((when, 1), zone="Europe/Berlin").spans()

@@ -6,6 +6,7 @@ values that the rest of bluestone works with are made in `convert`.
 
 from __future__ import annotations
 
+from bluestone.declaration.keys.cost import CostTable
 from bluestone.declaration.keys.hours import HoursTable
 from bluestone.declaration.keys.image import (
     AnsibleTable,
@@ -25,6 +26,7 @@ __all__ = [
     "AnsibleTable",
     "ArchiveTable",
     "BaseTable",
+    "CostTable",
     "DeclarationTable",
     "FileTable",
     "GroupTable",
@@ -49,6 +51,9 @@ class DeclarationTable(Table):
     image: ImageTable = key("What goes into the image.", example={"base": "debian:trixie"})
     servers: dict[Name, GroupTable] = key(
         "Groups of servers, each under its name.", example={"web": {"count": 3}}, default={}
+    )
+    cost: CostTable | None = key(
+        "What servers cost. Left out: nobody counts.", example={"prices": "prices.toml"}, default=None
     )
     state: StateTable = key(
         "Where bluestone keeps its journal.",
