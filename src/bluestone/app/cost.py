@@ -13,7 +13,7 @@ from bluestone.app.goals import current, no_generation
 from bluestone.app.hours import CHANGED, leads, table_of
 from bluestone.app.project import Project
 from bluestone.fleet.controller.journal import Entry, Journal
-from bluestone.fleet.lifetimes import KINDS, changes
+from bluestone.fleet.lifetimes import ENDED, KINDS, SEEN, changes
 from bluestone.hours.calendar import Timetable
 from bluestone.hours.ledger import Ledger, amount, cents, ledger
 from bluestone.hours.prices import MAX_BYTES, parse, price_at
@@ -115,7 +115,9 @@ def stays(journal: Journal) -> list[Stay]:
     for event in events:
         if event.server in found:
             found[event.server] = _told(found[event.server], event, journal)
-    return list(found.values())
+    # What nobody ever saw, and nobody had to destroy, never existed: its creation failed.
+    there = {event.server for event in events if event.kind in (*SEEN, ENDED)}
+    return [stay for stay in found.values() if stay.ended is None or stay.server in there]
 
 
 def price_list(project: Project) -> PriceList:
@@ -202,6 +204,10 @@ def _told(stay: Stay, event: Event, journal: Journal) -> Stay:
             # Nobody attaches a server without ports: it serves as soon as it is there.
             ready = stay.began if not config.ports else None
             return replace(stay, provider=config.provider, cpus=limits.cpus, memory=limits.memory, attached=ready)
+        case "server.created" if "existed" in event.data:
+            return replace(stay, began=datetime.fromisoformat(event.data["existed"]))
+        case "server.destroyed" if "ended" in event.data:
+            return replace(stay, ended=datetime.fromisoformat(event.data["ended"]))
         case "server.attached":
             return replace(stay, attached=stay.attached or event.at)
         case "server.detach":

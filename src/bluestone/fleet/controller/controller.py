@@ -279,8 +279,13 @@ def _of_intent(action: Action) -> Entry:
 
 def _of_outcome(outcome: Outcome) -> Entry:
     action, problem = outcome.action, outcome.problem
-    data = {"verb": action.verb, "took_s": round(outcome.took, 3)}
+    data: dict[str, object] = {"verb": action.verb, "took_s": round(outcome.took, 3)}
     if problem is None:
+        # From when until when it existed, to the moment: what it costs.
+        if outcome.server is not None:
+            data["existed"] = outcome.server.created_at.isoformat()
+        if isinstance(action, Destroy) and outcome.ended is not None:
+            data["ended"] = outcome.ended.isoformat()
         return Entry(f"server.{PAST[action.verb]}", action.group, action.server, action.reason, data)
     kind = "action.refused" if isinstance(problem, Refused) else "action.failed"
     return Entry(kind, action.group, action.server, f"{action.verb}: {problem.what}", data)
