@@ -32,7 +32,7 @@ WOKEN, SLEPT = "hours.woken", "hours.slept"
 AHEAD = timedelta(days=400)
 """How far a timetable goes."""
 
-LEADS_KEPT = timedelta(minutes=1)
+LEADS_KEPT = timedelta(minutes=10)
 """How long leads are taken for right before they are learned anew."""
 
 NEWEST = 50
@@ -75,21 +75,29 @@ class Timekeeper:
         """What the hours have not up now, and why, a line for each group."""
         return [f"{each.group}: {each.count} servers now, as {each.why}" for each in self.wanted if each.lessened]
 
+    def keep(self, goals: Sequence[Goal], inventory: Inventory, now: datetime) -> list[Goal]:
+        """As `goals`, for who will act on them: that another number is wanted is recorded before anything is done."""
+        found = self.goals(goals, inventory, now)
+        timed = {goal.group.name: goal.group.hours for goal in goals}
+        entries = []
+        for wanted in self.wanted:
+            hours, last = timed[wanted.group], self._journal.last((CHANGED,), group=wanted.group)
+            if hours and (last is None or last.data.get("count") != wanted.count):
+                entries.append(self._changed(wanted, last, hours, now))
+        self._looked_at = now
+        if entries:
+            self._record(entries)
+        return found
+
     def note(self, tick: Tick) -> None:
-        """Record what a look shows: that another number is wanted, and whether openings were met."""
+        """Record what a look shows of openings: that all servers serve for one, or do not in time."""
         goals = {goal.group.name: goal for goal in tick.goals}
         standings = standings_of(tick.inventory, tick.goals)
         entries = []
         for wanted in self.wanted:
-            group = goals[wanted.group].group
-            if group.hours is None:
-                continue
-            last = self._journal.last((CHANGED,), group=wanted.group)
-            if last is None or last.data.get("count") != wanted.count:
-                entries.append(self._changed(wanted, last, group.hours, tick.inventory.at))
-            elif entry := self._of_opening(wanted, last, group.hours, standings, tick):
+            hours, last = goals[wanted.group].group.hours, self._journal.last((CHANGED,), group=wanted.group)
+            if hours and last and (entry := self._of_opening(wanted, last, hours, standings, tick)):
                 entries.append(entry)
-        self._looked_at = tick.inventory.at
         if entries:
             self._record(entries)
 

@@ -89,7 +89,7 @@ class Site:
         if last is not None:
             self.timekeeper.note(last)
         inventory = last.inventory if last else self.controller.look()
-        self.controller.goals = tuple(self.timekeeper.goals(self.goals, inventory, utc_now()))
+        self.controller.goals = tuple(self.timekeeper.keep(self.goals, inventory, utc_now()))
 
     def look(self) -> tuple[Inventory, Memory]:
         """The world, and what is remembered as if rollouts that have to begin had just begun."""

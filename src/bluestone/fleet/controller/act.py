@@ -27,7 +27,7 @@ STOP_GRACE = timedelta(seconds=10)
 @dataclass(frozen=True)
 class Outcome:
     """How an action ended; `problem` is None if it worked. `took` in seconds. `server` is what was created, if the
-    provider told; `ended` is when the call returned, if it did."""
+    provider told; `ended` is when the call returned, or failed, if it was made."""
 
     action: Action
     began: datetime
@@ -137,9 +137,10 @@ class Actor:
             self._workers.close()
 
     def _carry_out(self, action: Action, endpoint: Endpoint | None) -> Server | None:
-        found = self._call(action, endpoint)
-        self._ended[action.verb, action.server] = self._clock()
-        return found
+        try:
+            return self._call(action, endpoint)
+        finally:
+            self._ended[action.verb, action.server] = self._clock()
 
     def _call(self, action: Action, endpoint: Endpoint | None) -> Server | None:
         balancer = self._tools.balancer
