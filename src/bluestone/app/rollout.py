@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from bluestone.app import wiring
 from bluestone.app.cost import Purse
+from bluestone.app.doorbell import Doorbell
 from bluestone.app.hours import Timekeeper
 from bluestone.app.outfit import bootfiles, read_secrets
 from bluestone.app.project import Project
@@ -80,6 +81,7 @@ class Site:
         self.controller = Controller(goals, tools, project.journal, utc_now, notify)
         self.watcher = watcher_of(project, self.providers, notify)
         self.timekeeper = Timekeeper(project.journal, self.record, Purse(project, self.record).stopped)
+        self.doorbell = Doorbell(project.journal, self.balancer, self.record)
         self._notify = notify
         self._predicted = 0.0
 
@@ -88,6 +90,7 @@ class Site:
         last = self.controller.latest
         if last is not None:
             self.timekeeper.note(last)
+        self.doorbell.heed(self.goals, self.timekeeper.wanted, utc_now())
         inventory = last.inventory if last else self.controller.look()
         self.controller.goals = tuple(self.timekeeper.keep(self.goals, inventory, utc_now()))
 

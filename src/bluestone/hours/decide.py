@@ -50,20 +50,24 @@ class Known:
 def decide(groups: Sequence[Group], known: Known, now: datetime) -> list[Wanted]:
     """How many servers of each group shall be up now, in the order given."""
     by_name = {group.name: group for group in groups}
-    found = {group.name: _needed(group, by_name, known, now) for group in groups}
+    after: dict[str, list[Group]] = {}
+    for group in groups:
+        for first in group.hours.after if group.hours else ():
+            after.setdefault(first, []).append(group)
+    found = {group.name: _needed(group, after, known, now) for group in groups}
     found = {name: _not_before(wanted, by_name[name], found, known) for name, wanted in found.items()}
-    found = {name: _not_after(wanted, by_name, known) for name, wanted in found.items()}
+    found = {name: _not_after(wanted, by_name[name], after, known) for name, wanted in found.items()}
     decided = [(group, _by_a_clock_set_back(found[group.name], group, known, now)) for group in groups]
     return [replace(wanted, lessened=wanted.count < group.count) for group, wanted in decided]
 
 
-def _needed(group: Group, groups: Mapping[str, Group], known: Known, now: datetime) -> Wanted:
+def _needed(group: Group, after: Mapping[str, Sequence[Group]], known: Known, now: datetime) -> Wanted:
     """What a group's own hours want, and those of the groups that come after it, its lead earlier."""
     own = _own(group, known, now)
     ahead = now + timedelta(seconds=known.leads.get(group.name, 0.0))
-    for other in groups.values():
-        if other.hours and group.name in other.hours.after and group.hours and own.count < group.count:
-            its = _needed(other, groups, known, ahead)
+    for other in after.get(group.name, ()):
+        if group.hours and own.count < group.count:
+            its = _needed(other, after, known, ahead)
             if its.count:
                 return replace(own, count=group.count, why=f"{other.name} needs it: {its.why}", opening=its.opening)
     return own
@@ -125,14 +129,13 @@ def _not_before(wanted: Wanted, group: Group, all_: Mapping[str, Wanted], known:
     return wanted
 
 
-def _not_after(wanted: Wanted, groups: Mapping[str, Group], known: Known) -> Wanted:
+def _not_after(wanted: Wanted, group: Group, after: Mapping[str, Sequence[Group]], known: Known) -> Wanted:
     """A group stays as long as there are servers of one that comes after it."""
-    group = groups[wanted.group]
     total = known.standings.get(group.name, Standing()).total
     if not group.hours or wanted.count >= min(total, group.count):
         return wanted
-    for other in groups.values():
-        if other.hours and group.name in other.hours.after and known.standings.get(other.name, Standing()).total:
+    for other in after.get(group.name, ()):
+        if known.standings.get(other.name, Standing()).total:
             return replace(wanted, count=min(total, group.count), why=f"it goes after {other.name}")
     return wanted
 
