@@ -15,6 +15,7 @@ from bluestone.app.outfit import bootfiles, read_secrets
 from bluestone.app.project import Project
 from bluestone.app.provenance import require_signed
 from bluestone.app.told import ask_lines
+from bluestone.fleet import age
 from bluestone.fleet.balancer import Balancer
 from bluestone.fleet.controller import recall
 from bluestone.fleet.controller.act import Tools
@@ -94,6 +95,15 @@ class Site:
         inventory = last.inventory if last else self.controller.look()
         self.controller.goals = tuple(self.timekeeper.keep(self.goals, inventory, utc_now()))
 
+    def taint_aged(self) -> None:
+        """Have servers replaced that have become older than they may be."""
+        max_age, last = self.project.declaration.max_age, self.controller.latest
+        if max_age is not None and last is not None:
+            self.record(
+                Entry("server.tainted", old.group, old.name, age.why(old, max_age), {"cause": age.AGE})
+                for old in age.too_old(last.inventory, last.memory.taints, max_age)
+            )
+
     def look(self) -> tuple[Inventory, Memory]:
         """The world, and what is remembered as if rollouts that have to begin had just begun."""
         inventory = self.controller.look()
@@ -144,6 +154,7 @@ class Site:
 
         def each_tick(now: Tick) -> None:
             watch(now)
+            self.taint_aged()
             self.keep_hours()
             self.watch_for_drift()
 

@@ -294,6 +294,7 @@ class Leader:
     def _ticks(self, site: Site) -> Iterator[Tick]:
         """Looks at the world, each when it is due, until something else is to be done."""
         while not self._called_away():
+            site.taint_aged()
             site.keep_hours()
             site.controller.tick()
             tick = site.controller.latest

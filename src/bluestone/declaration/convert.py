@@ -17,6 +17,7 @@ from bluestone.declaration.keys import (
     HoursTable,
     ImageTable,
     NotifyTable,
+    PatchingTable,
     PuppetTable,
     RolloutTable,
     StateTable,
@@ -32,6 +33,7 @@ from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, Overlay
 from bluestone.model.volume import VolumeSpec
 
 SURGE = {"blue-green": Amount(100, percent=True), "rolling": Amount(1), "destroy-first": Amount(0)}
+AGES = {"daily": timedelta(days=1), "weekly": timedelta(days=7), "monthly": timedelta(days=30)}
 UNAVAILABLE = {"blue-green": Amount(0), "rolling": Amount(0), "destroy-first": Amount(1)}
 HOLD = {"blue-green": timedelta(0), "rolling": timedelta(0), "destroy-first": timedelta(seconds=30)}
 """What a strategy does where the file does not say; with volumes, which no two servers can have, none surges."""
@@ -45,6 +47,7 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         groups=tuple(_group(name, group, directory) for name, group in table.servers.items()),
         store=_store(table.state, directory),
         cost=_cost(table.cost, directory) if table.cost else None,
+        max_age=_max_age(table.patching),
         serve=ServePolicy(**dict(table.serve)),
         notify=_notify(table.notify, directory),
     )
@@ -100,6 +103,12 @@ def _store(table: StateTable, directory: Path) -> Store | None:
 
 def _cost(table: CostTable, directory: Path) -> CostPolicy:
     return CostPolicy(str(place_of(table.prices, directory)), table.budget, table.warn_at, tuple(table.optional))
+
+
+def _max_age(table: PatchingTable) -> timedelta | None:
+    """The stricter of the two."""
+    found = [age for age in (table.max_age, AGES[table.rebuild] if table.rebuild else None) if age]
+    return min(found, default=None)
 
 
 def _group(name: str, table: GroupTable, directory: Path) -> Group:

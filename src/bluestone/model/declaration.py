@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from bluestone.model.cost import CostPolicy
 from bluestone.model.group import Group, SecretRef
@@ -22,7 +23,8 @@ class Store:
 class Declaration:
     """All of `bluestone.toml`. `recipe` is its `[image]`, `serve` and `notify` are what the daemon does.
 
-    `store` is None for the journal on this machine, `cost` where nobody counts.
+    `store` is None for the journal on this machine, `cost` where nobody counts. No server
+    may be older than `max_age`.
     """
 
     project: str
@@ -30,5 +32,6 @@ class Declaration:
     groups: tuple[Group, ...]
     store: Store | None = None
     cost: CostPolicy | None = None
+    max_age: timedelta | None = None
     serve: ServePolicy = field(default_factory=ServePolicy)
     notify: NotifyPolicy = field(default_factory=NotifyPolicy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -164,3 +165,17 @@ def test_a_request_wakes_a_sleeping_group(world: World) -> None:
         world.balancer.arrived["web"] = 1
         until(lambda: len(world.serving()) == 2, "awake, though nobody told the daemon")
     assert "a request woke it" in world.events("hours.changed")[1]
+
+
+def test_servers_that_are_too_old_are_replaced_within_the_budget(world: World) -> None:
+    world.file.write_text('patching = { max_age = "1h" }\n' + world.file.read_text())
+    with daemon(world, timedelta(milliseconds=100)) as running:
+        ask_up(world)
+        before = world.names
+        for key in list(world.cloud.servers):
+            server = world.cloud.servers[key]
+            world.cloud.servers[key] = replace(server, created_at=server.created_at - timedelta(hours=1))
+        running.leader.wake("test")
+        until(lambda: len(world.serving()) == 2 and not world.names & before, "all are new")
+    assert len(world.events("server.tainted")) == 2, "each once"
+    assert "none may be older than 1:00:00" in world.events("server.tainted")[0]

@@ -18,6 +18,7 @@ from bluestone.declaration.keys.image import (
     WaiverTable,
 )
 from bluestone.declaration.keys.operation import NotifyTable, ServeTable, WebHookTable
+from bluestone.declaration.keys.patching import PatchingTable
 from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable, VolumeTable
 from bluestone.declaration.keys.state import StateTable
 from bluestone.declaration.keys.table import Name, Table, key
@@ -34,6 +35,7 @@ __all__ = [
     "HoursTable",
     "ImageTable",
     "NotifyTable",
+    "PatchingTable",
     "PuppetTable",
     "RolloutTable",
     "ServeTable",
@@ -54,6 +56,9 @@ class DeclarationTable(Table):
     )
     cost: CostTable | None = key(
         "What servers cost. Left out: nobody counts.", example={"prices": "prices.toml"}, default=None
+    )
+    patching: PatchingTable = key(
+        "When servers are replaced though nothing has changed.", example={"max_age": "7d"}, default={}
     )
     state: StateTable = key(
         "Where bluestone keeps its journal.",
