@@ -201,7 +201,7 @@ class Year:
         self.found.ticks += 1
         fresh = latest is None or self.timeline.clock() - latest.inventory.at < timedelta(minutes=2)
         if any(group.state == "working" for group in plan.progress):
-            self._turn_in(self.chance.uniform(4, 10))
+            self._turn_in(self.chance.uniform(5, 15))
         elif not fresh or plan.actions or self.controller.under_way:
             self._turn_in(1.0)
         else:
