@@ -11,8 +11,10 @@ import re
 from collections.abc import Collection, Iterator
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from opening_hours import OpeningHours
+if TYPE_CHECKING:
+    from opening_hours import OpeningHours
 
 DAY = timedelta(days=1)
 WEEKDAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
@@ -142,6 +144,9 @@ def _earlier(when: str, over: timedelta) -> str:
 @lru_cache(maxsize=4096)
 def _rules(when: str, holiday: int | None) -> OpeningHours:
     """The rules on a holiday of this weekday; for none, `PH` is no day at all."""
+    # Imported here, as it is a large library that only hours need.
+    from opening_hours import OpeningHours
+
     text = _earlier(when, _overrun(when))
     if holiday is not None:
         text = _QUOTED_OR_HOLIDAY.sub(lambda found: found[1] or WEEKDAYS[holiday], text)
