@@ -56,7 +56,7 @@ def measure_years(first: int, number: int) -> dict[str, float]:
     found = play_many(year.play, first, number)
     openings = sum(each.openings for each in found)
     misses = [miss for each in found for miss in each.misses]
-    for opening, why in misses:
+    for opening, why in misses[:20]:
         print(f"missed {opening:%Y-%m-%d %H:%M} UTC: {why or 'NOT EXPLAINED'}")
     spent, always, lead = (
         sum((getattr(each, name) for each in found), Fraction(0)) for name in ("spent", "always", "lead")

@@ -5,7 +5,8 @@ them at once and half by never becoming healthy. Four times a year the provider 
 times a quota keeps servers from being created, and a server ends by itself about once a quarter. One call in 200 is
 lost, one in 50 is slow. The daemon looks every ten seconds, somewhere within them.
 
-The simulator's bill is kept where servers come into being and cease to, by somebody who knows nothing of the journal.
+The image has served before the year begins. The simulator's bill is kept where servers come into being and cease to,
+by somebody who knows nothing of the journal.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from bluestone.app.hours import MISSED, Timekeeper, table_of
 from bluestone.fleet.controller.act import Tools
 from bluestone.fleet.controller.begin import started
 from bluestone.fleet.controller.controller import Controller
+from bluestone.fleet.controller.journal import Entry
 from bluestone.hours.ledger import Ledger, ledger
 from bluestone.model.action import Create
 from bluestone.model.cost import Price, PriceList
@@ -49,7 +51,7 @@ GROUP = Group(
     provider="simulated",
     count=SERVERS,
     ports=(Port(8080, 80),),
-    rollout=RolloutPolicy(progress=timedelta(minutes=4)),
+    rollout=RolloutPolicy(progress=timedelta(minutes=3)),
     hours=HOURS,
 )
 PRICES = PriceList("EUR", date(2026, 1, 1), (Price(date(2020, 1, 1), "simulated", Decimal("0.0373")),))
@@ -168,7 +170,9 @@ class Year:
             tools = Tools({"simulated": provider}, self.balancer, _outfit, lambda _: None)
             self.controller = Controller(self.goals, tools, journal, self.timeline.clock, workers=workers)
             self.timekeeper = Timekeeper(journal, self._record, lambda _: {})
-            self._record([started(self.goals[0], "simulated")])
+            data = {"generation": generation.number}
+            served = Entry("rollout.settled", GROUP.name, message="it served before the year began", data=data)
+            self._record([started(self.goals[0], "simulated"), served])
             self._arrange()
             self._turn_in(0.0)
             self.timeline.advance((self.end - self.begin).total_seconds())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,9 +14,10 @@ from test_serve import daemon
 
 pytestmark = pytest.mark.e2e
 
-CLOSED = """
+DAY = datetime.now(UTC) + timedelta(days=180)
+CLOSED = f"""
 [servers.web.hours]
-open = "2035 Jan 01 03:00-04:00"
+open = "{DAY:%b %d} 03:00-04:00"
 on_request = "page"
 idle = "10s"
 """

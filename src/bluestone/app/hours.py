@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from bluestone.fleet.controller.act import WORKERS
 from bluestone.fleet.controller.controller import Tick
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.hours.calendar import Timetable, timetable
@@ -58,6 +57,8 @@ class Timekeeper:
         self._leads: dict[str, Lead] = {}
         self._learned_at: datetime | None = None
         self._looked_at: datetime | None = None
+        self.opened: frozenset[str] = frozenset()
+        """The groups for which the last decision was the first to want more servers than before."""
         self.wanted: tuple[Wanted, ...] = ()
         """What was decided last."""
 
@@ -79,12 +80,13 @@ class Timekeeper:
         """As `goals`, for who will act on them: that another number is wanted is recorded before anything is done."""
         found = self.goals(goals, inventory, now)
         timed = {goal.group.name: goal.group.hours for goal in goals}
-        entries = []
+        entries, opened = [], set()
         for wanted in self.wanted:
             hours, last = timed[wanted.group], self._journal.last((CHANGED,), group=wanted.group)
             if hours and (last is None or last.data.get("count") != wanted.count):
                 entries.append(self._changed(wanted, last, hours, now))
-        self._looked_at = now
+                opened |= {wanted.group} if last and wanted.count > int(last.data.get("count", 0)) else set()
+        self._looked_at, self.opened = now, frozenset(opened)
         if entries:
             self._record(entries)
         return found
@@ -201,7 +203,7 @@ def leads(journal: Journal, goals: Sequence[Goal]) -> dict[str, Lead]:
         if provider not in known:
             alike = [each.group for each in goals if each.group.provider == provider]
             known[provider] = [boot for each in alike for boot in _boots(journal, each)]
-        found[group.name] = learned(known[provider], goal.generation.image, group.count, WORKERS)
+        found[group.name] = learned(known[provider], goal.generation.image, group.count)
     return found
 
 

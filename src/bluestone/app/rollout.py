@@ -94,6 +94,14 @@ class Site:
         self.doorbell.heed(self.goals, self.timekeeper.wanted, utc_now())
         inventory = last.inventory if last else self.controller.look()
         self.controller.goals = tuple(self.timekeeper.keep(self.goals, inventory, utc_now()))
+        self._try_again(last)
+
+    def _try_again(self, last: Tick | None) -> None:
+        """Begin anew, at an opening, what was stopped on an earlier day: an unattended group shall not stay without
+        servers for one bad morning. What failed in favour of an older generation stays quarantined."""
+        halted = last.memory.halted if last else {}
+        stopped = [goal for goal in self.goals if goal.group.name in self.timekeeper.opened & halted.keys()]
+        self.record(started(way_back(goal, last.memory), "bluestone") for goal in stopped if last)
 
     def taint_aged(self) -> None:
         """Have servers replaced that have become older than they may be."""

@@ -1,9 +1,9 @@
 """How long before an opening servers must be begun, learned from how long they took before. Pure.
 
-The lead is the time that all but one in a hundred boots keep to, once for each round of boots at once; and on top of
-it the same, and the time until a failure shows, for each time that a boot must be expected to fail: so often that
-fewer than one opening in two thousand is missed for failing boots. A quarter more is for what was never seen yet, such
-as a quota or a slow provider; `FLOOR` is never gone below.
+The lead is the time that all but one in a hundred boots keep to, from the decision on, so that the wait for others that
+are created at the same time is in it; and on top of it the same, and the time until a failure shows, for each time that
+a boot must be expected to fail: so often that fewer than one opening in two thousand is missed for failing boots. A
+quarter more is for what was never seen yet, such as a quota or a slow provider; `FLOOR` is never gone below.
 """
 
 from __future__ import annotations
@@ -76,9 +76,8 @@ BOOT_KINDS = ("server.create", "server.created", "server.attached", "server.died
 """Events that tell of boots."""
 
 
-def learned(known: Sequence[Boot], image: str, count: int, at_once: int) -> Lead:
-    """The lead for `count` servers of an image, of which `at_once` boot at the same time; `known` are the boots of its
-    provider, oldest first."""
+def learned(known: Sequence[Boot], image: str, count: int) -> Lead:
+    """The lead for `count` servers of an image; `known` are the boots of its provider, oldest first."""
     own = [boot for boot in known if boot.image == image]
     used = (own if len(own) >= ENOUGH else list(known))[-REMEMBERED:]
     good = sorted(boot.took for boot in used if boot.worked)
@@ -86,10 +85,9 @@ def learned(known: Sequence[Boot], image: str, count: int, at_once: int) -> Lead
         return Lead(UNKNOWN, f"{UNKNOWN:g} s, as nothing was measured yet")
     bad = sorted(boot.took for boot in used if not boot.worked)
     slow = quantile(good, 0.99)
-    rounds = ceil(count / at_once)
     retries = retries_for(count, (len(bad) + 0.5) / (len(used) + 1))
     until_seen = quantile(bad, 0.95) if bad else slow
-    seconds = MARGIN * (rounds * slow + retries * (until_seen + slow))
+    seconds = MARGIN * (slow + retries * (until_seen + slow))
     text = (
         f"of {len(used)} boots 99 % took at most {slow:.0f} s, {len(bad)} failed, so {retries} retries are allowed for"
     )

@@ -179,3 +179,19 @@ def test_servers_that_are_too_old_are_replaced_within_the_budget(world: World) -
         until(lambda: len(world.serving()) == 2 and not world.names & before, "all are new")
     assert len(world.events("server.tainted")) == 2, "each once"
     assert "none may be older than 1:00:00" in world.events("server.tainted")[0]
+
+
+def test_what_failed_on_its_first_morning_is_tried_again_on_the_next(world: World) -> None:
+    world.file.write_text(world.file.read_text().replace('"5s"', '"1s"'))
+    soon_closed(world)
+    with daemon(world, timedelta(milliseconds=100)) as running:
+        ask_up(world)
+        world.balancer.sick = "web-1-"
+        keep_up(world)
+        until(lambda: bool(world.events("rollout.halted")), "one never becomes healthy, and there is no way back")
+        keep.release(world.open(), [])
+        running.leader.wake("test")
+        until(lambda: not world.names, "asleep")
+        world.balancer.sick = "none"
+        keep_up(world)
+        until(lambda: len(world.serving()) == 2, "they serve")

@@ -79,15 +79,14 @@ def test_boots_are_read_from_the_journal() -> None:
 
 
 def test_leads_are_learned_by_image_and_never_below_the_floor() -> None:
-    assert learned([], "a", 3, 4).seconds == UNKNOWN
+    assert learned([], "a", 3).seconds == UNKNOWN
     quick = [Boot("a", 2.0, True)] * 200
-    assert learned(quick, "a", 3, 4).seconds == FLOOR
+    assert learned(quick, "a", 3).seconds == FLOOR
     slow = [Boot("b", 100.0, True)] * 200
-    assert learned(quick + slow, "b", 3, 4).seconds > learned(quick + slow, "a", 3, 4).seconds
-    assert learned(slow, "b", 8, 4).seconds > learned(slow, "b", 4, 4).seconds, "two rounds of boots"
+    assert learned(quick + slow, "b", 3).seconds > learned(quick + slow, "a", 3).seconds
     failing = slow[:150] + [Boot("b", 60.0, False)] * 20
-    assert learned(failing, "b", 3, 4).seconds > learned(slow, "b", 3, 4).seconds
-    assert "20 failed" in learned(failing, "b", 3, 4).why
+    assert learned(failing, "b", 3).seconds > learned(slow, "b", 3).seconds
+    assert "20 failed" in learned(failing, "b", 3).why
 
 
 def test_retries_follow_from_how_often_boots_fail() -> None:
