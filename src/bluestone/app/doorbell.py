@@ -32,12 +32,15 @@ class Doorbell:
         """Whether something came for a group that was asleep at the last look."""
         return bool(self._asleep) and any(name in self._asleep for name in self._came(self._count()))
 
-    def heed(self, goals: Sequence[Goal], wanted: Sequence[Wanted], now: datetime) -> None:
-        """Record who is woken by what came since the last look, and who sleeps again as nothing did for long."""
+    def heed(self, goals: Sequence[Goal], wanted: Sequence[Wanted], now: datetime) -> bool:
+        """Record who is woken by what came since the last look, and who sleeps again as nothing did for long.
+
+        Whether there is any. `wanted` is what the hours want now.
+        """
         groups = [goal.group for goal in goals if goal.group.count and _may_be_woken(goal.group)]
         if not groups:
             self._asleep = frozenset()
-            return
+            return False
         count = self._count()
         came = self._came(count)
         self._known |= count
@@ -57,6 +60,7 @@ class Doorbell:
         self._asleep = frozenset(lessened & {group.name for group in groups})
         if entries:
             self._record(entries)
+        return bool(entries)
 
     def _count(self) -> Mapping[str, int]:
         try:

@@ -91,9 +91,11 @@ class Site:
         last = self.controller.latest
         if last is not None:
             self.timekeeper.note(last)
-        self.doorbell.heed(self.goals, self.timekeeper.wanted, utc_now())
         inventory = last.inventory if last else self.controller.look()
-        self.controller.goals = tuple(self.timekeeper.keep(self.goals, inventory, utc_now()))
+        goals = self.timekeeper.keep(self.goals, inventory, utc_now())
+        if self.doorbell.heed(self.goals, self.timekeeper.wanted, utc_now()):
+            goals = self.timekeeper.keep(self.goals, inventory, utc_now())
+        self.controller.goals = tuple(goals)
         self._try_again(last)
 
     def _try_again(self, last: Tick | None) -> None:
