@@ -197,3 +197,12 @@ def test_what_failed_on_its_first_morning_is_tried_again_on_the_next(world: Worl
         world.balancer.sick = "none"
         keep_up(world)
         until(lambda: len(world.serving()) == 2, "they serve")
+
+
+def test_without_a_daemon_up_goes_by_the_hours_once_and_says_who_keeps_them(world: World) -> None:
+    soon_closed(world)
+    said: list[str] = []
+    assert ask_up(world, progress=said.append).changed
+    assert not world.names
+    assert any("bluestone serve" in text for text in said)
+    assert any("web: 0 servers now, as it is closed until" in text for text in said)
