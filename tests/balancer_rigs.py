@@ -121,6 +121,9 @@ class Rig(Protocol):
     def receivers(self) -> set[str]:
         """Who answers requests now."""
 
+    def visit(self, times: int) -> None:
+        """Ask for something so often, whether or not anybody can answer."""
+
     def crash(self) -> None:
         """Kill the balancer."""
 
@@ -174,6 +177,9 @@ class MemoryRig:
 
     def receivers(self) -> set[str]:
         return self.memory.receivers("web")
+
+    def visit(self, times: int) -> None:
+        self.memory.arrived["web"] = self.memory.arrived.get("web", 0) + times
 
     def crash(self) -> None:
         self.memory.crash()
@@ -234,6 +240,10 @@ class HAProxyRig:
     def receivers(self) -> set[str]:
         answers = [get(port.listen) for port in self.service.ports for _ in range(6)]
         return {body for status, body in answers if status == 200}
+
+    def visit(self, times: int) -> None:
+        for _ in range(times):
+            get(self.service.ports[0].listen)
 
     def crash(self) -> None:
         pid = self.master()

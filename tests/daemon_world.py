@@ -19,8 +19,10 @@ import pytest
 
 from bluestone.app import goals, rollout, wiring
 from bluestone.app import up as forward
-from bluestone.app.project import Project
-from bluestone.daemon import api, presence
+from bluestone.app.project import Caller, Project
+from bluestone.app.rollout import tell_nobody
+from bluestone.app.up import Arrival
+from bluestone.daemon import api, lead, presence
 from bluestone.daemon.leader import Leader
 from bluestone.daemon.log import Log
 from bluestone.daemon.metrics import Metrics
@@ -226,6 +228,12 @@ def daemon(world: World, every: timedelta = timedelta(seconds=60), *, shared: bo
 
 APACHE = "61706163"
 """In the names of servers whose image has apache."""
+
+
+def ask_up(world: World, **changes: Any) -> Arrival:
+    project = replace(world.open(), caller=Caller("eve", {"SHOP_TOKEN": "s3cret", "OTHER": "not for anybody"}))
+    heard = {"notify": tell_nobody, "watch": tell_nobody, "progress": tell_nobody} | changes
+    return lead.up(project, None, exact=False, **heard)
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = 20) -> None:

@@ -303,6 +303,13 @@ def test_a_stopped_balancer_knows_nobody_and_can_be_started_again(rig: Rig) -> N
     assert rig.receivers() == {"web-1"}
 
 
+def test_what_comes_is_counted_though_nobody_can_take_it(rig: Rig) -> None:
+    before = rig.balancer.arrivals()
+    assert before.keys() == {"web"}
+    rig.visit(2)
+    assert rig.balancer.arrivals()["web"] == before["web"] + 2
+
+
 def test_a_balancer_that_does_not_answer_is_a_problem_and_no_empty_list(rig: Rig) -> None:
     attach(rig, "web-0")
     rig.mute()

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bluestone.app import logkeeping, wiring
+from bluestone.app.cost import Purse
+from bluestone.app.doorbell import Doorbell
+from bluestone.app.hours import Timekeeper
 from bluestone.app.outfit import bootfiles, read_secrets
 from bluestone.app.project import Project
 from bluestone.app.provenance import require_signed
 from bluestone.app.told import ask_lines
+from bluestone.fleet import age
 from bluestone.fleet.balancer import Balancer
 from bluestone.fleet.controller import recall
 from bluestone.fleet.controller.act import Tools
-from bluestone.fleet.controller.begin import beginning, finished, started
+from bluestone.fleet.controller.begin import beginning, finished, is_led, started
 from bluestone.fleet.controller.controller import Controller, Tick
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.recall import START_OR_END
@@ -77,8 +81,38 @@ class Site:
         tools = Tools(self.providers, self.balancer, self._outfit, self.destroyed, project.journal.fence.may_act)
         self.controller = Controller(goals, tools, project.journal, utc_now, notify)
         self.watcher = watcher_of(project, self.providers, notify)
+        self.timekeeper = Timekeeper(project.journal, self.record, Purse(project, self.record).stopped)
+        self.doorbell = Doorbell(project.journal, self.balancer, self.record)
         self._notify = notify
         self._predicted = 0.0
+
+    def keep_hours(self) -> None:
+        """Have the next look be led by what the groups' hours want now, and record what the last one showed of that."""
+        last = self.controller.latest
+        if last is not None:
+            self.timekeeper.note(last)
+        inventory = last.inventory if last else self.controller.look()
+        goals = self.timekeeper.keep(self.goals, inventory, utc_now())
+        if self.doorbell.heed(self.goals, self.timekeeper.wanted, utc_now()):
+            goals = self.timekeeper.keep(self.goals, inventory, utc_now())
+        self.controller.goals = tuple(goals)
+        self._try_again(last)
+
+    def _try_again(self, last: Tick | None) -> None:
+        """Begin anew, at an opening, what was stopped on an earlier day: an unattended group shall not stay without
+        servers for one bad morning. What failed in favour of an older generation stays quarantined."""
+        halted = last.memory.halted if last else {}
+        stopped = [goal for goal in self.goals if goal.group.name in self.timekeeper.opened & halted.keys()]
+        self.record(started(way_back(goal, last.memory), "bluestone") for goal in stopped if last)
+
+    def taint_aged(self) -> None:
+        """Have servers replaced that have become older than they may be."""
+        max_age, last = self.project.declaration.max_age, self.controller.latest
+        if max_age is not None and last is not None:
+            self.record(
+                Entry("server.tainted", old.group, old.name, age.why(old, max_age), {"cause": age.AGE})
+                for old in age.too_old(last.inventory, last.memory.taints, max_age)
+            )
 
     def look(self) -> tuple[Inventory, Memory]:
         """The world, and what is remembered as if rollouts that have to begin had just begun."""
@@ -95,7 +129,8 @@ class Site:
                 mend="mend that, or run `bluestone up`, which starts what is not running",
             )
         durations = recall.durations(self.project.journal, [goal.group.name for goal in self.goals])
-        found = forecast(self.goals, inventory, memory, durations)
+        goals = self.timekeeper.goals(self.goals, inventory, inventory.at)
+        found = forecast(goals, inventory, memory, durations)
         self._predicted = found.seconds
         return found
 
@@ -126,15 +161,22 @@ class Site:
         """Begin rollouts, run them to their end, and record how they ended. `plan` is the id of the plan, if known."""
         self.resolve()
         self._begin(plan)
+        self.keep_hours()
 
         def each_tick(now: Tick) -> None:
             watch(now)
+            self.taint_aged()
+            self.keep_hours()
             self.watch_for_drift()
 
         last = self.controller.run(each_tick)
         self.conclude(last)
         self._forget_retired(last)
         return [self._failure(group) for group in last.halted]
+
+    def is_led(self) -> bool:
+        """Whether every group was last led to where it shall be, though its hours may have it asleep now."""
+        return is_led(self.project.journal, self.goals)
 
     def resolve(self) -> None:
         """Record what became of actions that somebody began and was killed over."""

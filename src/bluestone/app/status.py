@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from bluestone.app import wiring
 from bluestone.app.goals import current, no_generation, retired_goals
+from bluestone.app.hours import CHANGED
 from bluestone.app.project import Project
 from bluestone.app.strays import Stray, strays
 from bluestone.fleet.controller.observe import Lookout, observe, services_of
@@ -40,7 +41,8 @@ class GroupStatus:
     """A group now. `rollout` is how its last rollout stands (`started`, `finished`, `halted`, `paused`, or `none`).
 
     `returned`: it finished at an older generation, as a newer one failed; `note` says why. `held` says what is not done
-    for now, as it failed before or as too much dies, and until when.
+    for now, as it failed before or as too much dies, and until when. `hours` is how many servers the group's hours last
+    wanted, and why; empty if it has none.
     """
 
     name: str
@@ -53,6 +55,7 @@ class GroupStatus:
     rollout: str
     note: str
     held: str = ""
+    hours: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,14 @@ def _group(project: Project, seen: View) -> GroupStatus:
         rollout="returned" if failed else last.kind.removeprefix("rollout.") if last else "none",
         note=failed or (last.message if last and last.kind in ("rollout.halted", "rollout.paused") else ""),
         held=hold(seen).reason,
+        hours=_hours(project, group),
     )
+
+
+def _hours(project: Project, group: Group) -> str:
+    """What whoever leads last made of the group's hours."""
+    last = project.journal.last((CHANGED,), group=group.name) if group.hours else None
+    return last.message if last else ""
 
 
 def _failed(seen: View, number: int) -> str:

@@ -20,17 +20,23 @@ from bluestone.model.problem import Problem
 
 @dataclass(frozen=True)
 class Intention:
-    """What `up` would do: write a lock (`locks`), build an image (`builds`), and the way to servers of it."""
+    """What `up` would do: write a lock (`locks`), build an image (`builds`), and the way to servers of it.
+
+    `asleep` says which groups have fewer servers than declared now, by their hours; with `leads` they would be led to
+    another generation, which comes up when they open.
+    """
 
     builds: bool
     image: Digest
     forecast: Forecast
     locks: bool = False
+    asleep: tuple[str, ...] = ()
+    leads: bool = False
 
     @property
     def changes(self) -> bool:
         """Whether anything would be done."""
-        return self.builds or bool(self.forecast.steps)
+        return self.builds or self.leads or bool(self.forecast.steps)
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,9 @@ def intend(project: Project) -> Intention:
     # An image that is not built yet is named by its inputs: that name stays while they do.
     digest = image.digest if image else Digest(f"sha256:{key.removeprefix('sha256:')}")
     site = Site(project, declared_goals(project, digest, keep=False), tell_nobody)
-    return Intention(image is None, digest, site.forecast(), locks=lock is None)
+    forecast = site.forecast()
+    asleep = tuple(site.timekeeper.asleep())
+    return Intention(image is None, digest, forecast, lock is None, asleep, bool(asleep) and not site.is_led())
 
 
 def check_plan(project: Project, plan_id: str) -> Intention:
@@ -95,7 +103,9 @@ def up(
     site.prepare()
     site.watch_for_drift()
     forecast = site.forecast()
-    if not forecast.steps and not forecast.halted:
+    for text in site.timekeeper.asleep():
+        progress(text)
+    if not forecast.steps and not forecast.halted and site.is_led():
         return Arrival(changed=False)
     progress(f"plan {forecast.id}: {prediction(forecast)}")
     return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))

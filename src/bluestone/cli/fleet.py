@@ -26,13 +26,18 @@ def plan(file: Path, as_json: bool) -> int:
     intention = intend(Project.open(file))
     if as_json:
         click.echo(
-            options.as_json(explain.data(intention.forecast) | {"builds": intention.builds, "locks": intention.locks})
+            options.as_json(
+                explain.data(intention.forecast)
+                | {"builds": intention.builds, "locks": intention.locks, "asleep": intention.asleep}
+            )
         )
     else:
         if intention.locks:
             click.echo("     * lock    the packages: there is no lock yet, and `up` writes one first")
         if intention.builds:
             click.echo("     * build   the image: this recipe has not been built yet")
+        for text in intention.asleep:
+            click.echo(f"{text}{'; then of another generation than before' if intention.leads else ''}")
         click.echo(explain.text(intention.forecast))
     return EXIT_CHANGES if intention.changes else 0
 

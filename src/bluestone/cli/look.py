@@ -52,6 +52,8 @@ def status(file: Path, as_json: bool) -> None:
     for group in found.groups:
         if group.note:
             click.echo(f"{group.name}: stopped: {group.note}")
+        if group.hours:
+            click.echo(f"{group.name}: hours: {group.hours}")
         if group.held:
             click.echo(f"{group.name}: held: {group.held}")
     running = {True: "runs", False: "does not run"}

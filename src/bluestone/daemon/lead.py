@@ -30,6 +30,8 @@ def up(
 ) -> Arrival:
     """As `app.up.up`, and `app.lead.lead`. An image is built here in any case: a daemon keeps the fleet meanwhile."""
     if presence.find(project) is None:
+        if any(group.hours for group in project.groups):
+            progress("nobody keeps the groups' hours after this: that is the work of `bluestone serve`")
         with lead(project, take_over=take_over):
             return forward.up(project, plan_id, exact=exact, notify=notify, watch=_of_ticks(watch), progress=progress)
     if plan_id is not None:

@@ -42,8 +42,8 @@ SEE_WHO = "go on where that runs: `bluestone state show` names it; or fence it o
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two attempts while something keeps the daemon from its work; each is twice the one before."""
 
-LEASE_CHECK = 1.0
-"""Seconds between two looks whether another controller leads, while there is nothing else to do."""
+LEASE_CHECK = 0.5
+"""Seconds between two looks whether another controller leads, or a request came, while there is nothing else to do."""
 
 BLIND_PAUSE = 1.0
 """Seconds between two looks while not everything can be seen."""
@@ -295,6 +295,8 @@ class Leader:
     def _ticks(self, site: Site) -> Iterator[Tick]:
         """Looks at the world, each when it is due, until something else is to be done."""
         while not self._called_away():
+            site.taint_aged()
+            site.keep_hours()
             site.controller.tick()
             tick = site.controller.latest
             assert tick is not None
@@ -305,7 +307,7 @@ class Leader:
             elif tick.busy or site.controller.under_way:
                 site.controller.rest()
             else:
-                self._sleep(self._every)
+                self._sleep(self._every, site.doorbell.rings)
                 # Whatever woke it, or happened meanwhile, a list from before does not show.
                 site.controller.forget()
                 self._receive(site)
@@ -357,14 +359,20 @@ class Leader:
     def _called_away(self) -> bool:
         return self._stopping or self._next is not None or self._fence.lost is not None
 
-    def _sleep(self, seconds: float) -> None:
-        """Sleep until it is over, or something is to be done."""
+    def _sleep(self, seconds: float, called: Callable[[], bool] = lambda: False) -> None:
+        """Sleep until it is over, or something is to be done, or it is called in a way that nobody tells of."""
         end = time.monotonic() + seconds
-        with self._changed:
-            # In slices: nobody calls when the lease is lost.
-            while not self._awake and not self._called_away() and (left := end - time.monotonic()) > 0:
-                self._changed.wait(min(left, LEASE_CHECK))
-            self._awake = False
+        while True:
+            with self._changed:
+                left = end - time.monotonic()
+                if not (self._awake or self._called_away() or left <= 0):
+                    # In slices: nobody calls when the lease is lost.
+                    self._changed.wait(min(left, LEASE_CHECK))
+                if self._awake or self._called_away() or end <= time.monotonic():
+                    self._awake = False
+                    return
+            if called():
+                return
 
     def _recorded(self, entry: Entry) -> None:
         self._log.entry(entry)

@@ -36,6 +36,8 @@ CHOICES: dict[str, Callable[[Event], bool]] = {
     "unseen": lambda event: event.kind == "fleet.unseen",
     "seen": lambda event: event.kind == "fleet.seen",
     "died": lambda event: event.kind == "server.died",
+    "missed": lambda event: event.kind == "hours.missed",
+    "budget": lambda event: event.kind in ("budget.warned", "budget.stopped"),
     "started": lambda event: event.kind == "rollout.started" and not _returned(event),
     "finished": lambda event: event.kind == "rollout.finished",
 }
@@ -44,6 +46,7 @@ CHOICES: dict[str, Callable[[Event], bool]] = {
 KINDS = (
     *("rollout.started", "rollout.finished", "rollout.halted", "rollout.paused"),
     *("server.tainted", "server.died", "fleet.unseen", "fleet.seen"),
+    *("hours.missed", "budget.warned", "budget.stopped"),
 )
 """The kinds of all events that may be chosen."""
 

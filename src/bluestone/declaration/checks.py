@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from bluestone.declaration import moments
+from bluestone.declaration.check_hours import check_hours
 from bluestone.declaration.convert import place_of
 from bluestone.declaration.fault import Fault, Finding, KeyPath, quoted
 from bluestone.declaration.keys import (
     ArchiveTable,
+    CostTable,
     DeclarationTable,
     FileTable,
     GroupTable,
@@ -45,11 +47,29 @@ def check(table: DeclarationTable, directory: Path) -> Iterator[Finding]:
         yield from _volumes(group, table.image, at)
         yield from _virtual_machine(group, table.image, at)
     yield from _listening(table.servers)
+    yield from check_hours(table.servers, directory)
+    if table.cost:
+        yield from _cost(table.cost, table.servers, directory)
     if table.state.password and not table.state.store:
         fault = Fault("there is a password, and no store that it is for", "add store, or leave the password out")
         yield Finding(("state", "password"), fault, (("state", "store"),))
     yield from _notify(table.notify)
     yield from _patch(table.patch, {*table.servers}, table.image, directory)
+
+
+def _cost(cost: CostTable, groups: Mapping[str, GroupTable], directory: Path) -> Iterator[Finding]:
+    at: KeyPath = ("cost",)
+    yield from _source(cost.prices, directory, (*at, "prices"))
+    yield from _twice(cost.optional, (*at, "optional"))
+    if cost.optional and cost.budget is None:
+        yield Finding((*at, "optional"), Fault("nothing ends these groups: there is no budget", "add budget"))
+    for index, name in enumerate(cost.optional):
+        here = (*at, "optional", index)
+        if name not in groups:
+            yield Finding(here, Fault(f"no group is called {quoted(name)}", f"choices: {', '.join(groups)}"))
+        elif groups[name].hours is None:
+            fault = Fault(f"{name} has no hours, so nothing ends it", f"add hours to [servers.{name}]")
+            yield Finding(here, fault, (("servers", name, "hours"),))
 
 
 def _notify(notify: NotifyTable) -> Iterator[Finding]:

@@ -10,14 +10,17 @@ from bluestone.declaration import moments, texts
 from bluestone.declaration.keys import (
     AnsibleTable,
     ArchiveTable,
+    CostTable,
     DeclarationTable,
     FeedsTable,
     FileTable,
     GroupTable,
     HealthTable,
+    HoursTable,
     ImageTable,
     LogsTable,
     NotifyTable,
+    PatchingTable,
     PatchTable,
     PuppetTable,
     RolloutTable,
@@ -25,9 +28,11 @@ from bluestone.declaration.keys import (
     VolumeTable,
     WebHookTable,
 )
+from bluestone.model.cost import CostPolicy
 from bluestone.model.declaration import Declaration, Store
 from bluestone.model.feed import FeedPolicy, FeedSource, Kind
 from bluestone.model.group import Amount, DriftPolicy, Group, Health, Port, Resources, RolloutPolicy, SecretRef
+from bluestone.model.hours import Hours, Period
 from bluestone.model.logs import LogKeeping
 from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
 from bluestone.model.patching import FixWaiver, Freeze, PatchPolicy, Rule
@@ -35,6 +40,7 @@ from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, Overlay
 from bluestone.model.volume import VolumeSpec
 
 SURGE = {"blue-green": Amount(100, percent=True), "rolling": Amount(1), "destroy-first": Amount(0)}
+AGES = {"daily": timedelta(days=1), "weekly": timedelta(days=7), "monthly": timedelta(days=30)}
 UNAVAILABLE = {"blue-green": Amount(0), "rolling": Amount(0), "destroy-first": Amount(1)}
 HOLD = {"blue-green": timedelta(0), "rolling": timedelta(0), "destroy-first": timedelta(seconds=30)}
 """What a strategy does where the file does not say; with volumes, which no two servers can have, none surges."""
@@ -48,6 +54,8 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         groups=tuple(_group(name, group, directory) for name, group in table.servers.items()),
         store=_store(table.state, directory),
         logs=_logs(table.logs),
+        cost=_cost(table.cost, directory) if table.cost else None,
+        max_age=_max_age(table.patching),
         serve=ServePolicy(**dict(table.serve)),
         notify=_notify(table.notify, directory),
         patch=_patch(table.patch, directory),
@@ -106,6 +114,16 @@ def _logs(table: LogsTable) -> LogKeeping:
     return LogKeeping(table.keep, table.size, dict(table.groups))
 
 
+def _cost(table: CostTable, directory: Path) -> CostPolicy:
+    return CostPolicy(str(place_of(table.prices, directory)), table.budget, table.warn_at, tuple(table.optional))
+
+
+def _max_age(table: PatchingTable) -> timedelta | None:
+    """The stricter of the two."""
+    found = [age for age in (table.max_age, AGES[table.rebuild] if table.rebuild else None) if age]
+    return min(found, default=None)
+
+
 def _group(name: str, table: GroupTable, directory: Path) -> Group:
     return Group(
         name=name,
@@ -118,7 +136,26 @@ def _group(name: str, table: GroupTable, directory: Path) -> Group:
         secrets=tuple(_secret(name, where, directory) for name, where in table.secrets.items()),
         volumes=tuple(_volume(name, volume) for name, volume in table.volumes.items()),
         rollout=_policy(table.rollout, pinned=bool(table.volumes)),
+        hours=_hours(table.hours, table.count, directory) if table.hours else None,
         on_drift=DriftPolicy(table.on_drift.then, tuple(table.on_drift.ignore)),
+    )
+
+
+def _hours(table: HoursTable, count: int, directory: Path) -> Hours:
+    periods = [Period(table.open, count), *(Period(when, number) for when, number in table.periods.items())]
+    return Hours(
+        periods=tuple(periods),
+        zone=table.zone,
+        country=table.country or "",
+        region=table.region or "",
+        calendars=tuple(str(place_of(path, directory)) for path in table.calendars),
+        ready_by=table.ready_by,
+        lead=table.lead if isinstance(table.lead, timedelta) else None,
+        after=tuple(table.after),
+        minimum=table.minimum,
+        never_start_alone=table.never_start_alone,
+        on_request=table.on_request,
+        idle=table.idle,
     )
 
 

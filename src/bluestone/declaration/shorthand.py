@@ -78,6 +78,11 @@ def volume(text: str) -> Expanded:
     return {"path": text}
 
 
+def hours(text: str) -> Expanded:
+    """When the servers are up."""
+    return {"open": text}
+
+
 def rollout(text: str) -> Expanded:
     """A strategy's name."""
     return {"strategy": text}

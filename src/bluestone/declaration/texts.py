@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from decimal import Decimal
 from math import isfinite
 from posixpath import normpath
 from urllib.parse import parse_qs, urlsplit
@@ -32,6 +33,12 @@ MAX_NUMBER = 2**53
 MAX_PATH = 1024
 """Longest path, in characters; the kernel takes 4096 bytes (PATH_MAX in limits.h)."""
 ADDRESS = r"^(127\.[0-9.]+|\[::1\]):[0-9]{1,5}$"
+COUNTRY = "^[A-Z]{2}$"
+REGION = "^[A-Z0-9-]{1,6}$"
+CALENDAR = r"^.+\.ics$"
+AMOUNT = r"^[0-9]{1,9}(\.[0-9]{1,2})?$"
+MAX_HOURS = 1000
+"""Longest text of opening hours, in characters."""
 WEBHOOK = rf"^(https?://.+|env:{VARIABLE[1:-1]}|file:.+)$"
 PLACE = r"^(https?://\S+|[^:\s][^:]*)$"
 """An http(s) address, or a path, which has no colon."""
@@ -404,6 +411,61 @@ def place(text: str) -> str:
     if not whole:
         raise Fault(f"{quoted(text)} is no whole address", 'write it such as "https://mirror.example.org/kev.json"')
     return text
+
+
+def opening_hours(text: str) -> str:
+    """Rules of opening hours."""
+    if len(text) > MAX_HOURS:
+        raise Fault(f"{quoted(text)} is longer than {MAX_HOURS} characters", "put single days into a calendar (ICS)")
+    # Imported here, as few declarations have them.
+    from bluestone.model import openings
+
+    try:
+        openings.check(text)
+    except openings.Misread as error:
+        raise Fault(f"{quoted(text)}: {error.what}", error.mend) from error
+    return text
+
+
+def zone(text: str) -> str:
+    """An IANA time zone."""
+    from difflib import get_close_matches
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError) as error:
+        close = get_close_matches(text, available_timezones(), 1)
+        guess = f'did you mean "{close[0]}"?' if close else 'write one such as "Europe/Berlin", or "UTC"'
+        raise Fault(f"{quoted(text)} is no time zone that is known here", guess) from error
+    return text
+
+
+def country(text: str) -> str:
+    """A country whose holidays are known."""
+    from holidays.utils import list_supported_countries
+
+    if text not in list_supported_countries(include_aliases=False):
+        raise Fault(
+            f"the holidays of the country {quoted(text)} are not known",
+            'write its code by ISO 3166, such as "DE"; or put its holidays into a calendar (ICS)',
+        )
+    return text
+
+
+def region(text: str) -> str:
+    """The code of a part of a country."""
+    return _matching(REGION, text, "the code of a region", 'write it by ISO 3166-2, such as "BW", without the country')
+
+
+def calendar(text: str) -> str:
+    """The path of an ICS file."""
+    return _matching(CALENDAR, text, "the path of an ICS file", 'write a path that ends in ".ics"')
+
+
+def amount(text: str) -> Decimal:
+    """An amount of money."""
+    return Decimal(_matching(AMOUNT, text, "an amount of money", 'write it in quotes: "500.00"'))
 
 
 def argument(text: str) -> str:

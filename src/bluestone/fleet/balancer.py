@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -17,12 +17,14 @@ class Service:
     """What the balancer offers for one group: the ports it listens on, and how it checks the servers.
 
     While no server can take them, requests (connections, on a TCP port) wait for `hold`; with none they fail at once.
+    With `page` they are answered 503 instead, with a page that says to try again (`Retry-After`).
     """
 
     group: str
     ports: tuple[Port, ...]
     health: Health
     hold: timedelta = timedelta(0)
+    page: bool = False
 
 
 class Balancer(Protocol):
@@ -48,6 +50,10 @@ class Balancer(Protocol):
 
     def list_backends(self) -> Sequence[Backend]:
         """Every enrolled server. Raises `Problem` when the balancer does not answer; never returns a part."""
+
+    def arrivals(self) -> Mapping[str, int]:
+        """How many requests (connections, on a TCP port) came for each group since the balancer began to count, which
+        it does anew now and then. Raises `Problem` when it does not answer."""
 
     def enrol(self, group: str, server: str, endpoint: Endpoint) -> None:
         """Know a server and check its health, sending it no requests (`detached`).

@@ -98,7 +98,7 @@ def declared_as(view: View) -> str:
 
     Without a generation to go back to there is no sense in keeping people from trying again.
     """
-    return view.goal.group.digest() if view.goal.fallback else ""
+    return view.goal.declaration() if view.goal.fallback else ""
 
 
 def judge(view: View, canary: Canary) -> Verdict:

@@ -49,7 +49,8 @@ def way_back(goal: Goal, memory: Memory) -> Goal:
     """
     if goal.fallback is None or goal.group.rollout.on_failure != "rollback" or not quarantine(goal, memory):
         return goal
-    return Goal(replace(goal.group, rollout=replace(goal.group.rollout, canary=Amount(0))), goal.fallback)
+    group = replace(goal.group, rollout=replace(goal.group.rollout, canary=Amount(0)))
+    return Goal(group, goal.fallback, declared=goal.declared, because=goal.because)
 
 
 def findings(seen: View) -> tuple[Fact, ...]:
@@ -98,6 +99,7 @@ def _of_servers(seen: View) -> Iterator[Fact]:
     group, memory = seen.goal.group, seen.memory
     # What also takes servers of another generation away speaks against no generation.
     common = any(_is_fresh_death(m, memory) and m.foreign for m in seen.members)
+    spare = {m.name for m in steps.surplus(seen)}
     for m in seen.members:
         counts = m.new and not common and _born_in_rollout(m, memory, group.name)
         down_since = memory.down_since.get(m.name)
@@ -107,6 +109,9 @@ def _of_servers(seen: View) -> Iterator[Fact]:
             yield WentDown(group.name, m.name, "it fails its health check")
         elif m.stance == "down" and down_since and seen.at >= down_since + group.rollout.progress:
             yield Died(group.name, m.name, f"it failed its health check for {group.rollout.progress}", counts)
+        elif m.stance == "booting" and group.name in memory.settled_at and _is_late(seen, m) and m.name not in spare:
+            # Before it has served, the same ends its rollout instead.
+            yield Died(group.name, m.name, f"it was not healthy within {group.rollout.progress}", counts)
         elif m.stance in ("serving", "proving") and down_since is not None:
             yield CameUp(group.name, m.name, "it passes its health check again")
 
@@ -129,11 +134,16 @@ def _why_halt(seen: View, fresh_deaths: int) -> Halted | None:
         return Halted(group.name, f"{deaths} servers died during this rollout", last, number, canary.declared_as(seen))
     unwanted = steps.surplus(seen)
     for m in seen.new:
-        late = m.stance == "booting" and not m.pending and seen.at >= _began(seen, m) + group.rollout.progress
-        if late and m not in unwanted:
+        if m.stance == "booting" and _is_late(seen, m) and m not in unwanted:
             why = f"{m.name} was not healthy within {group.rollout.progress.total_seconds():g} s"
             return Halted(group.name, why, m.name, number, canary.declared_as(seen))
     return None
+
+
+def _is_late(seen: View, member: Member) -> bool:
+    """Whether a server that boots has had its time to become healthy."""
+    progress = seen.goal.group.rollout.progress
+    return member.new and not member.pending and seen.at >= _began(seen, member) + progress
 
 
 def _began(seen: View, member: Member) -> datetime:

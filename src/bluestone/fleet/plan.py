@@ -69,7 +69,9 @@ def _plan_group(declared: Goal, inventory: Inventory, memory: Memory, numbers: I
         return Plan((), facts, (_progress(declared, seen, (), (), held),))
     # Beside a server that has volumes there can be no second one: such a group is rotated whatever is declared.
     strategy = rolling.next_steps if seen.pinned else STRATEGIES[goal.group.rollout.strategy]
-    wanted = _bury(seen) + (_clean_up(seen) if seen.halted else strategy(seen, allowance, numbers))
+    # Where no servers are wanted at all, what was stopped goes like anything else.
+    stays = seen.halted and goal.group.count
+    wanted = _bury(seen) + (_clean_up(seen) if stays else strategy(seen, allowance, numbers))
     wanted = [action for action in wanted if action.verb not in held.verbs]
     actions, refusals = safety.permit(wanted, seen, allowance)
     return Plan(actions, facts, (_progress(declared, seen, actions, refusals, held),))

@@ -92,7 +92,7 @@ def pinned(goal: Goal) -> bool:
 def quarantine(goal: Goal, memory: Memory) -> str:
     """Why the goal's generation may not be tried again: it failed as the group is declared now. Empty if it may."""
     failed = memory.quarantined.get(goal.group.name, {}).get(goal.generation.number)
-    return failed.reason if failed and failed.declared == goal.group.digest() else ""
+    return failed.reason if failed and failed.declared == goal.declaration() else ""
 
 
 def view(goal: Goal, inventory: Inventory, memory: Memory) -> View:

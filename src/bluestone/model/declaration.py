@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
+from bluestone.model.cost import CostPolicy
 from bluestone.model.group import Group, SecretRef
 from bluestone.model.logs import LogKeeping
 from bluestone.model.notify import NotifyPolicy, ServePolicy
@@ -24,7 +26,8 @@ class Declaration:
     """All of `bluestone.toml`. `recipe` is its `[image]`, `serve` and `notify` are what the daemon does,
     `patch` by when fixes must be on the servers.
 
-    `store` is None for the journal on this machine; `logs` is how lines are kept.
+    `store` is None for the journal on this machine; `logs` is how lines are kept; `cost` is None where nobody counts.
+    No server may be older than `max_age`.
     """
 
     project: str
@@ -32,6 +35,8 @@ class Declaration:
     groups: tuple[Group, ...]
     store: Store | None = None
     logs: LogKeeping = field(default_factory=LogKeeping)
+    cost: CostPolicy | None = None
+    max_age: timedelta | None = None
     serve: ServePolicy = field(default_factory=ServePolicy)
     notify: NotifyPolicy = field(default_factory=NotifyPolicy)
     patch: PatchPolicy = field(default_factory=PatchPolicy)

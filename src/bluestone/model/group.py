@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from bluestone.model.hours import Hours
 from bluestone.model.volume import VolumeSpec
 
 StrategyName = Literal["blue-green", "rolling", "destroy-first"]
@@ -128,10 +129,11 @@ class Group:
     volumes: tuple[VolumeSpec, ...] = ()
     rollout: RolloutPolicy = RolloutPolicy()
     on_drift: DriftPolicy = DriftPolicy()
+    hours: Hours | None = None
 
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of this declaration: it tells whether a group is declared as it was."""
-        return canonical_digest(self, unless_empty=("volumes",))
+        return canonical_digest(self, unless_empty=("volumes", "hours"))
 
 
 def canonical_digest(value: Any, *, unless_empty: Collection[str]) -> str:

@@ -9,11 +9,22 @@ from typing import Literal
 from bluestone.model.group import SecretRef
 
 Notable = Literal[
-    "halted", "returned", "paused", "tainted", "quarantined", "unseen", "seen", "died", "started", "finished"
+    "halted",
+    "returned",
+    "paused",
+    "tainted",
+    "quarantined",
+    "unseen",
+    "seen",
+    "died",
+    "started",
+    "finished",
+    "missed",
+    "budget",
 ]
 """Sorts of events that a person may want to hear of."""
 
-MUST_SEE: tuple[Notable, ...] = ("halted", "returned", "paused", "tainted", "quarantined", "unseen")
+MUST_SEE: tuple[Notable, ...] = ("halted", "returned", "paused", "tainted", "quarantined", "unseen", "missed", "budget")
 """Those that a person must hear of."""
 
 

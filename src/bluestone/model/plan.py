@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from bluestone.model.action import Action
@@ -15,12 +15,20 @@ from bluestone.model.inventory import Counters
 class Goal:
     """A group as it shall be: its declaration, and the generation that its servers shall be of.
 
-    `fallback` is the generation to go back to by itself should this one fail; None where there is none.
+    `fallback` is the generation to go back to by itself should this one fail; None where there is none. `declared`
+    is the count in the declaration where its hours want another now, `because` says why they do.
     """
 
     group: Group
     generation: Generation
     fallback: Generation | None = None
+    declared: int | None = None
+    because: str = ""
+
+    def declaration(self) -> str:
+        """The digest of the group as it is declared, whatever the hour."""
+        declared = self.group.count if self.declared is None else self.declared
+        return replace(self.group, count=declared).digest()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ the balancer dies (`crash`) or does not answer (`answers`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,6 +37,7 @@ class MemoryBalancer:
     def __init__(self) -> None:
         self.services: dict[str, Service] = {}
         self.seats: dict[str, Seat] = {}
+        self.arrived: dict[str, int] = {}
         self.answers = True
         self.dead = False
 
@@ -99,6 +100,11 @@ class MemoryBalancer:
             )
             for name, seat in sorted(self.seats.items())
         )
+
+    def arrivals(self) -> Mapping[str, int]:
+        """What was said to have come."""
+        self._must_answer()
+        return {group: self.arrived.get(group, 0) for group in self.services}
 
     def enrol(self, group: str, server: str, endpoint: Endpoint) -> None:
         """Know a server, without sending it requests."""

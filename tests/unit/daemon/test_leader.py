@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from bluestone.app import pause
-from bluestone.app.project import Caller
 from bluestone.app.rollout import tell_nobody
 from bluestone.app.up import Arrival
 from bluestone.daemon import client, lead, presence
@@ -20,15 +18,9 @@ from bluestone.fleet.controller.fence import leading
 from bluestone.fleet.controller.lock import hold, introduce
 from bluestone.logs.listening import listen_unix
 from bluestone.model.problem import Problem, Problems
-from daemon_world import APACHE, World, daemon, until, world
+from daemon_world import APACHE, World, ask_up, daemon, until, world
 
 __all__ = ["world"]
-
-
-def ask_up(world: World, **changes: Any) -> Arrival:
-    project = replace(world.open(), caller=Caller("eve", {"SHOP_TOKEN": "s3cret", "OTHER": "not for anybody"}))
-    heard = {"notify": tell_nobody, "watch": tell_nobody, "progress": tell_nobody} | changes
-    return lead.up(project, None, exact=False, **heard)
 
 
 def test_up_is_carried_out_by_the_daemon_and_told_as_it_happens(world: World) -> None:

@@ -126,7 +126,7 @@ def test_the_template_has_every_key() -> None:
         last[header, line.partition(" = ")[0]] = line
     toml = tomllib.loads("\n".join(last.values()))
     assert every_key() == set(keys_in(toml)) - {"image.files.TARGET", *(f"{each}.NAME" for each in NAMED)} - {
-        path for path in keys_in(toml) if re.search(r"\.(environment|secrets|facts|variables|groups)\.", path)
+        path for path in keys_in(toml) if re.search(r"\.(environment|secrets|facts|variables|groups|periods)\.", path)
     }
     DeclarationTable.model_validate(toml)
 
@@ -134,8 +134,8 @@ def test_the_template_has_every_key() -> None:
 def test_each_line_of_the_template_that_is_commented_out_is_right(tmp_path: Path) -> None:
     for directory in ("site", "app", "secrets"):
         (tmp_path / directory).mkdir()
-    for file in ("packages/app.deb", "keys/tools.asc", "puppet/manifests/site.pp", "ansible/site.yml"):
-        (tmp_path / file).parent.mkdir(parents=True)
+    for file in ("packages/app.deb", "prices.toml", "keys/tools.asc", "puppet/manifests/site.pp", "ansible/site.yml"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
     (tmp_path / "app" / "requirements.txt").touch()
     text = template("shop", "debian:trixie")

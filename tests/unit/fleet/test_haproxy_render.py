@@ -36,6 +36,17 @@ def section(of: str, name: str) -> list[str]:
     return [line.strip() for line in start.split("\n\n")[0].splitlines()]
 
 
+def test_a_group_that_sleeps_is_answered_with_a_page() -> None:
+    lines = section(text(replace(WEB, page=True)), "listen web.127.0.0.1:8080")
+    (line,) = [line for line in lines if "http-request return" in line]
+    assert "status 503" in line
+    assert "hdr Retry-After 2 hdr Cache-Control no-store" in line
+    assert line.endswith("if { nbsrv eq 0 }")
+    assert render.digest([WEB]) != render.digest([replace(WEB, page=True)])
+    tcp = replace(WEB, ports=(Port(8080, 80, "tcp"),), page=True)
+    assert "http-request return" not in text(tcp)
+
+
 def test_a_port_is_one_section_that_names_its_servers() -> None:
     assert section(text(WEB, servers=(SERVER,)), "listen web.127.0.0.1:8080") == [
         "listen web.127.0.0.1:8080",

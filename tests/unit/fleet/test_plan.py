@@ -7,7 +7,7 @@ from bluestone.fleet.plan import plan
 from bluestone.model.action import Action, Create, Destroy, Detach, Dismiss
 from bluestone.model.group import Amount, Group, RolloutPolicy
 from bluestone.model.inventory import Inventory
-from bluestone.model.memory import Failures, Memory
+from bluestone.model.memory import Failures, Memory, Quarantine
 from bluestone.model.plan import Died, Goal, Halted, WentDown
 from plan_examples import NOW, backend, goal, server, steps
 
@@ -114,6 +114,34 @@ def test_not_healthy_in_time_halts_and_removes_only_what_never_served() -> None:
     decided = plan([goal(BLUE_GREEN)], seen, Memory())
     assert [fact.server for fact in decided.facts if isinstance(fact, Halted)] == [late.name]
     assert steps(decided.actions) == [("dismiss", late.name)]
+
+
+def test_not_healthy_in_time_is_a_death_once_the_generation_has_served() -> None:
+    late = replace(NEW, created_at=NOW - timedelta(minutes=2))
+    seen = Inventory(NOW, (late,), (backend(late, "detached", "down"),))
+    decided = plan([goal(BLUE_GREEN)], seen, Memory(settled_at={"web": NOW}))
+    assert [fact.server for fact in decided.facts if isinstance(fact, Died)] == [late.name]
+    assert ("dismiss", late.name) in steps(decided.actions), "it is replaced"
+    young = replace(NEW, created_at=NOW - timedelta(minutes=1))
+    seen = Inventory(NOW, (young,), (backend(young, "detached", "down"),))
+    assert plan([goal(BLUE_GREEN)], seen, Memory(settled_at={"web": NOW})).facts == ()
+
+
+def test_reasons_are_those_of_the_hours_where_these_want_another_count() -> None:
+    asleep = replace(goal(BLUE_GREEN, count=0), declared=1, because="it is closed until Mon")
+    decided = plan([asleep], Inventory(NOW, (NEW,), (backend(NEW),)), Memory())
+    assert [(action.verb, action.reason) for action in decided.actions] == [("detach", "it is closed until Mon")]
+    awake = replace(goal(BLUE_GREEN), because="it opens at 08:00")
+    (create,) = plan([awake], Inventory(NOW), Memory()).actions
+    assert create.reason.endswith("; it opens at 08:00")
+
+
+def test_a_quarantine_holds_whatever_the_hour() -> None:
+    full = goal(BLUE_GREEN, count=3)
+    quarantined = {"web": {2: Quarantine("it failed", full.group.digest())}}
+    fewer = replace(full, group=replace(full.group, count=1), declared=3)
+    for each in (full, fewer):
+        assert plan([each], Inventory(NOW), Memory(quarantined=quarantined)).actions == ()
 
 
 def test_a_server_that_is_taken_away_may_become_unhealthy() -> None:

@@ -6,6 +6,8 @@ values that the rest of bluestone works with are made in `convert`.
 
 from __future__ import annotations
 
+from bluestone.declaration.keys.cost import CostTable
+from bluestone.declaration.keys.hours import HoursTable
 from bluestone.declaration.keys.image import (
     AnsibleTable,
     ArchiveTable,
@@ -18,6 +20,7 @@ from bluestone.declaration.keys.image import (
 from bluestone.declaration.keys.logs import LogsTable
 from bluestone.declaration.keys.operation import NotifyTable, ServeTable, WebHookTable
 from bluestone.declaration.keys.patch import FeedsTable, FixWaiverTable, FreezeTable, PatchTable, RuleTable
+from bluestone.declaration.keys.patching import PatchingTable
 from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable, VolumeTable
 from bluestone.declaration.keys.state import StateTable
 from bluestone.declaration.keys.table import Name, Table, key
@@ -26,6 +29,7 @@ __all__ = [
     "AnsibleTable",
     "ArchiveTable",
     "BaseTable",
+    "CostTable",
     "DeclarationTable",
     "FeedsTable",
     "FileTable",
@@ -33,10 +37,12 @@ __all__ = [
     "FreezeTable",
     "GroupTable",
     "HealthTable",
+    "HoursTable",
     "ImageTable",
     "LogsTable",
     "NotifyTable",
     "PatchTable",
+    "PatchingTable",
     "PuppetTable",
     "RolloutTable",
     "RuleTable",
@@ -60,6 +66,12 @@ class DeclarationTable(Table):
         "By when fixes must be on the servers, and when they may be rolled out.",
         example={"automatic": True, "windows": ["Mo-Fr 08:00-16:00"]},
         default={},
+    )
+    cost: CostTable | None = key(
+        "What servers cost. Left out: nobody counts.", example={"prices": "prices.toml"}, default=None
+    )
+    patching: PatchingTable = key(
+        "When servers are replaced though nothing has changed.", example={"max_age": "7d"}, default={}
     )
     state: StateTable = key(
         "Where bluestone keeps its journal.",

@@ -53,7 +53,8 @@ class NotifyTable(Table):
     )
     events: list[Notable] = key(
         "Which events are told. `unseen`: it cannot be seen how things stand. `quarantined`: a generation that failed "
-        "is not tried again.",
+        "is not tried again. `missed`: servers were not up at an opening. `budget`: a month's is spent, "
+        "or soon will be.",
         example=["halted", "returned", "died"],
         default=list(MUST_SEE),
     )

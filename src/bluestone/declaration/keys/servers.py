@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bluestone.declaration import quantities, shorthand, texts
 from bluestone.declaration.forms import OrShort, Written, WrittenAs
+from bluestone.declaration.keys.hours import HoursTable
 from bluestone.declaration.keys.table import Name, Table, key, lasting
 from bluestone.model.group import Amount, StrategyName
 
@@ -233,6 +234,9 @@ class GroupTable(Table):
         "Only `bluestone volumes rm` destroys one.",
         example={"data": "/var/lib/postgresql"},
         default={},
+    )
+    hours: Annotated[HoursTable, OrShort(shorthand.hours, "opening hours")] | None = key(
+        "When the servers are up. Left out: always.", example="Mo-Fr 08:00-18:00", default=None
     )
     rollout: Annotated[RolloutTable, OrShort(shorthand.rollout, "strategy", shorthand.ROLLOUT)] = key(
         "How the servers are replaced.", example="rolling", default={}

@@ -27,13 +27,14 @@ STOP_GRACE = timedelta(seconds=10)
 @dataclass(frozen=True)
 class Outcome:
     """How an action ended; `problem` is None if it worked. `took` in seconds. `server` is what was created, if the
-    provider told."""
+    provider told; `ended` is when the call returned, or failed, if it was made."""
 
     action: Action
     began: datetime
     took: float
     problem: Problem | None
     server: Server | None = None
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Actor:
         self._clock = clock
         self._workers: Workers = workers or Threads()
         self._running: dict[Future[Server | None], tuple[Action, datetime]] = {}
+        self._ended: dict[tuple[str, str], datetime] = {}
 
     def start(self, actions: Sequence[Action], inventory: Inventory) -> None:
         """Begin the actions. `inventory` is what they were planned on."""
@@ -118,7 +120,8 @@ class Actor:
             action, began = self._running.pop(future)
             problem = _problem(future)
             server = future.result() if problem is None else None
-            outcomes.append(Outcome(action, began, (now - began).total_seconds(), problem, server))
+            returned = self._ended.pop((action.verb, action.server), None)
+            outcomes.append(Outcome(action, began, (now - began).total_seconds(), problem, server, returned))
         return outcomes
 
     def wait(self, seconds: float) -> None:
@@ -134,6 +137,12 @@ class Actor:
             self._workers.close()
 
     def _carry_out(self, action: Action, endpoint: Endpoint | None) -> Server | None:
+        try:
+            return self._call(action, endpoint)
+        finally:
+            self._ended[action.verb, action.server] = self._clock()
+
+    def _call(self, action: Action, endpoint: Endpoint | None) -> Server | None:
         balancer = self._tools.balancer
         self._tools.may_act()
         match action:

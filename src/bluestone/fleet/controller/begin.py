@@ -24,6 +24,15 @@ def beginning(journal: Journal, goals: Sequence[Goal], memory: Memory) -> set[st
     return groups
 
 
+def is_led(journal: Journal, goals: Sequence[Goal]) -> bool:
+    """Whether the last rollout of every group, whatever became of it, was to its goal."""
+    for goal in goals:
+        last = journal.last(("rollout.started",), group=goal.group.name)
+        if goal.group.count and (last is None or not _goal_data(goal).items() <= last.data.items()):
+            return False
+    return True
+
+
 def started(goal: Goal, by: str, plan: str = "", predicted: float = 0.0) -> Entry:
     """The beginning of a rollout: where to, by whom, by which plan (its id), and how many seconds it may take.
 

@@ -83,6 +83,7 @@ class Controller:
         self._register = Register(journal)
         self._looked = False
         self._recollection = Recollection(journal)
+        self._doomed: dict[str, tuple[Destroy, datetime]] = {}
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -94,6 +95,7 @@ class Controller:
         began = time.monotonic()
         self._record_outcomes(self._actor.collect())
         inventory = self.observe()
+        self._record_gone(inventory)
         memory = self.recall(inventory)
         now = plan(self.goals, inventory, memory)
         self._check(now, inventory, memory)
@@ -211,14 +213,29 @@ class Controller:
             self._look_out(outcome)
         self._record([_of_outcome(outcome) for outcome in outcomes])
 
+    def _record_gone(self, inventory: Inventory) -> None:
+        """Record that servers are gone whose destroying was said to have failed: only the answer was lost."""
+        there = {server.name for server in inventory.servers}
+        gone = [name for name in self._doomed if inventory.complete and name not in there]
+        entries = []
+        for name in gone:
+            action, ended = self._doomed.pop(name)
+            data = {"verb": action.verb, "ended": ended.isoformat()}
+            entries.append(Entry("server.destroyed", action.group, name, f"{action.reason} (found so)", data))
+        self._record(entries)
+
     def _look_out(self, outcome: Outcome) -> None:
         """Have the lookout know what became of an action on a server."""
         match outcome.action:
             case Create() if outcome.server is not None:
                 self._lookout.came(outcome.server)
             case Destroy() if outcome.problem is None:
+                self._doomed.pop(outcome.action.server, None)
                 self._lookout.went(outcome.action.server)
-            case Create() | Destroy():
+            case Destroy():
+                self._doomed[outcome.action.server] = outcome.action, outcome.ended or outcome.began
+                self._lookout.forget()
+            case Create():
                 self._lookout.forget()
 
     def _record(self, entries: Sequence[Entry], *, incarnations: int = 0) -> None:
@@ -279,8 +296,13 @@ def _of_intent(action: Action) -> Entry:
 
 def _of_outcome(outcome: Outcome) -> Entry:
     action, problem = outcome.action, outcome.problem
-    data = {"verb": action.verb, "took_s": round(outcome.took, 3)}
+    data: dict[str, object] = {"verb": action.verb, "took_s": round(outcome.took, 3)}
     if problem is None:
+        # From when until when it existed, to the moment: what it costs.
+        if outcome.server is not None:
+            data["existed"] = outcome.server.created_at.isoformat()
+        if isinstance(action, Destroy) and outcome.ended is not None:
+            data["ended"] = outcome.ended.isoformat()
         return Entry(f"server.{PAST[action.verb]}", action.group, action.server, action.reason, data)
     kind = "action.refused" if isinstance(problem, Refused) else "action.failed"
     return Entry(kind, action.group, action.server, f"{action.verb}: {problem.what}", data)

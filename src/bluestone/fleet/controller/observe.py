@@ -9,11 +9,15 @@ from datetime import datetime, timedelta
 from bluestone.fleet.balancer import Balancer, Service
 from bluestone.fleet.provider import Provider
 from bluestone.model.action import Action, Create
+from bluestone.model.group import Group
 from bluestone.model.ids import slot_name
 from bluestone.model.inventory import Backend, Inventory
 from bluestone.model.plan import Goal
 from bluestone.model.problem import Problem
 from bluestone.model.server import Server
+
+HELD = timedelta(seconds=60)
+"""How long a request that wakes its group is held, at least."""
 
 MAX_AGE = timedelta(seconds=1)
 """How old a list of servers may be while nothing of ours has changed them."""
@@ -22,7 +26,13 @@ MAX_AGE = timedelta(seconds=1)
 def services_of(goals: Iterable[Goal]) -> tuple[Service, ...]:
     """What the balancer has to offer for these goals."""
     groups = (goal.group for goal in goals)
-    return tuple(Service(group.name, group.ports, group.health, group.rollout.hold) for group in groups if group.ports)
+    return tuple(_service(group) for group in groups if group.ports)
+
+
+def _service(group: Group) -> Service:
+    how = group.hours.on_request if group.hours else None
+    hold = max(group.rollout.hold, HELD) if how == "hold" else group.rollout.hold
+    return Service(group.name, group.ports, group.health, hold, how == "page")
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
         actions += steps.retire(view, [m for m in view.old if m.attached], _why_go(view))
         actions += steps.retire(view, _expired(view, gone), "replaced; no longer kept for a rollback")
         leaving = steps.spare(view, budget.floor, surplus)
-        actions += steps.retire(view, leaving, "more servers than declared")
+        actions += steps.retire(view, leaving, steps.why_surplus(view))
     return actions
 
 

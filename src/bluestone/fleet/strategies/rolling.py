@@ -34,9 +34,7 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
         leaving = _room_for_canaries(view, leaving)
     actions += steps.retire(view, leaving, f"replaced by generation {view.goal.generation.number}")
     if not view.old:
-        actions += steps.retire(
-            view, steps.spare(view, budget.floor, excess), f"more than the {count} servers declared"
-        )
+        actions += steps.retire(view, steps.spare(view, budget.floor, excess), steps.why_surplus(view))
     return actions
 
 

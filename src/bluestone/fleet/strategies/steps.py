@@ -64,7 +64,13 @@ def why_create(view: View) -> str:
     """Why servers are created: how many there are, or what one of the others is replaced for."""
     generation, count = view.goal.generation.number, view.goal.group.count
     tainted = next((f"; {m.name} is replaced: {m.taint}" for m in view.old if m.taint), "")
-    return f"generation {generation} has {len(view.new)} of {count} servers{tainted}"
+    hours = f"; {view.goal.because}" if view.goal.because else ""
+    return f"generation {generation} has {len(view.new)} of {count} servers{tainted}{hours}"
+
+
+def why_surplus(view: View) -> str:
+    """Why servers that are too many go."""
+    return view.goal.because or f"more than the {view.goal.group.count} servers declared"
 
 
 def surplus(view: View) -> list[Member]:

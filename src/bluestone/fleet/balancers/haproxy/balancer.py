@@ -7,7 +7,7 @@ restart at any moment may have forgotten a server, but never sends requests to o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -99,6 +99,16 @@ class HAProxy:
         # Half an enrolment is none: `enrol` completes it, `ensure` removes it.
         whole = [sight for sight in sights.values() if sight.complete or sight.sessions]
         return tuple(sight.backend(counted) for sight in sorted(whole, key=lambda sight: sight.server))
+
+    def arrivals(self) -> Mapping[str, int]:
+        """What came to all ports of each group; nothing before the first `ensure` and after `stop`."""
+        roster = Roster.load(self._roster_file)
+        found: dict[str, int] = {}
+        if roster is not None and roster.services:
+            for proxy, number in self._settled(self._runtime.arrivals).items():
+                group = render.group_of(proxy)
+                found[group] = found.get(group, 0) + number
+        return found
 
     def enrol(self, group: str, server: str, endpoint: Endpoint) -> None:
         """Add a server to all ports of its group, checked but without requests."""

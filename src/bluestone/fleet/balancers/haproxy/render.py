@@ -72,6 +72,14 @@ TCP = """\
 """
 
 
+RETRY_AFTER = 2
+"""Seconds after which whoever got the page tries again; a container is there by then."""
+
+PAGE = (
+    f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="{RETRY_AFTER}">'
+    "<title>Starting</title><p>This service was asleep, and is starting. This page tries again by itself.</p>"
+)
+
 HOLD = Path(__file__).with_name("hold.lua").read_bytes()
 """What keeps requests while no server can take them, in Lua, for HAProxy to load."""
 
@@ -211,6 +219,7 @@ def _section(service: Service, port: Port, checks_file: Path) -> str:
     lines += (HTTP if port.mode == "http" else TCP).splitlines()
     lines.append(f"  timeout check {_milliseconds(health.timeout)}")
     lines += _hold(service, port)
+    lines += _page(service, port)
     if health.path is not None:
         page = f"%[srv_name,map_str('{checks_file}',/)]"
         lines.append("  option httpchk")
@@ -235,6 +244,17 @@ def _hold(service: Service, port: Port) -> list[str]:
         f"  timeout client {_milliseconds(max(CLIENT, longer))}",
         f"  tcp-request inspect-delay {_milliseconds(longer)}",
         f"  tcp-request content lua.hold {seconds} if {{ be_conn_free ge 0 }}",
+    ]
+
+
+def _page(service: Service, port: Port) -> list[str]:
+    """Have what comes while no server can take it be answered with the page."""
+    if not service.page or port.mode != "http":
+        return []
+    headers = f"hdr Retry-After {RETRY_AFTER} hdr Cache-Control no-store"
+    return [
+        f'  http-request return status 503 content-type "text/html; charset=utf-8" {headers} '
+        f"string '{PAGE}' if {{ nbsrv eq 0 }}"
     ]
 
 

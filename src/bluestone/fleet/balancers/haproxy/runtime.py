@@ -141,6 +141,10 @@ class Runtime:
         """What the serving worker has counted for each (proxy, server)."""
         return parse_counters(self.table("show stat -1 4 -1"))
 
+    def arrivals(self) -> dict[str, int]:
+        """How many requests, or connections, came to each proxy of the serving worker."""
+        return parse_arrivals(self.table("show stat -1 1 -1"))
+
     def replaced_workers(self) -> tuple[str, ...]:
         """The workers that a reload has replaced and that still finish their requests."""
         return tuple(f"@!{pid}" for pid in parse_replaced_workers(self.table("show proc", worker="")))
@@ -242,6 +246,12 @@ def parse_counters(text: str) -> dict[tuple[str, str], Counters]:
         timed = float(_number(row, "rtime", line)) if row.get("rtime") else None
         counted[row["pxname"], row["svname"]] = Counters(max(requests, errors), errors, timed)
     return counted
+
+
+def parse_arrivals(text: str) -> dict[str, int]:
+    """What came to each proxy, by an answer to `show stat` (management guide, 9.1): requests, or connections."""
+    rows = _stat_rows(text)
+    return {row["pxname"]: _number(row, "req_tot" if row.get("req_tot") else "stot", line) for row, line in rows}
 
 
 def parse_session_ids(text: str, server: str) -> tuple[str, ...]:

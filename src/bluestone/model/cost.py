@@ -1,0 +1,88 @@
+"""What servers cost, as declared, and as it comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal
+
+Cause = Literal["served", "lead", "failed", "overlap"]
+"""Why a server existed. served: it was to get requests. lead: it was up ahead of an opening. failed: it never served.
+overlap: it existed beside those that served, on its way in or out."""
+
+CAUSES: tuple[Cause, ...] = ("served", "lead", "failed", "overlap")
+
+
+@dataclass(frozen=True)
+class CostPolicy:
+    """`[cost]`: the file of prices; what a month may cost, from which share of it on that is told, and which groups
+    are ended when it is reached. `budget` is None for no limit."""
+
+    prices: str
+    budget: Decimal | None = None
+    warn_at: int = 80
+    optional: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a server costs from a day on (its beginning in UTC), in an hour, if it has no more than these resources.
+
+    `cpus` and `memory` (bytes) are None where they do not matter. A lifetime is counted in whole steps of `step`
+    seconds, and as at least `least` seconds.
+    """
+
+    since: date
+    provider: str
+    hour: Decimal
+    size: str = ""
+    cpus: float | None = None
+    memory: int | None = None
+    step: int = 1
+    least: int = 0
+
+
+@dataclass(frozen=True)
+class PriceList:
+    """Prices in one currency (ISO 4217), of a dated file."""
+
+    currency: str
+    dated: date
+    prices: tuple[Price, ...]
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A server's existence, for the ledger: which it was, what it was, and the instants that tell what it was for.
+
+    `opening` is the one that it was begun ahead of; None for what never happened, or has not yet.
+    """
+
+    server: str
+    group: str
+    image: str
+    provider: str
+    cpus: float | None
+    memory: int | None
+    began: datetime
+    ended: datetime | None = None
+    attached: datetime | None = None
+    detached: datetime | None = None
+    opening: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the ledger: a server, for one cause, at one price. `amount` is exact, in the list's currency."""
+
+    server: str
+    group: str
+    image: str
+    cause: Cause
+    begin: datetime
+    end: datetime
+    hour: Decimal
+    since: date
+    amount: Fraction

@@ -1,0 +1,58 @@
+"""A real fleet by the clock: asleep, woken by a person and by a request, asleep again with its last log lines safe."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from machine import Machine, until
+from test_serve import daemon
+
+pytestmark = pytest.mark.e2e
+
+DAY = datetime.now(UTC) + timedelta(days=180)
+CLOSED = f"""
+[servers.web.hours]
+open = "{DAY:%b %d} 03:00-04:00"
+on_request = "page"
+idle = "10s"
+"""
+
+
+def ask(machine: Machine) -> tuple[int, str]:
+    """A request's status, and when it says to try again."""
+    try:
+        with urllib.request.urlopen(machine.url, timeout=5) as answer:
+            return int(answer.status), ""
+    except urllib.error.HTTPError as error:
+        return error.code, str(error.headers.get("Retry-After", ""))
+
+
+def kinds(machine: Machine) -> list[str]:
+    return [json.loads(line)["kind"] for line in machine.run("events", "--json", "-n", "1000").splitlines()]
+
+
+def test_a_fleet_sleeps_and_wakes(machine: Machine) -> None:
+    machine.declaration.write_text(machine.declaration.read_text() + CLOSED)
+    with daemon(machine) as one:
+        machine.run("up")
+        assert machine.servers() == []
+        assert ask(machine) == (503, "2"), "asleep: whoever comes is told to try again"
+        # That request wakes the fleet, though nobody told the daemon.
+        until(lambda: ask(machine)[0] == 200, "it serves", 20)
+        until(lambda: len(machine.servers()) == 3, "all three", 20)
+        names = [str(server["name"]) for server in machine.servers()]
+        until(lambda: machine.servers() == [], "no request came for a while: asleep", 40)
+        assert "hours.slept" in kinds(machine)
+        assert "Stopped nginx.service" in machine.run("logs", names[0]), "its last log lines are safe"
+        machine.run("keep", "up", "web", "until", "60m", "--because", "release")
+        until(lambda: ask(machine)[0] == 200, "it serves", 20)
+        assert "release" in machine.run("hours", "list")
+        machine.run("keep", "hours")
+        until(lambda: machine.servers() == [], "asleep again", 30)
+        assert one.process.poll() is None
+    assert "server.died" not in kinds(machine), "all were drained and destroyed"

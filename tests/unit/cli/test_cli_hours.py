@@ -1,0 +1,130 @@
+"""What a person sees of hours and money."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from bluestone.app.project import Project
+from bluestone.cli.main import bluestone
+from bluestone.fleet.controller.journal import Entry
+from bluestone.host.paths import Home
+from bluestone.model.generation import ServerConfig
+from bluestone.model.problem import Problem
+
+FILE = """\
+project = "shop"
+cost = { prices = "prices.toml" }
+[image]
+base = "debian:trixie"
+[servers.web]
+count = 2
+ports = ["18080:80"]
+[servers.web.hours]
+open = "Mo-Su 08:00-18:00"
+zone = "Europe/Berlin"
+"""
+PRICES = 'currency = "EUR"\ndated = 2020-01-01\n[[price]]\nprovider = "podman"\nhour = "1.00"\n'
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bluestone.toml").write_text(FILE)
+    (tmp_path / "prices.toml").write_text(PRICES)
+    home = Home(tmp_path / "s", tmp_path / "r")
+    monkeypatch.setattr(Home, "find", classmethod(lambda cls: home))
+    return Project.open(Path("bluestone.toml"))
+
+
+def run(*words: str) -> str:
+    ran = CliRunner().invoke(bluestone, words, standalone_mode=False)
+    if ran.exception:
+        raise ran.exception
+    return ran.output
+
+
+def test_the_days_to_come_are_drawn(project: Project) -> None:
+    shown = run("hours", "show", "--next", "3d")
+    lines = [line for line in shown.splitlines() if "08:00-18:00 2" in line]
+    assert len(lines) in (2, 3)
+    assert "        ██████████      " in lines[-1]
+    assert "on the clock of Europe/Berlin" in shown
+    data = json.loads(run("hours", "show", "--next", "3d", "--json"))
+    assert {span["count"] for span in data[0]["spans"]} == {0, 2}
+
+
+def test_exceptions_are_recorded_with_who_and_why(project: Project) -> None:
+    assert "until" in run("keep", "up", "web", "until", "90m", "--because", "release")
+    assert "kept up by" in run("hours", "show")
+    assert "release" in run("hours", "list")
+    assert json.loads(run("hours", "list", "--json"))[0]["group"] == "web"
+    assert "the hours hold again" in run("keep", "hours", "web")
+    assert "no exception" in run("keep", "hours", "web")
+    with pytest.raises(Problem, match='no group is called "db"'):
+        run("keep", "up", "db", "until", "90m")
+    with pytest.raises(Problem, match="no time"):
+        run("keep", "down", "until", "tea")
+
+
+def a_server_of_an_hour(project: Project) -> None:
+    """One that was created in an earlier month, and served for 59 of its 60 minutes."""
+    generation = project.journal.generation("web", "sha256:" + "a" * 64, ServerConfig("podman", (80,)), keep=True)
+    begin = datetime(2026, 3, 2, 8, tzinfo=UTC)
+    moments: list[tuple[int, str, dict[str, Any]]] = [
+        (0, "server.create", {"generation": generation.number, "image": generation.image}),
+        (0, "server.created", {"verb": "create"}),
+        (60, "server.attached", {"verb": "attach"}),
+        (3600, "server.destroyed", {"verb": "destroy"}),
+    ]
+    for second, kind, data in moments:
+        entry = Entry(kind, "web", "web-1-aaaaaaaa-1", "for a test", data)
+        project.journal.record(begin + timedelta(seconds=second), [entry])
+
+
+def test_a_month_in_every_form(project: Project) -> None:
+    a_server_of_an_hour(project)
+    text = run("cost", "--month", "2026-03")
+    assert "1.00" in next(line for line in text.splitlines() if "total" in line)
+    by_cause = json.loads(run("cost", "--month", "2026-03", "--by", "cause", "--format", "json"))
+    assert {row["what"]: row["amount"] for row in by_cause["rows"]} == {"overlap": "0.02", "served": "0.98"}
+    # Two servers from 8 o'clock on the second of March until the end of the month.
+    assert by_cause["always_on"] == str(2 * (30 * 24 - 8)) + ".00"
+    lines = list(csv.DictReader(io.StringIO(run("cost", "--month", "2026-03", "--format", "csv"))))
+    assert [(line["cause"], line["price_since"]) for line in lines] == [
+        ("overlap", "2020-01-01"),
+        ("served", "2020-01-01"),
+    ]
+    page = run("cost", "--month", "2026-03", "--format", "html")
+    assert page.startswith("<!doctype html>")
+    assert "<svg" in page
+    assert "0.00" in run("cost", "--month", "2026-02")
+
+
+def test_another_declaration_is_forecast(project: Project) -> None:
+    other = Path("other.toml")
+    other.write_text(FILE.replace("count = 2", "count = 4"))
+    found = json.loads(run("cost", "--what-if", str(other), "--format", "json"))
+    now, then = float(found["now"]), float(found["then"])
+    # Ten hours a day, and five minutes of lead for each opening.
+    assert 2 * 30 * 10 <= now <= 2 * 30 * 10.2
+    assert then == pytest.approx(2 * now, abs=0.02)
+    assert "total" in run("cost", "--what-if", str(other))
+
+
+def test_what_cannot_be_counted_is_explained(project: Project) -> None:
+    with pytest.raises(Problem, match="no month"):
+        run("cost", "--month", "March")
+    Path("prices.toml").write_text("currency = 1")
+    with pytest.raises(Problem, match="currency"):
+        run("cost")
+    Path("bluestone.toml").write_text(FILE.replace('cost = { prices = "prices.toml" }\n', ""))
+    with pytest.raises(Problem, match="no prices are declared"):
+        run("cost")
