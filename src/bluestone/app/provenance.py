@@ -14,6 +14,7 @@ from bluestone.app.project import Project
 from bluestone.image import provenance
 from bluestone.model.ids import short
 from bluestone.model.image import Image
+from bluestone.model.intoto import PAYLOAD_TYPE
 from bluestone.model.problem import Problem
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _sign(project: Project, image: Image) -> None:
         raise _unrecorded(image, "the lock or the manifest beside it is not that of its build")
     statement = provenance.statement(image.digest, record, lock, bills.digests(image))
     private_directory(envelope.parent)
-    write_atomically(envelope, seal(statement, provenance.PAYLOAD_TYPE, key))
+    write_atomically(envelope, seal(statement, PAYLOAD_TYPE, key))
 
 
 def _held(project: Project, image: Image) -> Path:

@@ -17,6 +17,7 @@ from bluestone.image.store import LOCK, ImageStore
 from bluestone.image.tree import content_size
 from bluestone.image.verify import verify
 from bluestone.model.image import Image
+from bluestone.model.intoto import PAYLOAD_TYPE
 from bluestone.model.lock import Lock
 from bluestone.model.problem import Problem, Problems
 
@@ -48,7 +49,7 @@ def signature(image: Image, keys: Sequence[PublicKey]) -> tuple[Check, Statement
     reasons = []
     for file in sorted(found, key=lambda path: path.name not in wanted):
         try:
-            payload, key = unseal(file.read_bytes(), provenance.PAYLOAD_TYPE, keys)
+            payload, key = unseal(file.read_bytes(), PAYLOAD_TYPE, keys)
             said = provenance.read(payload)
         except (Unsigned, ValueError, OSError) as error:
             reasons.append(f"{file.name[:12]}...: {error}")

@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from bluestone.image.sbom.purl import purl
+from bluestone.model.intoto import STATEMENT_TYPE, Resource, by_sha256
 from bluestone.model.lock import Lock, LockedPackage
 from bluestone.model.recipe import OverlayFile, Recipe
 
@@ -33,8 +34,6 @@ DIRECTORY = "provenance"
 """The directory beside a tree with the signed statements on it, one for each key that signed."""
 
 SUFFIX = ".dsse.json"
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:bluestone:build:image:v1"
 BUILDER = "urn:bluestone:builder:own-machine:v1"
@@ -62,20 +61,11 @@ class Build:
     finished: datetime
 
 
-class _Resource(msgspec.Struct, omit_defaults=True):
-    """in-toto's ResourceDescriptor, as much of it as is used."""
-
-    name: str = ""
-    uri: str = ""
-    digest: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-
-
 class _BuildDefinition(msgspec.Struct, rename="camel"):
     build_type: str
     external_parameters: dict[str, Any]
     internal_parameters: dict[str, Any]
-    resolved_dependencies: list[_Resource]
+    resolved_dependencies: list[Resource]
 
 
 class _Builder(msgspec.Struct):
@@ -101,7 +91,7 @@ class _Predicate(msgspec.Struct, rename="camel"):
 
 class _Statement(msgspec.Struct, rename="camel"):
     type: str = msgspec.field(name="_type")
-    subject: list[_Resource]
+    subject: list[Resource]
     predicate_type: str
     predicate: _Predicate
 
@@ -143,8 +133,8 @@ def statement(image: str, build: Build, lock: Lock, bills: Mapping[str, str]) ->
     )
     version = {"bluestone": build.bluestone, build.engine: build.engine_version}
     details = _RunDetails(_Builder(BUILDER, version), _Metadata(build.invocation, build.started, build.finished))
-    subjects = [_Resource(IMAGE, digest=_sha256(image.removeprefix("sha256:")))]
-    subjects += [_Resource(name, digest=_sha256(sha256)) for name, sha256 in sorted(bills.items())]
+    subjects = [Resource(IMAGE, digest=by_sha256(image))]
+    subjects += [Resource(name, digest=by_sha256(sha256)) for name, sha256 in sorted(bills.items())]
     return msgspec.json.encode(_Statement(STATEMENT_TYPE, subjects, PREDICATE_TYPE, _Predicate(definition, details)))
 
 
@@ -182,19 +172,19 @@ def locked(lock: Lock) -> tuple[tuple[tuple[str, str], ...], dict[str, str]]:
     return packages, {each.name: each.digest["sha256"] for each in resources if not each.uri and each.digest["sha256"]}
 
 
-def _dependencies(lock: Lock, sha256: str) -> Iterator[_Resource]:
-    yield _Resource("bluestone.lock", digest=_sha256(sha256))
+def _dependencies(lock: Lock, sha256: str) -> Iterator[Resource]:
+    yield Resource("bluestone.lock", digest=by_sha256(sha256))
     for release in sorted(lock.releases, key=lambda each: (each.archive, each.suite)):
         name, about = f"release {release.archive} {release.suite}", {"date": f"{release.date:%Y-%m-%dT%H:%M:%SZ}"}
-        yield _Resource(name, digest=_sha256(release.sha256), annotations=about)
+        yield Resource(name, digest=by_sha256(release.sha256), annotations=about)
     for key, digest in sorted(lock.inputs.items()):
-        yield _Resource(key, digest=_sha256(digest))
+        yield Resource(key, digest=by_sha256(digest))
     yield from (_package(lock, package, "") for package in sorted(lock.packages, key=lambda each: each.key))
     for tool, packages in sorted(lock.tools.items()):
         yield from (_package(lock, package, tool) for package in sorted(packages, key=lambda each: each.key))
 
 
-def _package(lock: Lock, package: LockedPackage, tool: str) -> _Resource:
+def _package(lock: Lock, package: LockedPackage, tool: str) -> Resource:
     distribution = lock.base.partition(":")[0]
     uri = purl("deb", distribution, package.name, package.version, arch=package.architecture)
     about = {
@@ -204,11 +194,7 @@ def _package(lock: Lock, package: LockedPackage, tool: str) -> _Resource:
         "source": package.source,
         "sourceVersion": package.source_version,
     }
-    return _Resource(uri=uri, digest=_sha256(package.sha256), annotations=about | ({"tool": tool} if tool else {}))
-
-
-def _sha256(sha256: str) -> dict[str, str]:
-    return {"sha256": sha256}
+    return Resource(uri=uri, digest=by_sha256(package.sha256), annotations=about | ({"tool": tool} if tool else {}))
 
 
 def _plain(value: object) -> object:

@@ -19,8 +19,9 @@ from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
 
 from bluestone.image.lock.file import digest
-from bluestone.image.provenance import PAYLOAD_TYPE, statement
+from bluestone.image.provenance import statement
 from bluestone.image.signing import PublicKey, public_of, seal
+from bluestone.model.intoto import PAYLOAD_TYPE
 from statement_examples import BILLS, BUILD, IMAGE, LOCK
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
