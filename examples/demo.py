@@ -128,12 +128,12 @@ def main() -> None:
     keep = options.parse_args().keep
 
     home = Path(tempfile.mkdtemp(prefix="bs-demo-", dir="/var/tmp"))
-    _say(f"an example project in {home}, from examples/web/bluestone.toml")
+    say(f"an example project in {home}, from examples/web/bluestone.toml")
     demo = Demo(home)
     faults: list[str] = []
     try:
         demo.bluestone("check")
-        _say("build the image from the archive, and start three servers behind HAProxy")
+        say("build the image from the archive, and start three servers behind HAProxy")
         demo.bluestone("up")
         print(f"\n  {demo.url} answers: {_heading(demo.get())}")
         gone = _server_names(demo)
@@ -142,13 +142,13 @@ def main() -> None:
 
         results = []
         for version, strategy in enumerate(ROLLOUTS, start=2):
-            _say(f"version {version}, {strategy}, under constant load")
+            say(f"version {version}, {strategy}, under constant load")
             results.append(demo.roll_out(version, strategy))
             _show_load(results[-1])
 
-        _say("the log of a server that is gone")
+        say("the log of a server that is gone")
         faults += _check_gone(demo, gone)
-        _say("what happened")
+        say("what happened")
         _show_table(results)
         faults += [
             f"{result.strategy}: {result.load.failed} requests failed: {result.load.by_kind}"
@@ -156,18 +156,19 @@ def main() -> None:
             if result.load.failed and result.strategy != "destroy-first"
         ]
     finally:
-        faults += _end(demo, keep=keep)
+        faults += end(demo, keep=keep)
     for fault in faults:
         print(f"\033[31mfailed: {fault}\033[0m")
     sys.exit(1 if faults else 0)
 
 
-def _end(demo: Demo, *, keep: bool) -> list[str]:
+def end(demo: Demo, *, keep: bool) -> list[str]:
+    """Take everything down; return what is left behind."""
     if keep:
-        _say("kept, as asked. To take it down:")
+        say("kept, as asked. To take it down:")
         print(f"  cd {demo.directory} && BLUESTONE_HOME={demo.home}/h bluestone down && rm -r {demo.home}")
         return []
-    _say("take everything down")
+    say("take everything down")
     demo.bluestone("down", check=False)
     left = _leftovers(demo.home)
     if not left:
@@ -245,7 +246,8 @@ def free_port() -> int:
     raise SystemExit("no port is free on 127.0.0.1")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Head what follows."""
     print(f"\n\033[1;34m== {text}\033[0m", flush=True)
 
 

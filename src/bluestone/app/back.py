@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bluestone.app import wiring
 from bluestone.app.goals import no_servers, previous_goals
+from bluestone.app.patch import reopen
 from bluestone.app.project import Project
 from bluestone.app.provenance import require_signed
 from bluestone.app.rollout import Notify, Site, Watch
@@ -28,6 +29,7 @@ def rollback(project: Project, groups: Sequence[str], *, notify: Notify, watch: 
     forecast = site.forecast()
     if not forecast.steps:
         return Arrival(changed=False)
+    reopen(project, goals, notify)
     return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))
 
 

@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 
 def compare(project: Project, old: str, new: str | None) -> ImageDiff:
     """What differs from the image `old` to the image `new` (see `chosen`). Raises `Problem`."""
+    return between(chosen(project, old), chosen(project, new))
+
+
+def between(old: Image, new: Image) -> ImageDiff:
+    """What differs from one image to another. Raises `Problem`."""
     from bluestone.image.diff import diff
     from bluestone.image.lock.versions import newer
 
-    images = {"old": chosen(project, old), "new": chosen(project, new)}
+    images = {"old": old, "new": new}
 
     def read(which: Literal["old", "new"], entry: Entry) -> bytes | None:
         return _content(images[which], entry)

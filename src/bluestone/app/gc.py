@@ -13,7 +13,7 @@ from bluestone.app.goals import current, served_before
 from bluestone.app.lock import peek, read_lock
 from bluestone.app.project import Project
 from bluestone.app.projects import on_this_machine
-from bluestone.fleet.controller.observe import Lookout
+from bluestone.app.running import running
 from bluestone.image.build import build_key
 from bluestone.image.formats import tools
 from bluestone.image.garbage import Verdict, judge
@@ -105,8 +105,7 @@ def _generations(project: Project, keep: int) -> Iterator[tuple[str, str]]:
 
 def _running(project: Project) -> Iterator[tuple[str, str]]:
     """The images of all servers there are. Raises `Problem` if some cannot be seen."""
-    names = project.journal.providers() | {group.provider for group in project.groups}
-    listing = Lookout(wiring.providers(project, names)).list_servers(datetime.now(UTC))
+    listing = running(project)
     if listing.gaps:
         raise Problem(
             f"not every server of {project.name} can be seen: {'; '.join(listing.gaps)}",

@@ -52,7 +52,7 @@ def lock(project: Project, upgrade: Upgrade, progress: Progress, *, check: bool 
     from bluestone.image.lock.resolve import resolve
     from bluestone.image.lock.versions import newer
 
-    old, wanted = read_lock(project), _wanted(project)
+    old, wanted = read_lock(project), wanted_by(project)
     if old is not None and upgrade == KEEP and not disagreements(old, wanted):
         new = replace(old, inputs=dict(wanted.inputs))
     else:
@@ -95,7 +95,7 @@ def peek(project: Project) -> Lock | None:
     return None if found is None else replace(found, inputs=dict(_agreed(project, found).inputs))
 
 
-def _wanted(project: Project) -> Wanted:
+def wanted_by(project: Project) -> Wanted:
     recipe = full_recipe(project)
     return Wanted(
         base=of_recipe(recipe),
@@ -108,7 +108,7 @@ def _wanted(project: Project) -> Wanted:
 
 def _agreed(project: Project, found: Lock) -> Wanted:
     """What is wanted. Raises `Problem` if the lock is of something else."""
-    wanted = _wanted(project)
+    wanted = wanted_by(project)
     if reasons := disagreements(found, wanted):
         raise Problem(
             f"{project.lock.name} and {project.file.name} disagree:" + "".join(f"\n     {each}" for each in reasons),

@@ -79,6 +79,13 @@ def require_signed(project: Project, image: Image) -> None:
     held.touch()
 
 
+def seal_by_project(project: Project, payload: bytes) -> bytes:
+    """An envelope around an in-toto statement that the project's key signs. Raises `Problem`."""
+    from bluestone.image.signing import own_key, seal
+
+    return seal(payload, PAYLOAD_TYPE, own_key(_file(project)))
+
+
 def _sign(project: Project, image: Image) -> None:
     """Have the project's key sign what the build of an image recorded, unless there is a signature of its."""
     from bluestone.host.files import write_atomically

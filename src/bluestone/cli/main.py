@@ -33,6 +33,8 @@ VERBS = {
     "simulate": "simulate",
     "plan": "fleet",
     "up": "fleet",
+    "patch": "patch",
+    "proof": "proof",
     "rollback": "fleet",
     "down": "fleet",
     "serve": "serve",

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 SHOWN = {
+    "patch.began": ">>",
+    "patch.locked": "..",
+    "patch.built": "..",
+    "patch.compared": "==",
+    "patch.stopped": "!!",
+    "patch.closed": "ok",
+    "patch.reopened": "!!",
     "rollout.started": ">>",
     "rollout.settled": "==",
     "rollout.finished": "ok",

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bluestone.app import back
+from bluestone.app import patch as patching
 from bluestone.app import up as forward
 from bluestone.app.lead import lead
 from bluestone.app.lock import Progress
+from bluestone.app.patch import Outlook
 from bluestone.app.project import Project
 from bluestone.app.rollout import Notify, tell_nobody
 from bluestone.app.up import Arrival
@@ -49,6 +51,24 @@ def up(
         watch=watch,
         progress=progress,
     )
+
+
+def patch(
+    project: Project, target: str | None, *, take_over: bool = False, notify: Notify, watch: Watch, progress: Progress
+) -> tuple[Outlook, Arrival]:
+    """As `app.patch.prepare` and `carry_out`, and `app.lead.lead`. An image is built here in any case.
+
+    What comes back is what there was to be done, and what was.
+    """
+    found = patching.prepare(project, target, notify=notify, progress=progress)
+    if found.phase in ("rest", "wait"):
+        return found, Arrival(changed=False)
+    if presence.find(project) is None:
+        with lead(project, take_over=take_over):
+            arrival = patching.carry_out(project, notify=notify, watch=_of_ticks(watch), progress=progress)
+    else:
+        arrival = client.command(project, "patch", take_over=take_over, notify=notify, watch=watch, progress=progress)
+    return found, arrival
 
 
 def rollback(

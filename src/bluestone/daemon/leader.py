@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from bluestone.app import back, looks
+from bluestone.app import patch as patching
 from bluestone.app import up as forward
 from bluestone.app.heal import anything_left, is_empty, recorded_goals
 from bluestone.app.lead import lease
@@ -247,6 +248,8 @@ class Leader:
                 up = forward.up(project, ask.plan_id, exact=ask.exact, notify=notify, watch=watch, progress=progress)
                 self.project = self.project.renewed(declaration=project.declaration)
                 return up
+            case "patch":
+                return patching.carry_out(project, notify=notify, watch=watch, progress=progress)
             case "rollback":
                 return back.rollback(project, ask.groups, notify=notify, watch=watch)
             case "down":

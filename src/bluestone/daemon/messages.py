@@ -14,8 +14,8 @@ from bluestone.fleet.controller.journal import Entry
 from bluestone.model.plan import Progress
 from bluestone.model.problem import Place, Problem, Problems
 
-Verb = Literal["up", "rollback", "down", "stand-by"]
-"""`stand-by`: do nothing for as long as whoever asks stays connected."""
+Verb = Literal["up", "patch", "rollback", "down", "stand-by"]
+"""`patch`: roll out what was prepared. `stand-by`: do nothing for as long as whoever asks stays connected."""
 
 VERSION = "Bluestone-Version"
 """Header by which a command line says of which version it is."""

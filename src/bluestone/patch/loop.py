@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from bluestone.model.bom import Ecosystem
+from bluestone.model.bom import Bom, Component, Ecosystem
 from bluestone.model.exposure import Assessment, Exposure, Verdict
 from bluestone.model.group import Group
 from bluestone.model.ids import Digest
 from bluestone.model.patching import PatchPolicy, Urgency
 from bluestone.patch import policy
 from bluestone.patch.policy import Deadline, Permission
+from bluestone.patch.sources import origins
 from bluestone.patch.versions import KEYS
 
 Phase = Literal["rest", "wait", "prepare", "roll out", "close"]
@@ -25,6 +26,7 @@ what differs. `close`: no server is exposed any more, and that is to be proved."
 class Fix:
     """A version that ends exposures: of a Debian *source* package, else of a component.
 
+    `moves` are the source packages, as a lock names them, whose newer binaries bring it (a kernel's is the signed one).
     `installed` are the versions that images have, `advisories` all names of what it ends, `images` those exposed.
     `since` is when the fix became available, `due` the earliest deadline; both None if there is none. `urgent` says in
     which ways it is; `triage` whether traces of an attack are to be looked for as well.
@@ -32,6 +34,7 @@ class Fix:
 
     ecosystem: Ecosystem
     package: str
+    moves: tuple[str, ...]
     installed: tuple[str, ...]
     fixed: str
     advisories: tuple[str, ...]
@@ -100,6 +103,15 @@ def next_phase(*, exposed: Iterable[str], begun: bool, prepared: bool, permissio
     return "prepare", f"{len(servers)} servers are exposed"
 
 
+def open_in(fix: Fix, bom: Bom) -> bool:
+    """Whether an image with this bill still has what a fix is for, in a version before the fixed one.
+
+    A version that cannot be compared counts as before.
+    """
+    held = [version for c in bom.components if c.ecosystem == fix.ecosystem for version in _versions_of(fix.package, c)]
+    return not all(reached(fix.ecosystem, version, fix.fixed) for version in held)
+
+
 def newest(ecosystem: Ecosystem, versions: Iterable[str]) -> str:
     """The newest of versions by the ecosystem's rules; what is no version there is older than all that are."""
     return max(versions, key=_order(ecosystem))
@@ -118,6 +130,7 @@ def _fix(ecosystem: Ecosystem, package: str, found: list[tuple[Exposure, Deadlin
     return Fix(
         ecosystem,
         package,
+        tuple(sorted({each.component.source or each.component.name for each, _ in found})),
         tuple(sorted(installed)),
         newest(ecosystem, {each.fixed for each, _ in found}),
         tuple(sorted({name for each, _ in found for name in each.advisory.names})),
@@ -127,6 +140,15 @@ def _fix(ecosystem: Ecosystem, package: str, found: list[tuple[Exposure, Deadlin
         tuple(sorted(policy.urgencies(found, now))),
         any(due.triage for _, due in found),
     )
+
+
+def _versions_of(package: str, component: Component) -> Iterator[str]:
+    """In which versions a component is, or was built from, a package of that name."""
+    if component.ecosystem != "deb" and component.name == package:
+        yield component.version
+    for origin in origins(component):
+        if origin.name == package and origin.how != "built using":
+            yield origin.version
 
 
 def _is_of(exposure: Exposure, advisory: str | None) -> bool:

@@ -87,6 +87,7 @@ class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     """
 
     project: str
+    groups: tuple[str, ...]
     patch: str
     by: str
     bluestone: str

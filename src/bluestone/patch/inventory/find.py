@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -207,3 +207,16 @@ def _unidentified(index: Index, asked: Mapping[Digest, bool]) -> Iterator[Silent
     for digest, files, path in rows:
         if digest in asked:
             yield Silent(digest, "unidentified", files, path)
+
+
+def lived_on(index: Index, project: str, images: Iterable[Digest], since: datetime) -> tuple[Lifetime, ...]:
+    """The servers of a project that ran these images at some time from `since` on, by group and begin."""
+    lives = sorted(life for image in images for life in _lives(index, image, "ever") if life[0] == project)
+    found = (_lifetime(*life) for life in lives)
+    return tuple(life for life in found if life.ended is None or life.ended >= since)
+
+
+def alive(index: Index, project: str) -> tuple[str, ...]:
+    """The servers of a project whose end is not known, by name."""
+    rows: Any = index.rows("SELECT server FROM lifetime WHERE project = ? AND ended = ?", [project, FOREVER])
+    return tuple(sorted(server for (server,) in rows))

@@ -1,0 +1,150 @@
+"""Exposed versions that stand in files of the declaration: found, and raised where it allows that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from bluestone.app.project import Project
+from bluestone.host.files import write_atomically
+from bluestone.model.exposure import AFFECTED, Exposure
+from bluestone.model.recipe import OverlayFile
+from bluestone.patch.bumps import LOCK, POM, REQUIREMENTS, Bump, can_raise, find_pin, how, raised
+from bluestone.patch.loop import newest
+
+LARGEST = 8 * 1024 * 1024
+"""Bytes of a file that is looked through for pins."""
+
+MOST_FILES = 10_000
+"""How many files of an overlay are looked at by their names."""
+
+
+@dataclass
+class Raised:
+    """Files that were raised: what they held before, and their paths on the server."""
+
+    before: dict[Path, bytes] = field(default_factory=dict)
+    paths: set[str] = field(default_factory=set)
+
+    def undo(self) -> None:
+        """Put back what the files held."""
+        for file, content in self.before.items():
+            write_atomically(file, content, file.stat().st_mode & 0o7777)
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file with pins: on this machine, on the server, and its text."""
+
+    place: Path
+    path: str
+    text: str
+
+
+def bumps(project: Project, exposures: Iterable[Exposure]) -> tuple[Bump, ...]:
+    """The versions that would end exposures of components that the declaration lays into the image."""
+    wanted: dict[tuple[str, str, str], list[Exposure]] = {}
+    for each in exposures:
+        component = each.component
+        real = each.verdict in AFFECTED or component.declared
+        if component.ecosystem != "deb" and not component.owner and each.fixed and real:
+            wanted.setdefault((component.ecosystem, component.name, component.version), []).append(each)
+    if not wanted:
+        return ()
+    files = [file for overlay in project.declaration.recipe.files for file in _files(overlay)]
+    found = [bump for about in wanted.values() for bump in _bumps(project, about, files)]
+    return tuple(sorted(set(found), key=lambda bump: (bump.file, bump.line, bump.name)))
+
+
+def raise_pins(project: Project, found: Iterable[Bump]) -> Raised:
+    """Write the versions that may be raised into their files. Raises `Problem`."""
+    made = Raised()
+    for bump in found:
+        if not bump.raises:
+            continue
+        place = (project.file.parent / bump.file).resolve()
+        content = place.read_bytes()
+        made.before.setdefault(place, content)
+        made.paths.add(bump.path)
+        text = raised(content.decode(), bump.line, bump.old, bump.new)
+        write_atomically(place, text.encode(), place.stat().st_mode & 0o7777)
+    return made
+
+
+def _bumps(project: Project, about: list[Exposure], files: list[_File]) -> Iterator[Bump]:
+    component = about[0].component
+    new = newest(component.ecosystem, {each.fixed for each in about})
+    names = tuple(sorted({name for each in about for name in each.advisory.names}))
+    base = Bump(
+        component.ecosystem, component.name, component.version, new, "", 0, "", names,
+        how(component.ecosystem, component.name, component.version, new),
+    )  # fmt: skip
+    pinned = False
+    for file in files:
+        line = find_pin(file.place.name, file.text, component.ecosystem, component.name, component.version)
+        if line:
+            pinned = True
+            allowed = file.place.resolve() in _allowed(project)
+            raises = allowed and can_raise(file.place.name, file.text, line)
+            yield replace(base, file=_shown(project, file.place), line=line, path=file.path, raises=raises)
+    if not pinned:
+        for each in about:
+            if place := _source_of(project, each.component.path.partition("!")[0]):
+                yield replace(base, file=_shown(project, place), path=each.component.path)
+
+
+def _files(overlay: OverlayFile) -> Iterator[_File]:
+    """The files of an overlay that pin versions."""
+    if overlay.source is None:
+        return
+    if overlay.source.is_file():
+        yield from _read(overlay.source, overlay.target)
+        return
+    seen = 0
+    for directory, below, names in os.walk(overlay.source):
+        below.sort()
+        for name in sorted(names):
+            seen += 1
+            if seen > MOST_FILES:
+                return
+            place = Path(directory) / name
+            yield from _read(place, str(PurePosixPath(overlay.target) / place.relative_to(overlay.source)))
+
+
+def _read(place: Path, path: str) -> Iterator[_File]:
+    name = place.name
+    if not (REQUIREMENTS.fullmatch(name) or name in (LOCK, POM)) or place.is_symlink():
+        return
+    try:
+        if place.stat().st_size <= LARGEST:
+            yield _File(place, path, place.read_bytes().decode())
+    except (OSError, UnicodeDecodeError):
+        return  # The build reads it as well, and says what is wrong with it.
+
+
+def _source_of(project: Project, path: str) -> Path | None:
+    """The file on this machine that a path on the server was laid from."""
+    for overlay in project.declaration.recipe.files:
+        if overlay.source is None:
+            continue
+        if path == overlay.target:
+            return overlay.source
+        if path.startswith(f"{overlay.target}/"):
+            place = overlay.source / path.removeprefix(f"{overlay.target}/")
+            return place if place.exists() else overlay.source
+    return None
+
+
+def _allowed(project: Project) -> set[Path]:
+    directory = project.file.parent.resolve()
+    return {(directory / name).resolve() for name in project.declaration.patch.raises}
+
+
+def _shown(project: Project, place: Path) -> str:
+    """A file as the declaration would name it."""
+    try:
+        return str(place.resolve().relative_to(project.file.parent.resolve()))
+    except ValueError:
+        return str(place)

@@ -1,0 +1,130 @@
+"""The question that closes a patch, and the proof that it was answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bluestone.app import wiring
+from bluestone.app.project import Project
+from bluestone.app.provenance import seal_by_project
+from bluestone.app.rollout import utc_now
+from bluestone.app.running import running
+from bluestone.app.sbom import bill_of
+from bluestone.app.where import lifetimes
+from bluestone.host.files import write_atomically
+from bluestone.host.paths import private_directory
+from bluestone.image.sbom.bills import digests
+from bluestone.model.ids import Digest, short, slot_name
+from bluestone.model.lifetime import Lifetime
+from bluestone.model.problem import Problem
+from bluestone.model.server import Server
+from bluestone.patch import proof as proofs
+from bluestone.patch.inventory.find import alive, lived_on
+from bluestone.patch.loop import Fix, open_in
+from bluestone.patch.proof import Bills, Ended, Feed, Moved, Proof, Query
+
+if TYPE_CHECKING:
+    from bluestone.app.patch import Patch
+
+DIRECTORY = "proofs"
+SUFFIX = ".dsse.json"
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """The answer at an instant: names of exposed `servers`, all servers that were asked about, those that the journal
+    knows of and nobody lists, and `gaps`: what hinders an answer."""
+
+    at: datetime
+    servers: tuple[str, ...]
+    asked: tuple[Server, ...]
+    unreported: tuple[str, ...]
+    gaps: tuple[str, ...]
+
+
+def still_exposed(project: Project, groups: Iterable[str], before: Iterable[Digest], fixes: Iterable[Fix]) -> Exposed:
+    """Which servers of these groups run an image that lacks any of the fixes: one of those from before the patch, or
+    any other, by its own bill. What cannot be seen or read is a gap."""
+    seen, wanted, known = running(project), tuple(fixes), set(groups)
+    asked = tuple(server for server in seen.servers if server.group in known)
+    exposed, gaps = set(before), list(seen.gaps)
+    for image in sorted({server.image for server in asked} - exposed):
+        try:
+            bom = bill_of(wiring.images(project).get(image))
+        except Problem as problem:
+            gaps.append(f"what is in the image {short(image)}: {problem.what}")
+        else:
+            if any(open_in(fix, bom) for fix in wanted):
+                exposed.add(image)
+    names = tuple(sorted(server.name for server in asked if server.image in exposed))
+    listed = {server.name for server in (*seen.servers, *seen.missed)}
+    with lifetimes(project) as index:
+        unreported = tuple(name for name in alive(index, project.name) if name not in listed)
+    gaps += [f"{name} is in the journal, and no provider lists it" for name in unreported]
+    return Exposed(seen.at, names, asked, unreported, tuple(gaps))
+
+
+def prove(project: Project, patch: Patch, asked: Exposed, version: str) -> tuple[Path, Proof]:
+    """Write the proof of a patch that `asked` closes, signed by the project's key. Raises `Problem`."""
+    ended = tuple(_ended(fix) for fix in patch.fixes)
+    servers = tuple(_moved(project, patch, asked))
+    images = sorted({server.image for server in asked.asked})
+    proof = Proof(
+        project=project.name,
+        groups=patch.groups,
+        patch=patch.id,
+        by=patch.by,
+        bluestone=version,
+        verdict=patch.verdict,
+        closed=utc_now(),
+        ended=ended,
+        feeds=tuple(Feed(f.name, f.digest, f.date, f.verified, f.trouble) for f in patch.feeds),
+        before=tuple(_bills(project, image) for image in patch.before),
+        after=tuple(_bills(project, image) for image in images),
+        servers=servers,
+        query=Query(asked.at, len(asked.asked), asked.servers, asked.unreported),
+        from_verdict=proofs.from_verdict(patch.verdict, servers),
+        from_fix=proofs.from_fix(ended, servers),
+    )
+    if wrong := list(proofs.contradictions(proof)):
+        raise Problem(f"the patch cannot be proved: {'; '.join(wrong)}", mend="run `bluestone patch` again")
+    file = project.state / DIRECTORY / f"{patch.id}{SUFFIX}"
+    private_directory(file.parent)
+    write_atomically(file, seal_by_project(project, proofs.statement(proof)))
+    return file, proof
+
+
+def _moved(project: Project, patch: Patch, asked: Exposed) -> Iterator[Moved]:
+    """Each server that was exposed since the verdict, and what is in its slot now."""
+    with lifetimes(project) as index:
+        lives = [
+            life for life in lived_on(index, project.name, patch.before, patch.verdict) if life.group in patch.groups
+        ]
+    now = {slot_name(server.name): server for server in sorted(asked.asked, key=lambda server: server.incarnation)}
+    names = [server.name for server in now.values()]
+    events = project.journal.newest(("server.attached", "server.created", "server.create"), names)
+    for life in lives:
+        if life.ended is None:
+            continue  # The answer lists it, or says that it does not know.
+        after = now.get(slot_name(life.server))
+        told = events.get(after.name, {}) if after else {}
+        begun = told.get("server.attached") or told.get("server.created") or told.get("server.create")
+        yield _of(life, after, begun.at if begun else None)
+
+
+def _of(life: Lifetime, after: Server | None, switched: datetime | None) -> Moved:
+    assert life.ended is not None
+    name, image = (after.name, str(after.image)) if after else ("", "")
+    return Moved(life.server, life.image, name, image, switched, life.ended)
+
+
+def _ended(fix: Fix) -> Ended:
+    return Ended(fix.key, fix.installed, fix.advisories, fix.since, fix.due, fix.triage)
+
+
+def _bills(project: Project, image: Digest) -> Bills:
+    return Bills(image, digests(wiring.images(project).get(image)))

@@ -1,0 +1,406 @@
+"""`patch`: from what running servers are exposed to, to servers that are not, and the proof of it.
+
+Two halves: `prepare` changes nothing that serves, and anybody may do it beside a daemon: what is exposed, a new lock
+with what the fixes need, the image, and what else differs in it. `carry_out` is for whoever leads the project: it rolls
+the image out, and closes the patch once no server is exposed. What the first came to is in the journal, so that the
+second, or either once more after a crash, goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from bluestone import __version__
+from bluestone.app import wiring
+from bluestone.app.build import build_image
+from bluestone.app.bumps import Raised, bumps, raise_pins
+from bluestone.app.closing import prove, still_exposed
+from bluestone.app.diff import between
+from bluestone.app.disks import ensure_disk
+from bluestone.app.goals import fallback, served_before
+from bluestone.app.heal import recorded_goals
+from bluestone.app.lock import Progress, lock, read_lock
+from bluestone.app.pending import assess
+from bluestone.app.project import Project
+from bluestone.app.rollout import Notify, Site, Watch, utc_now
+from bluestone.app.running import running
+from bluestone.app.up import Arrival
+from bluestone.declaration.moments import zone
+from bluestone.fleet.controller.journal import Entry
+from bluestone.fleet.controller.lock import hold
+from bluestone.fleet.explain import prediction
+from bluestone.image.lock import stored
+from bluestone.image.lock.diff import LockDiff, diff
+from bluestone.image.lock.file import digest as lock_digest
+from bluestone.image.lock.pins import Upgrade
+from bluestone.image.store import LOCK
+from bluestone.image.surprises import surprises
+from bluestone.model.exposure import Assessment, Exposure, FeedState
+from bluestone.model.group import Group
+from bluestone.model.ids import Digest, short
+from bluestone.model.image import Image
+from bluestone.model.lock import Lock
+from bluestone.model.plan import Goal
+from bluestone.model.problem import Problem
+from bluestone.patch import policy
+from bluestone.patch.bumps import Bump
+from bluestone.patch.loop import Fix, Phase, Scope, fixes, judged, next_phase
+from bluestone.patch.policy import Permission
+
+BEGAN, STOPPED, CLOSED = "patch.began", "patch.stopped", "patch.closed"
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A patch that was begun and has not ended: when, what it fixes and by what it was known, which groups it may
+    touch (and for which advisory), and the images that are exposed. `image` is what servers are to be moved to, None as
+    long as it is not built and compared."""
+
+    id: str
+    verdict: datetime
+    by: str
+    groups: tuple[str, ...]
+    advisory: str | None
+    fixes: tuple[Fix, ...]
+    feeds: tuple[FeedState, ...]
+    before: tuple[Digest, ...]
+    image: Digest | None = None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """How things stand: what is known, what is to be fixed and on which servers, and what comes next and why.
+
+    `bumps` are pinned versions in files of the declaration that would end exposures.
+    """
+
+    assessment: Assessment
+    exposures: tuple[Exposure, ...]
+    fixes: tuple[Fix, ...]
+    bumps: tuple[Bump, ...]
+    servers: tuple[str, ...]
+    groups: tuple[str, ...]
+    phase: Phase
+    why: str
+    permission: Permission
+    begun: Patch | None = None
+
+
+@dataclass(frozen=True)
+class PatchPlan:
+    """What `patch` would do: `outlook`, and how the lock would change. `lost` are fixes that the archives lack."""
+
+    outlook: Outlook
+    changes: LockDiff
+    lost: tuple[Fix, ...]
+
+
+def look(project: Project, target: str | None, progress: Progress, *, by_hand: bool = True) -> Outlook:
+    """What running servers are exposed to, and what comes next. Changes nothing.
+
+    `target` is a group or an advisory; None for everything. Raises `Problem` for one that is neither.
+    """
+    begun = open_patch(project)
+    assessment = assess(project, progress=progress)
+    seen = running(project)
+    groups = {goal.group.name: goal.group for goal in recorded_goals(project)}
+    runs: dict[Digest, list[Group]] = {}
+    for server in seen.servers:
+        group = groups.get(server.group)
+        if group is not None and group not in runs.setdefault(server.image, []):
+            runs[server.image].append(group)
+    declared, now = project.declaration.patch, utc_now()
+    exposures = judged(assessment, declared, runs)
+    scope = _scope(project, target, groups.values(), exposures)
+    wanted = fixes(exposures, declared, runs, scope, now)
+    touched = {group.name for group in scope.groups}
+    to_bump = bumps(project, exposures)
+    here = [fix for fix in wanted if fix.ecosystem == "deb" or _is_raised(fix, to_bump)]
+    images = {image for fix in here for image in fix.images}
+    servers = tuple(sorted(s.name for s in seen.servers if s.image in images and s.group in touched))
+    urgent = {urgency for fix in wanted for urgency in fix.urgent}
+    permission = policy.may_begin(declared, urgent, now, zone(declared.time_zone), by_hand=by_hand)
+    mine = begun is not None and set(begun.groups) <= touched
+    phase, why = next_phase(exposed=servers, begun=mine, prepared=False, permission=permission)
+    return Outlook(
+        assessment, tuple(exposures), wanted, to_bump, servers, tuple(sorted(touched)), phase, why, permission,
+        begun if mine else None,
+    )  # fmt: skip
+
+
+def intend(project: Project, target: str | None, progress: Progress) -> PatchPlan:
+    """What `patch` would do now. Changes nothing. Raises `Problem`."""
+    found = look(project, target, progress)
+    old = read_lock(project)
+    if not found.servers or old is None:
+        return PatchPlan(found, LockDiff(), ())
+    outcome = lock(project, _moves(old, found.fixes), progress, check=True)
+    return PatchPlan(found, outcome.changes, _lost(found.fixes, outcome.new))
+
+
+def prepare(
+    project: Project, target: str | None, *, by_hand: bool = True, notify: Notify, progress: Progress
+) -> Outlook:
+    """Have all that a rollout of the fixes needs, and say in the journal what it is. See `look` for what comes back.
+
+    Where something in the new image differs beyond what the fixes explain, the patch is stopped: `Problem`.
+    """
+    with hold(project.state / "patching"):
+        found = look(project, target, progress, by_hand=by_hand)
+        if found.phase != "prepare":
+            return found
+        patch = _begin(project, target, found, notify)
+        try:
+            _prepare(project, patch, found.bumps, notify, progress)
+        except Problem as problem:
+            _record(project, notify, Entry(STOPPED, message=problem.what, data={"patch": patch.id}))
+            raise
+        return replace(found, phase="roll out", begun=open_patch(project))
+
+
+def carry_out(project: Project, *, notify: Notify, watch: Watch, progress: Progress) -> Arrival:
+    """Roll out what was prepared, and close the patch. Whoever calls it leads the project alone.
+
+    Raises `Problem` where nothing was prepared, and where servers stay exposed that nothing is known against.
+    """
+    patch = open_patch(project)
+    if patch is None:
+        raise Problem("no patch is under way", mend="see what servers are exposed to: bluestone patch --plan")
+    changed = False
+    if still_exposed(project, patch.groups, patch.before, patch.fixes).servers:
+        if patch.image is None:
+            raise Problem("the patch that was begun has no image yet", mend="bluestone patch")
+        arrival = _roll_out(project, patch, patch.image, notify, watch, progress)
+        if arrival.failures:
+            why = "; ".join(f"{failure.group}: {failure.reason}" for failure in arrival.failures)
+            _record(project, notify, Entry(STOPPED, message=f"the rollout failed: {why}", data={"patch": patch.id}))
+            return arrival
+        changed = arrival.changed
+    _close(project, patch, notify, progress)
+    return Arrival(changed)
+
+
+def open_patch(project: Project) -> Patch | None:
+    """The patch that was begun last, if it has not ended."""
+    last = project.journal.last((BEGAN, STOPPED, CLOSED))
+    if last is None or last.kind != BEGAN:
+        return None
+    patch = msgspec.convert(last.data, Patch)
+    compared = project.journal.last(("patch.compared",))
+    if compared is not None and compared.sequence > last.sequence:
+        patch = replace(patch, image=Digest(compared.data["image"]))
+    return patch
+
+
+def reopen(project: Project, goals: Iterable[Goal], notify: Notify) -> None:
+    """Say that a patch is open again whose exposed images servers were led back to: its deadlines count on."""
+    images = {goal.generation.image for goal in goals if goal.group.count}
+    last = project.journal.last((CLOSED, BEGAN))
+    if last is None or last.kind != CLOSED:
+        return
+    if back := sorted(images & set(last.data["before"])):
+        names = ", ".join(short(image) for image in back)
+        text = f"servers are led back to {names}, which patch {last.data['patch']} had replaced: its clock runs on"
+        _record(project, notify, Entry("patch.reopened", message=text, data={"patch": last.data["patch"]}))
+
+
+def _scope(project: Project, target: str | None, groups: Iterable[Group], exposures: Iterable[Exposure]) -> Scope:
+    known = tuple(groups)
+    if target is None:
+        return Scope(known)
+    if target in {group.name for group in (*known, *project.groups)}:
+        return Scope(tuple(group for group in known if group.name == target))
+    names = {name.lower() for each in exposures for name in each.advisory.names}
+    if target.lower() not in names:
+        raise Problem(
+            f"{target} is no group, and no advisory that servers are exposed to",
+            mend=f"groups: {', '.join(group.name for group in known) or 'none'}; advisories: bluestone patch --plan",
+        )
+    return Scope(known, target)
+
+
+def _begin(project: Project, target: str | None, found: Outlook, notify: Notify) -> Patch:
+    """The patch that was begun, if it is for the same, or a new one; the journal has it."""
+    before = tuple(sorted({image for fix in found.fixes for image in fix.images}))
+    advisory = target if target and target not in found.groups else None
+    if (old := found.begun) and (old.fixes, old.groups, old.before) == (found.fixes, found.groups, before):
+        return old
+    at = found.assessment.at
+    old = found.begun
+    patch = Patch(
+        id=old.id if old else f"p{at:%Y%m%d-%H%M%S}",
+        verdict=old.verdict if old else at,
+        by=project.caller.name,
+        groups=found.groups,
+        advisory=advisory,
+        fixes=found.fixes,
+        feeds=found.assessment.feeds,
+        before=tuple(sorted({*before, *(old.before if old else ())})),
+    )
+    text = f"{_named(patch.fixes)}, on {len(found.servers)} servers of {', '.join(patch.groups)}"
+    data = msgspec.to_builtins(patch, builtin_types=())
+    _record(project, notify, Entry(BEGAN, message=text, data=data))
+    return patch
+
+
+def _prepare(project: Project, patch: Patch, found: Iterable[Bump], notify: Notify, progress: Progress) -> None:
+    old = read_lock(project)
+    if old is None:
+        raise Problem(f"there is no {project.lock.name}", mend="run `bluestone up`: it locks, and rolls out")
+    undone = [f"{project.lock.name}: {each}" for each in _undone(project, patch, old)]
+    raised = raise_pins(project, found)
+    try:
+        new = lock(project, _moves(old, patch.fixes), progress, check=True).new
+        changes = diff(old, new, _newer())
+        names = ", ".join(f"{each.name} {each.new}" for each in changes.packages[:5])
+        _note(project, notify, patch, "patch.locked", names or "the lock has it", lock=lock_digest(new))
+        wiring.require_tools(project, building=True)
+        image = build_image(project, new, progress)
+        ensure_disk(project, image, progress)
+        _note(project, notify, patch, "patch.built", f"image {short(image.digest)}", image=image.digest)
+        if odd := [*undone, *_compare(project, patch, image, new, raised)]:
+            raise Problem(
+                f"the patched image differs from what runs in more than the fixes explain: {'; '.join(odd[:8])}"
+                + (f"; and {len(odd) - 8} more" if len(odd) > 8 else ""),
+                mend=f"look at all of it: bluestone diff {short(patch.before[0])} {short(image.digest)}; if it is meant, "
+                "roll it out with `bluestone up`, and patch then",
+                left="the lock is as it was, and so are the servers",
+            )
+    except BaseException:
+        raised.undo()
+        raise
+    if new != old:
+        stored.write(project.lock, new)
+    lost = _lost(patch.fixes, new)
+    text = "nothing differs but what the fixes explain" + (f"; the archives lack {_named(lost)}" if lost else "")
+    _note(project, notify, patch, "patch.compared", text, image=image.digest)
+
+
+def _undone(project: Project, patch: Patch, old: Lock) -> list[str]:
+    """Changes of the lock that were not rolled out, other than those of patches."""
+    ours = {event.data.get("lock") for event in project.journal.select(("patch.locked",))}
+    if lock_digest(old) in ours:
+        return []
+    found = dict[str, None]()
+    for image in patch.before:
+        then = _lock_of(project, image)
+        if then is not None:
+            changes = diff(then, old, _newer()).packages
+            found |= {f"{each.name} was {each.kind}, and not rolled out": None for each in changes}
+    return list(found)
+
+
+def _compare(project: Project, patch: Patch, image: Image, new: Lock, raised: Raised) -> list[str]:
+    """What differs from the images that are exposed, and is not explained."""
+    store, found = wiring.images(project), dict[str, None]()
+    for digest in patch.before:
+        if digest == image.digest:
+            continue
+        then = _lock_of(project, digest)
+        moved = {each.name for each in diff(then, new, _newer()).packages} if then else set()
+        found |= dict.fromkeys(surprises(between(store.get(digest), image), moved, raised.paths))
+    return list(found)
+
+
+def _roll_out(
+    project: Project, patch: Patch, image: Digest, notify: Notify, watch: Watch, progress: Progress
+) -> Arrival:
+    """Lead the groups of a patch to its image, each as it was last rolled out; the others stay where they are."""
+    goals = [
+        _patched(project, goal, image) if goal.group.name in patch.groups else goal for goal in recorded_goals(project)
+    ]
+    site = Site(project, goals, notify)
+    site.prepare()
+    site.watch_for_drift()
+    forecast = site.forecast()
+    if not forecast.steps and not forecast.halted:
+        return Arrival(changed=False)
+    progress(f"plan {forecast.id}: {prediction(forecast)}")
+    return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))
+
+
+def _patched(project: Project, goal: Goal, image: Digest) -> Goal:
+    """The goal with the other image, and with what it served in before as the way back."""
+    if not goal.group.count or goal.generation.image == image:
+        return goal
+    generation = project.journal.generation(goal.group.name, image, goal.generation.config, keep=True)
+    before = next(iter(served_before(project, goal.group.name, generation.number)), 0)
+    return Goal(goal.group, generation, fallback(project, generation, before))
+
+
+def _close(project: Project, patch: Patch, notify: Notify, progress: Progress) -> None:
+    """Ask once more which servers are exposed; if none is, write the proof of it."""
+    asked = still_exposed(project, patch.groups, patch.before, patch.fixes)
+    if asked.gaps:
+        raise Problem(
+            f"the patch cannot be closed, as not everything can be seen: {'; '.join(asked.gaps)}",
+            mend="mend that, and run `bluestone patch` again",
+            left="the servers that can be seen are patched",
+        )
+    if asked.servers:
+        raise Problem(
+            f"the patch stays open: {len(asked.servers)} servers are exposed still: {', '.join(asked.servers[:5])}",
+            mend="old servers that are kept for a rollback go by themselves: run `bluestone patch` again then; "
+            "`bluestone status` says if a group is paused, or went back to what it was",
+        )
+    file, proof = prove(project, patch, asked, __version__)
+    longest = proof.from_verdict.max if proof.from_verdict else 0.0
+    progress(f"proof: {file}")
+    text = f"{_named(patch.fixes)}: the last of {len(proof.servers)} servers was gone after {longest:.1f} s"
+    data: dict[str, Any] = {"patch": patch.id, "proof": str(file), "longest_s": longest}
+    data |= {"before": list(patch.before), "image": patch.image, "fixes": [fix.key for fix in patch.fixes]}
+    _record(project, notify, Entry(CLOSED, message=text, data=data))
+
+
+def _moves(old: Lock, wanted: Iterable[Fix]) -> Upgrade:
+    """The pins that fixes need to move, of those that the lock has."""
+    known = {name for package in old.every for name in (package.name, package.source)}
+    names = {name for fix in wanted if fix.ecosystem == "deb" for name in fix.moves}
+    return Upgrade(names=frozenset(names & known))
+
+
+def _lost(wanted: Iterable[Fix], new: Lock) -> tuple[Fix, ...]:
+    """Fixes that the new lock does not bring though it has the package."""
+    from bluestone.patch.loop import reached
+
+    held = {package.source: package.source_version for package in new.packages}
+    return tuple(
+        fix
+        for fix in wanted
+        if fix.ecosystem == "deb" and fix.package in held and not reached("deb", held[fix.package], fix.fixed)
+    )
+
+
+def _is_raised(fix: Fix, found: Iterable[Bump]) -> bool:
+    return any(bump.raises and (bump.ecosystem, bump.name) == (fix.ecosystem, fix.package) for bump in found)
+
+
+def _lock_of(project: Project, image: Digest) -> Lock | None:
+    """The lock that an image was built by."""
+    return stored.read(wiring.images(project).get(image).root.parent / LOCK)
+
+
+def _newer() -> Callable[[str, str], bool]:
+    from bluestone.patch.versions.debian import key
+
+    return lambda one, other: key(one) > key(other)
+
+
+def _named(found: Iterable[Fix]) -> str:
+    names = [f"{fix.package} {fix.fixed}" for fix in found]
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _note(project: Project, notify: Notify, patch: Patch, kind: str, text: str, **data: str) -> None:
+    _record(project, notify, Entry(kind, message=text, data={"patch": patch.id, **data}))
+
+
+def _record(project: Project, notify: Notify, entry: Entry) -> None:
+    now = utc_now()
+    project.journal.record(now, [entry])
+    notify(now, entry)

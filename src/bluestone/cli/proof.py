@@ -1,0 +1,135 @@
+"""`proof`: what was exposed, replaced and verified, signed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from bluestone.cli import options
+from bluestone.cli.options import file_option, json_option, printable, table
+from bluestone.model.ids import short
+
+if TYPE_CHECKING:
+    from bluestone.app.proofs import Vouched
+    from bluestone.patch.proof import Proof, Times
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def proof(context: click.Context) -> None:
+    """Show and check proofs of patches. Without a verb: list them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_all)
+
+
+@proof.command("list")
+@file_option
+@json_option
+def list_all(file: Path = Path("bluestone.toml"), as_json: bool = False) -> int:
+    """List the project's proofs. Exits 1 if one does not hold."""
+    from bluestone.app.project import Project
+    from bluestone.app.proofs import Vouched, list_proofs
+
+    found = list_proofs(Project.open(file))
+    if as_json:
+        told = [
+            {"file": str(each.file), "ok": True, "proof": msgspec.to_builtins(each.proof)}
+            if isinstance(each, Vouched)
+            else {"file": str(each.file), "ok": False, "why": each.why}
+            for each in found
+        ]
+        click.echo(options.as_json(told))
+    elif not found:
+        click.echo("no proofs yet: `bluestone patch` writes one when no server is exposed any more")
+    else:
+        rows = [_row(each.proof) if isinstance(each, Vouched) else ("-", "WRONG", "-", "-", each.why) for each in found]
+        click.echo(printable(table(("patch", "closed", "servers", "longest", "fixes"), rows)))
+    return 0 if all(isinstance(each, Vouched) for each in found) else 1
+
+
+@proof.command()
+@click.argument("patch", required=False)
+@file_option
+@json_option
+def show(patch: str | None, file: Path, as_json: bool) -> None:
+    """Show a proof that holds: of PATCH, or the newest."""
+    from bluestone.app.project import Project
+    from bluestone.app.proofs import find_proof, verify_proof
+
+    place = find_proof(Project.open(file), patch)
+    _tell(verify_proof(file, place, ()), as_json=as_json)
+
+
+@proof.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "-f",
+    "--declaration",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("bluestone.toml"),
+    show_default=True,
+    help="The declaration whose project's key is trusted, where no other is.",
+)
+@json_option
+@click.option(
+    "--key",
+    "keys",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="Trust this key, and only those: a file with what `bluestone key` prints. Can be given several times.",
+)
+def verify(file: Path, declaration: Path, as_json: bool, keys: tuple[Path, ...]) -> None:
+    """Check a proof in FILE: who signed it, every byte of it, and that it agrees with itself. Exits 1 if not."""
+    from bluestone.app.proofs import verify_proof
+
+    _tell(verify_proof(declaration, file, keys), as_json=as_json)
+
+
+def _tell(found: Vouched, *, as_json: bool) -> None:
+    if as_json:
+        told = {"file": str(found.file), "ok": True, "key": found.key.id, "proof": msgspec.to_builtins(found.proof)}
+        click.echo(options.as_json(told))
+    else:
+        click.echo(printable("\n".join([*_text(found.proof), f"signed     by {found.key.name} ({found.key.id[:16]})"])))
+
+
+def _text(said: Proof) -> Iterator[str]:
+    yield f"patch      {said.patch} of {said.project}: {', '.join(said.groups)}; by {said.by}"
+    for fix in said.ended:
+        since = f"available since {_at(fix.since)}" if fix.since else "available since nobody knows when"
+        due = ""
+        if fix.due:
+            due = f"; due {_at(fix.due)}, {'kept' if said.closed <= fix.due else 'MISSED'}"
+        yield f"fixed      {fix.fix} (was {', '.join(fix.installed)}); {since}{due}"
+        if names := [name for name in fix.advisories if name.startswith("CVE-")] or list(fix.advisories):
+            yield f"           {', '.join(names)}"
+    for feed in said.feeds:
+        yield f"known by   {feed.name}, {_at(feed.date)}, sha256 {feed.digest[:16]}{f'; {feed.trouble}' * bool(feed.trouble)}"
+    yield f"images     {', '.join(short(b.image) for b in said.before)} -> {', '.join(short(b.image) for b in said.after)}"
+    for server in said.servers:
+        yield f"server     {server.before} -> {server.after or 'none'}, switched {_at(server.switched)}, gone {_at(server.gone)}"
+    yield f"asked      {_at(said.query.at)}: of {said.query.servers} servers {len(said.query.exposed) or 'none'} exposed"
+    unreported = ", ".join(said.query.unreported) or "none"
+    yield f"unreported {unreported}"
+    yield f"from verdict to gone: {_times(said.from_verdict)}"
+    yield f"from fix to gone:     {_times(said.from_fix)}"
+
+
+def _row(said: Proof) -> tuple[object, ...]:
+    fixes = [fix.fix.partition(":")[2] for fix in said.ended]
+    named = ", ".join(fixes[:3]) + (f" and {len(fixes) - 3} more" if len(fixes) > 3 else "")
+    longest = f"{said.from_verdict.max:.1f} s" if said.from_verdict else "-"
+    return said.patch, _at(said.closed), len(said.servers), longest, named
+
+
+def _times(found: Times | None) -> str:
+    return "not known" if found is None else f"p50 {found.p50:.1f} s, p95 {found.p95:.1f} s, max {found.max:.1f} s"
+
+
+def _at(moment: datetime | None) -> str:
+    return "-" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
