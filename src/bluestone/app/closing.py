@@ -19,7 +19,6 @@ from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory
 from bluestone.image.sbom.bills import digests
 from bluestone.model.ids import Digest, short, slot_name
-from bluestone.model.lifetime import Lifetime
 from bluestone.model.problem import Problem
 from bluestone.model.server import Server
 from bluestone.patch import proof as proofs
@@ -104,22 +103,35 @@ def _moved(project: Project, patch: Patch, asked: Exposed) -> Iterator[Moved]:
         lives = [
             life for life in lived_on(index, project.name, patch.before, patch.verdict) if life.group in patch.groups
         ]
-    now = {slot_name(server.name): server for server in sorted(asked.asked, key=lambda server: server.incarnation)}
-    names = [server.name for server in now.values()]
-    events = project.journal.newest(("server.attached", "server.created", "server.create"), names)
-    for life in lives:
-        if life.ended is None:
-            continue  # The answer lists it, or says that it does not know.
-        after = now.get(slot_name(life.server))
-        told = events.get(after.name, {}) if after else {}
-        begun = told.get("server.attached") or told.get("server.created") or told.get("server.create")
-        yield _of(life, after, begun.at if begun else None)
+    gone = [life for life in lives if life.ended is not None]  # Of others the answer says that they are there still.
+    detached = project.journal.newest(("server.detached",), [life.server for life in gone])
+    followers = successors([life.server for life in gone], [server.name for server in asked.asked])
+    images = {server.name: str(server.image) for server in asked.asked}
+    for life in gone:
+        assert life.ended is not None
+        after, told = followers.get(life.server, ""), detached.get(life.server, {}).get("server.detached")
+        yield Moved(life.server, life.image, after, images.get(after, ""), told.at if told else None, life.ended)
 
 
-def _of(life: Lifetime, after: Server | None, switched: datetime | None) -> Moved:
-    assert life.ended is not None
-    name, image = (after.name, str(after.image)) if after else ("", "")
-    return Moved(life.server, life.image, name, image, switched, life.ended)
+def successors(before: Iterable[str], now: Iterable[str]) -> dict[str, str]:
+    """Which server of now took the place of each of before: that in its slot; else one in a slot that none of before
+    had, in the order of slots."""
+    by_slot = {slot_name(name): name for name in now}
+    old = list(before)
+    found = {name: by_slot[slot_name(name)] for name in old if slot_name(name) in by_slot}
+    free: dict[str, list[str]] = {}
+    for name in sorted(set(by_slot.values()) - set(found.values()), key=_place):
+        free.setdefault(_place(name)[0], []).append(name)
+    for name in sorted((name for name in old if name not in found), key=_place):
+        if waiting := free.get(_place(name)[0]):
+            found[name] = waiting.pop(0)
+    return found
+
+
+def _place(server: str) -> tuple[str, int]:
+    """A server's group and the number of its slot."""
+    group, _, slot = slot_name(server).rpartition("-")
+    return group, int(slot)
 
 
 def _ended(fix: Fix) -> Ended:

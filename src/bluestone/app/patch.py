@@ -265,7 +265,7 @@ def _prepare(project: Project, patch: Patch, found: Iterable[Bump], notify: Noti
         _note(project, notify, patch, "patch.built", f"image {short(image.digest)}", image=image.digest)
         if odd := [*undone, *_compare(project, patch, image, new, raised)]:
             raise Problem(
-                f"the patched image differs from what runs in more than the fixes explain: {'; '.join(odd[:8])}"
+                f"the patched image differs in more than the fixes explain: {'; '.join(odd[:8])}"
                 + (f"; and {len(odd) - 8} more" if len(odd) > 8 else ""),
                 mend=f"look at all of it: bluestone diff {short(patch.before[0])} {short(image.digest)}; if it is meant, "
                 "roll it out with `bluestone up`, and patch then",

@@ -106,13 +106,16 @@ def _text(said: Proof) -> Iterator[str]:
         if fix.due:
             due = f"; due {_at(fix.due)}, {'kept' if said.closed <= fix.due else 'MISSED'}"
         yield f"fixed      {fix.fix} (was {', '.join(fix.installed)}); {since}{due}"
-        if names := [name for name in fix.advisories if name.startswith("CVE-")] or list(fix.advisories):
+        if names := [name for name in fix.advisories if name.startswith("CVE-")]:
             yield f"           {', '.join(names)}"
     for feed in said.feeds:
-        yield f"known by   {feed.name}, {_at(feed.date)}, sha256 {feed.digest[:16]}{f'; {feed.trouble}' * bool(feed.trouble)}"
-    yield f"images     {', '.join(short(b.image) for b in said.before)} -> {', '.join(short(b.image) for b in said.after)}"
+        trouble = f"; {feed.trouble}" if feed.trouble else ""
+        yield f"known by   {feed.name}, {_at(feed.date)}, sha256 {feed.digest[:16]}{trouble}"
+    before, after = (", ".join(short(each.image) for each in side) for side in (said.before, said.after))
+    yield f"images     {before} -> {after}"
     for server in said.servers:
-        yield f"server     {server.before} -> {server.after or 'none'}, switched {_at(server.switched)}, gone {_at(server.gone)}"
+        when = f"switched {_at(server.switched)}, gone {_at(server.gone)}"
+        yield f"server     {server.before} -> {server.after or 'none'}, {when}"
     yield f"asked      {_at(said.query.at)}: of {said.query.servers} servers {len(said.query.exposed) or 'none'} exposed"
     unreported = ", ".join(said.query.unreported) or "none"
     yield f"unreported {unreported}"

@@ -48,8 +48,9 @@ class Bills(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
 
 
 class Moved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """An exposed server, and what took its place. `switched` is when requests went to that one (of a group without
-    ports, when it was there), `gone` when the exposed one was destroyed. `after` is empty where nothing took it."""
+    """An exposed server, and what took its place: in its slot, or where the new servers have slots of their own, in
+    their order. `switched` is when requests no longer went to it (None of one that got none), `gone` when it was
+    destroyed. `after` is empty where nothing took its place."""
 
     before: str
     image_before: str
