@@ -21,6 +21,7 @@ def proof() -> Proof:
     servers = (moved(1, 9.5), moved(2, 12.25))
     return Proof(
         project="shop",
+        groups=("web",),
         patch="p20261130-120000",
         by="jane",
         bluestone="0.1",
