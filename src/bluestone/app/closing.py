@@ -14,7 +14,7 @@ from bluestone.app.provenance import seal_by_project
 from bluestone.app.rollout import utc_now
 from bluestone.app.running import running
 from bluestone.app.sbom import bill_of
-from bluestone.app.where import lifetimes
+from bluestone.app.where import current
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory
 from bluestone.image.sbom.bills import digests
@@ -22,7 +22,8 @@ from bluestone.model.ids import Digest, short, slot_name
 from bluestone.model.problem import Problem
 from bluestone.model.server import Server
 from bluestone.patch import proof as proofs
-from bluestone.patch.inventory.find import alive, lived_on
+from bluestone.patch.inventory.find import lived_on
+from bluestone.patch.inventory.find import running as alive
 from bluestone.patch.loop import Fix, open_in
 from bluestone.patch.proof import Bills, Ended, Feed, Moved, Proof, Query
 
@@ -61,8 +62,8 @@ def still_exposed(project: Project, groups: Iterable[str], before: Iterable[Dige
                 exposed.add(image)
     names = tuple(sorted(server.name for server in asked if server.image in exposed))
     listed = {server.name for server in (*seen.servers, *seen.missed)}
-    with lifetimes(project) as index:
-        unreported = tuple(name for name in alive(index, project.name) if name not in listed)
+    with current(project, _quiet) as (index, _):
+        unreported = tuple(life.server for life in alive(index, project.name) if life.server not in listed)
     gaps += [f"{name} is in the journal, and no provider lists it" for name in unreported]
     return Exposed(seen.at, names, asked, unreported, tuple(gaps))
 
@@ -99,7 +100,7 @@ def prove(project: Project, patch: Patch, asked: Exposed, version: str) -> tuple
 
 def _moved(project: Project, patch: Patch, asked: Exposed) -> Iterator[Moved]:
     """Each server that was exposed since the verdict, and what is in its slot now."""
-    with lifetimes(project) as index:
+    with current(project, _quiet) as (index, _):
         lives = [
             life for life in lived_on(index, project.name, patch.before, patch.verdict) if life.group in patch.groups
         ]
@@ -140,3 +141,7 @@ def _ended(fix: Fix) -> Ended:
 
 def _bills(project: Project, image: Digest) -> Bills:
     return Bills(image, digests(wiring.images(project).get(image)))
+
+
+def _quiet(_: str) -> None:
+    """Say nothing: it takes a moment."""

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bluestone.app import feeds, looks, wiring
@@ -52,10 +52,11 @@ def assess(
     groups: Collection[str] = (),
     image: str | None = None,
     ask: bool = True,
+    older: timedelta = feeds.FRESH,
     now: datetime | None = None,
 ) -> Assessment:
     """As `board`, without deadlines."""
-    return board(project, progress, groups=groups, image=image, ask=ask, now=now).assessment
+    return board(project, progress, groups=groups, image=image, ask=ask, older=older, now=now).assessment
 
 
 def board(
@@ -65,18 +66,19 @@ def board(
     groups: Collection[str] = (),
     image: str | None = None,
     ask: bool = True,
+    older: timedelta = feeds.FRESH,
     now: datetime | None = None,
 ) -> Board:
     """What the images are exposed to that servers of these groups (all, if none) run now; or what `image` is.
 
-    With `ask`, feeds that were not fetched of late are. Raises `Problem`.
+    With `ask`, feeds are fetched that were last fetched longer ago than `older`. Raises `Problem`.
     """
     now = now or datetime.now(UTC)
     subject = _alone(project, image) if image else _running(project, groups, progress)
     boms, unread = _bills(project, subject.servers)
     held = {(o.name, o.version) for bom in boms for c in bom.components for o in origins(c) if o.how != "built using"}
     if ask:
-        feeds.update(project, held, now, progress)
+        feeds.update(project, held, now, progress, older=older)
     known = feeds.load(project, held, now)
     estate = furnish(boms)
     found = [

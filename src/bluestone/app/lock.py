@@ -96,6 +96,7 @@ def peek(project: Project) -> Lock | None:
 
 
 def wanted_by(project: Project) -> Wanted:
+    """What the declaration asks to be locked. Raises `Problem`."""
     recipe = full_recipe(project)
     return Wanted(
         base=of_recipe(recipe),

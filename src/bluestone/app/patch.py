@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -22,10 +22,10 @@ from bluestone.app.bumps import Raised, bumps, raise_pins
 from bluestone.app.closing import prove, still_exposed
 from bluestone.app.diff import between
 from bluestone.app.disks import ensure_disk
+from bluestone.app.exposures import assess
 from bluestone.app.goals import fallback, served_before
 from bluestone.app.heal import recorded_goals
 from bluestone.app.lock import Progress, lock, read_lock
-from bluestone.app.pending import assess
 from bluestone.app.project import Project
 from bluestone.app.rollout import Notify, Site, Watch, utc_now
 from bluestone.app.running import running
@@ -49,7 +49,7 @@ from bluestone.model.plan import Goal
 from bluestone.model.problem import Problem
 from bluestone.patch import policy
 from bluestone.patch.bumps import Bump
-from bluestone.patch.loop import Fix, Phase, Scope, fixes, judged, next_phase
+from bluestone.patch.loop import Fix, Phase, Scope, fixes, next_phase
 from bluestone.patch.policy import Permission
 
 BEGAN, STOPPED, CLOSED = "patch.began", "patch.stopped", "patch.closed"
@@ -80,7 +80,6 @@ class Outlook:
     """
 
     assessment: Assessment
-    exposures: tuple[Exposure, ...]
     fixes: tuple[Fix, ...]
     bumps: tuple[Bump, ...]
     servers: tuple[str, ...]
@@ -106,7 +105,7 @@ def look(project: Project, target: str | None, progress: Progress, *, by_hand: b
     `target` is a group or an advisory; None for everything. Raises `Problem` for one that is neither.
     """
     begun = open_patch(project)
-    assessment = assess(project, progress=progress)
+    assessment = assess(project, progress, older=timedelta(0))
     seen = running(project)
     groups = {goal.group.name: goal.group for goal in recorded_goals(project)}
     runs: dict[Digest, list[Group]] = {}
@@ -115,7 +114,7 @@ def look(project: Project, target: str | None, progress: Progress, *, by_hand: b
         if group is not None and group not in runs.setdefault(server.image, []):
             runs[server.image].append(group)
     declared, now = project.declaration.patch, utc_now()
-    exposures = judged(assessment, declared, runs)
+    exposures = assessment.exposures
     scope = _scope(project, target, groups.values(), exposures)
     wanted = fixes(exposures, declared, runs, scope, now)
     touched = {group.name for group in scope.groups}
@@ -128,7 +127,7 @@ def look(project: Project, target: str | None, progress: Progress, *, by_hand: b
     mine = begun is not None and set(begun.groups) <= touched
     phase, why = next_phase(exposed=servers, begun=mine, prepared=False, permission=permission)
     return Outlook(
-        assessment, tuple(exposures), wanted, to_bump, servers, tuple(sorted(touched)), phase, why, permission,
+        assessment, wanted, to_bump, servers, tuple(sorted(touched)), phase, why, permission,
         begun if mine else None,
     )  # fmt: skip
 
@@ -267,8 +266,8 @@ def _prepare(project: Project, patch: Patch, found: Iterable[Bump], notify: Noti
             raise Problem(
                 f"the patched image differs in more than the fixes explain: {'; '.join(odd[:8])}"
                 + (f"; and {len(odd) - 8} more" if len(odd) > 8 else ""),
-                mend=f"look at all of it: bluestone diff {short(patch.before[0])} {short(image.digest)}; if it is meant, "
-                "roll it out with `bluestone up`, and patch then",
+                mend=f"see all of it: bluestone diff {short(patch.before[0])} {short(image.digest)}; what you changed "
+                "yourself, roll out with `bluestone up` first",
                 left="the lock is as it was, and so are the servers",
             )
     except BaseException:

@@ -50,14 +50,6 @@ def current(project: Project, progress: Callable[[str], None]) -> Iterator[tuple
         yield index, (*_read_bills(index, wiring.images(project), progress), *_read_journals(index, project))
 
 
-@contextmanager
-def lifetimes(project: Project) -> Iterator[Index]:
-    """The index, which has read this project's journal up to now. Raises `Problem`."""
-    with closing(Index(project.home.images / FILE)) as index:
-        _read_journal(index, project)
-        yield index
-
-
 def _read_bills(index: Index, store: ImageStore, progress: Callable[[str], None]) -> Iterator[str]:
     """Read the bills that are new, or were written anew; yield what hinders."""
     known, images = index.stamps(), store.digests()

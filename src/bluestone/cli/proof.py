@@ -116,8 +116,9 @@ def _text(said: Proof) -> Iterator[str]:
     for server in said.servers:
         when = f"switched {_at(server.switched)}, gone {_at(server.gone)}"
         yield f"server     {server.before} -> {server.after or 'none'}, {when}"
-    yield f"asked      {_at(said.query.at)}: of {said.query.servers} servers {len(said.query.exposed) or 'none'} exposed"
-    unreported = ", ".join(said.query.unreported) or "none"
+    query = said.query
+    yield f"asked      {_at(query.at)}: of {query.servers} servers {len(query.exposed) or 'none'} exposed"
+    unreported = ", ".join(query.unreported) or "none"
     yield f"unreported {unreported}"
     yield f"from verdict to gone: {_times(said.from_verdict)}"
     yield f"from fix to gone:     {_times(said.from_fix)}"

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from bluestone.model.bom import Bom, Component, Ecosystem
-from bluestone.model.exposure import Assessment, Exposure, Verdict
+from bluestone.model.exposure import Exposure, Verdict
 from bluestone.model.group import Group
 from bluestone.model.ids import Digest
 from bluestone.model.patching import PatchPolicy, Urgency
@@ -58,14 +58,6 @@ class Scope:
     advisory: str | None = None
 
 
-def judged(assessment: Assessment, declared: PatchPolicy, runs: Mapping[Digest, Iterable[Group]]) -> list[Exposure]:
-    """The exposures with what the declaration waives; `runs` are the groups that run each image."""
-    return [
-        policy.waived(declared, each, [group.name for group in runs.get(each.image, ())], assessment.at)
-        for each in assessment.exposures
-    ]
-
-
 def fixes(
     exposures: Iterable[Exposure],
     declared: PatchPolicy,
@@ -73,7 +65,10 @@ def fixes(
     scope: Scope,
     now: datetime,
 ) -> tuple[Fix, ...]:
-    """What is to be fixed in the scope, what is due first coming first. What is waived, or has no fix, is not."""
+    """What is to be fixed in the scope, what is due first coming first. What is waived, or has no fix, is not.
+
+    `runs` are the groups that run each image.
+    """
     wanted: dict[tuple[Ecosystem, str], list[tuple[Exposure, Deadline]]] = {}
     touched = {group.name for group in scope.groups}
     for each in exposures:

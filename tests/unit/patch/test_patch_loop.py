@@ -9,11 +9,12 @@ import pytest
 
 from bluestone.model.advisory import Advisory
 from bluestone.model.bom import Component
-from bluestone.model.exposure import Assessment, Exposure, Verdict
+from bluestone.model.exposure import Exposure, Verdict
 from bluestone.model.group import Group, Port
 from bluestone.model.ids import Digest
 from bluestone.model.patching import FixWaiver, PatchPolicy
-from bluestone.patch.loop import Scope, fixes, judged, newest, next_phase, reached
+from bluestone.patch import policy
+from bluestone.patch.loop import Scope, fixes, newest, next_phase, reached
 from bluestone.patch.policy import Permission
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -61,12 +62,12 @@ def test_a_scope_leaves_out_other_groups_and_other_advisories() -> None:
 def test_what_is_waived_or_has_no_fix_is_not_to_be_fixed() -> None:
     waiver = FixWaiver("CVE-2", "jane", "never called", NOW + timedelta(days=1))
     made = PatchPolicy(waivers=(waiver,))
-    assessment = Assessment(NOW, (exposed("a", "2"), replace(exposed("b", "3"), verdict=Verdict.AFFECTED_WITHOUT_FIX)))
-    held = judged(assessment, made, RUNS)
+    held = [policy.waived(made, exposed("a", "2"), ["web"], NOW)]
+    held.append(replace(exposed("b", "3"), verdict=Verdict.AFFECTED_WITHOUT_FIX))
     assert [each.verdict for each in held] == [Verdict.WAIVED, Verdict.AFFECTED_WITHOUT_FIX]
     assert fixes(held, made, RUNS, Scope((WEB,)), NOW) == ()
-    later = replace(assessment, at=waiver.end)
-    assert len(fixes(judged(later, made, RUNS), made, RUNS, Scope((WEB,)), waiver.end)) == 1
+    again = policy.waived(made, exposed("a", "2"), ["web"], waiver.end)
+    assert len(fixes([again], made, RUNS, Scope((WEB,)), waiver.end)) == 1
 
 
 @pytest.mark.parametrize(

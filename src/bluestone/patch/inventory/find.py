@@ -214,9 +214,3 @@ def lived_on(index: Index, project: str, images: Iterable[Digest], since: dateti
     lives = sorted(life for image in images for life in _lives(index, image, "ever") if life[0] == project)
     found = (_lifetime(*life) for life in lives)
     return tuple(life for life in found if life.ended is None or life.ended >= since)
-
-
-def alive(index: Index, project: str) -> tuple[str, ...]:
-    """The servers of a project whose end is not known, by name."""
-    rows: Any = index.rows("SELECT server FROM lifetime WHERE project = ? AND ended = ?", [project, FOREVER])
-    return tuple(sorted(server for (server,) in rows))
