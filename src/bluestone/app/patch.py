@@ -37,9 +37,10 @@ from bluestone.fleet.explain import prediction
 from bluestone.image.lock import stored
 from bluestone.image.lock.diff import LockDiff, diff
 from bluestone.image.lock.file import digest as lock_digest
-from bluestone.image.lock.pins import Upgrade
+from bluestone.image.lock.pins import KEEP, Upgrade
 from bluestone.image.store import LOCK
 from bluestone.image.surprises import surprises
+from bluestone.model.bom import Component
 from bluestone.model.exposure import Assessment, Exposure, FeedState
 from bluestone.model.group import Group
 from bluestone.model.ids import Digest, short
@@ -49,8 +50,9 @@ from bluestone.model.plan import Goal
 from bluestone.model.problem import Problem
 from bluestone.patch import policy
 from bluestone.patch.bumps import Bump
-from bluestone.patch.loop import Fix, Phase, Scope, fixes, next_phase
+from bluestone.patch.loop import Fix, Phase, Scope, fixes, next_phase, reached
 from bluestone.patch.policy import Permission
+from bluestone.patch.sources import origins
 
 BEGAN, STOPPED, CLOSED = "patch.began", "patch.stopped", "patch.closed"
 
@@ -139,7 +141,7 @@ def intend(project: Project, target: str | None, progress: Progress) -> PatchPla
     if not found.servers or old is None:
         return PatchPlan(found, LockDiff(), ())
     outcome = lock(project, _moves(old, found.fixes), progress, check=True)
-    return PatchPlan(found, outcome.changes, _lost(found.fixes, outcome.new))
+    return PatchPlan(found, outcome.changes, _lacking(found.fixes, outcome.new))
 
 
 def prepare(
@@ -151,6 +153,8 @@ def prepare(
     """
     with hold(project.state / "patching"):
         found = look(project, target, progress, by_hand=by_hand)
+        if found.phase == "prepare" and not by_hand and (why := _stopped_before(project, found.fixes)):
+            return replace(found, phase="wait", why=f"this was stopped before: {why}; `bluestone patch` tries again")
         if found.phase != "prepare":
             return found
         patch = _begin(project, target, found, notify)
@@ -223,6 +227,16 @@ def _scope(project: Project, target: str | None, groups: Iterable[Group], exposu
     return Scope(known, target)
 
 
+def _stopped_before(project: Project, wanted: tuple[Fix, ...]) -> str:
+    """Why the last patch was stopped, if it was for the same fixes: by itself it would only be stopped again."""
+    last = project.journal.last((STOPPED, CLOSED))
+    began = project.journal.last((BEGAN,))
+    if last is None or began is None or last.kind != STOPPED or last.sequence < began.sequence:
+        return ""
+    same = {fix.key for fix in msgspec.convert(began.data, Patch).fixes} == {fix.key for fix in wanted}
+    return last.message if same else ""
+
+
 def _begin(project: Project, target: str | None, found: Outlook, notify: Notify) -> Patch:
     """The patch that was begun, if it is for the same, or a new one; the journal has it."""
     before = tuple(sorted({image for fix in found.fixes for image in fix.images}))
@@ -254,7 +268,9 @@ def _prepare(project: Project, patch: Patch, found: Iterable[Bump], notify: Noti
     undone = [f"{project.lock.name}: {each}" for each in _undone(project, patch, old)]
     raised = raise_pins(project, found)
     try:
-        new = lock(project, _moves(old, patch.fixes), progress, check=True).new
+        # Where the lock has all that the archives could give, as after a crash, nobody is asked once more.
+        move = _moves(old, patch.fixes) if _lacking(patch.fixes, old) else KEEP
+        new = lock(project, move, progress, check=True).new
         changes = diff(old, new, _newer())
         names = ", ".join(f"{each.name} {each.new}" for each in changes.packages[:5])
         _note(project, notify, patch, "patch.locked", names or "the lock has it", lock=lock_digest(new))
@@ -275,7 +291,7 @@ def _prepare(project: Project, patch: Patch, found: Iterable[Bump], notify: Noti
         raise
     if new != old:
         stored.write(project.lock, new)
-    lost = _lost(patch.fixes, new)
+    lost = _lacking(patch.fixes, new)
     text = "nothing differs but what the fixes explain" + (f"; the archives lack {_named(lost)}" if lost else "")
     _note(project, notify, patch, "patch.compared", text, image=image.digest)
 
@@ -363,15 +379,19 @@ def _moves(old: Lock, wanted: Iterable[Fix]) -> Upgrade:
     return Upgrade(names=frozenset(names & known))
 
 
-def _lost(wanted: Iterable[Fix], new: Lock) -> tuple[Fix, ...]:
-    """Fixes that the new lock does not bring though it has the package."""
-    from bluestone.patch.loop import reached
-
-    held = {package.source: package.source_version for package in new.packages}
+def _lacking(wanted: Iterable[Fix], held_by: Lock) -> tuple[Fix, ...]:
+    """Fixes that a lock does not bring though it has the package."""
+    held: dict[str, set[str]] = {}
+    for each in held_by.packages:
+        component = Component(
+            "deb", each.name, each.version, "", "", "lock", source=each.source, source_version=each.source_version
+        )
+        for origin in origins(component):
+            held.setdefault(origin.name, set()).add(origin.version)
     return tuple(
         fix
         for fix in wanted
-        if fix.ecosystem == "deb" and fix.package in held and not reached("deb", held[fix.package], fix.fixed)
+        if fix.ecosystem == "deb" and not all(reached("deb", v, fix.fixed) for v in held.get(fix.package, ()))
     )
 
 

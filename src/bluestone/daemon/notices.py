@@ -40,6 +40,8 @@ CHOICES: dict[str, Callable[[Event], bool]] = {
     "budget": lambda event: event.kind in ("budget.warned", "budget.stopped"),
     "started": lambda event: event.kind == "rollout.started" and not _returned(event),
     "finished": lambda event: event.kind == "rollout.finished",
+    "patched": lambda event: event.kind == "patch.closed",
+    "unpatched": lambda event: event.kind in ("patch.stopped", "patch.reopened"),
 }
 """By the word of the declaration: whether an event is one of that sort."""
 
@@ -47,6 +49,7 @@ KINDS = (
     *("rollout.started", "rollout.finished", "rollout.halted", "rollout.paused"),
     *("server.tainted", "server.died", "fleet.unseen", "fleet.seen"),
     *("hours.missed", "budget.warned", "budget.stopped"),
+    *("patch.closed", "patch.stopped", "patch.reopened"),
 )
 """The kinds of all events that may be chosen."""
 

@@ -23,6 +23,7 @@ from bluestone.daemon.leader import Leader
 from bluestone.daemon.log import Log
 from bluestone.daemon.metrics import Metrics
 from bluestone.daemon.notifier import Notifier
+from bluestone.daemon.patcher import Patcher
 from bluestone.daemon.sources import Watching
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.lock import hold
@@ -73,6 +74,7 @@ class _Daemon:
         self._notifier = Notifier(project.name, _journals(project), log, self._metrics)
         self._leader = Leader(project, every, log, self._metrics, lambda _: self._notifier.wake())
         self._watching = Watching(self._leader.wake, log)
+        self._patcher = Patcher(self._leader, log)
         self._signs = api.Signs(self._leader, self._metrics, os.getpid(), utc_now(), SIGN_OF_LIFE)
         self._ending = asyncio.Event()
         self._mistake: BaseException | None = None
@@ -90,11 +92,13 @@ class _Daemon:
         self._record("daemon.started", f"process {os.getpid()}, bluestone {__version__}, user id {os.getuid()}")
         leading = threading.Thread(target=self._lead, args=(asyncio.get_running_loop(),), name="lead")
         leading.start()
+        self._patcher.start()
         self._systemd.tell(READY="1")
         try:
             await self._pulse()
         finally:
             self._systemd.tell(STOPPING="1", STATUS="waiting for what has begun")
+            self._patcher.stop()
             self._leader.stop()
             ended = await self._wait_for(leading)
             self._watching.stop()
@@ -155,15 +159,15 @@ class _Daemon:
         self._ending.set()
 
     def _read_again(self) -> None:
-        """Read who is to be told from the file; what servers there are is the business of `up`."""
+        """Read from the file who is to be told, and when to patch; what servers there are is the business of `up`."""
         try:
             read = Project.open(self._project.file).declaration
         except (Problem, Problems) as error:
             self._log.say("error", "declaration.refused", str(error))
             return
         now = self._leader.project
-        self._leader.project = now.renewed(declaration=replace(now.declaration, notify=read.notify))
-        self._log.say("info", "declaration.read", "who is told of events was read anew")
+        self._leader.project = now.renewed(declaration=replace(now.declaration, notify=read.notify, patch=read.patch))
+        self._log.say("info", "declaration.read", "who is told of events, and when to patch, was read anew")
 
     async def _wait_for(self, thread: threading.Thread) -> bool:
         """Wait for a thread to end; return whether it did."""

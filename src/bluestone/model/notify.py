@@ -25,6 +25,10 @@ Notable = Literal[
 """Sorts of events that a person may want to hear of."""
 
 MUST_SEE: tuple[Notable, ...] = ("halted", "returned", "paused", "tainted", "quarantined", "unseen", "missed", "budget")
+    "patched",
+    "unpatched",
+
+MUST_SEE: tuple[Notable, ...] = ("halted", "returned", "paused", "tainted", "quarantined", "unseen", "unpatched")
 """Those that a person must hear of."""
 
 

@@ -55,6 +55,7 @@ class NotifyTable(Table):
         "Which events are told. `unseen`: it cannot be seen how things stand. `quarantined`: a generation that failed "
         "is not tried again. `missed`: servers were not up at an opening. `budget`: a month's is spent, "
         "or soon will be.",
+        "is not tried again. `patched`: no server is exposed any more. `unpatched`: a patch was stopped, or undone.",
         example=["halted", "returned", "died"],
         default=list(MUST_SEE),
     )
