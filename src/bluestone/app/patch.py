@@ -54,7 +54,7 @@ from bluestone.patch.loop import Fix, Phase, Scope, fixes, next_phase, reached
 from bluestone.patch.policy import Permission
 from bluestone.patch.sources import origins
 
-BEGAN, STOPPED, CLOSED = "patch.began", "patch.stopped", "patch.closed"
+BEGAN, STOPPED, CLOSED, REOPENED = "patch.began", "patch.stopped", "patch.closed", "patch.reopened"
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,8 @@ def prepare(
     """
     with hold(project.state / "patching"):
         found = look(project, target, progress, by_hand=by_hand)
-        if found.phase == "prepare" and not by_hand and (why := _stopped_before(project, found.fixes)):
-            return replace(found, phase="wait", why=f"this was stopped before: {why}; `bluestone patch` tries again")
+        if found.phase == "prepare" and not by_hand and (why := _held_back(project, found.fixes)):
+            return replace(found, phase="wait", why=why)
         if found.phase != "prepare":
             return found
         patch = _begin(project, target, found, notify)
@@ -209,7 +209,7 @@ def reopen(project: Project, goals: Iterable[Goal], notify: Notify) -> None:
     if back := sorted(images & set(last.data["before"])):
         names = ", ".join(short(image) for image in back)
         text = f"servers are led back to {names}, which patch {last.data['patch']} had replaced: its clock runs on"
-        _record(project, notify, Entry("patch.reopened", message=text, data={"patch": last.data["patch"]}))
+        _record(project, notify, Entry(REOPENED, message=text, data={"patch": last.data["patch"]}))
 
 
 def _scope(project: Project, target: str | None, groups: Iterable[Group], exposures: Iterable[Exposure]) -> Scope:
@@ -227,14 +227,17 @@ def _scope(project: Project, target: str | None, groups: Iterable[Group], exposu
     return Scope(known, target)
 
 
-def _stopped_before(project: Project, wanted: tuple[Fix, ...]) -> str:
-    """Why the last patch was stopped, if it was for the same fixes: by itself it would only be stopped again."""
-    last = project.journal.last((STOPPED, CLOSED))
-    began = project.journal.last((BEGAN,))
-    if last is None or began is None or last.kind != STOPPED or last.sequence < began.sequence:
+def _held_back(project: Project, wanted: tuple[Fix, ...]) -> str:
+    """Why nobody but a person goes on with these fixes, if that is so: a patch of them was stopped, and would only be
+    stopped again; or a person led servers back from one."""
+    last = project.journal.last((BEGAN, STOPPED, CLOSED, REOPENED))
+    if last is None or last.kind not in (STOPPED, REOPENED):
         return ""
-    same = {fix.key for fix in msgspec.convert(began.data, Patch).fixes} == {fix.key for fix in wanted}
-    return last.message if same else ""
+    if last.kind == REOPENED:
+        return f"{last.message}; `bluestone patch` leads them forward again"
+    began = project.journal.last((BEGAN,))
+    same = began and {fix.key for fix in msgspec.convert(began.data, Patch).fixes} == {fix.key for fix in wanted}
+    return f"this was stopped before: {last.message}; `bluestone patch` tries it again" if same else ""
 
 
 def _begin(project: Project, target: str | None, found: Outlook, notify: Notify) -> Patch:
