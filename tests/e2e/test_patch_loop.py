@@ -1,0 +1,99 @@
+"""From a fix in an archive to servers that have it, under load and through a kill, and the proof of it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fake_archive import Archives, Deb, archives, key
+from machine import Machine
+from visitors import Visitors
+
+pytestmark = pytest.mark.e2e
+
+CVE = "CVE-2026-4242"
+OLD = (Deb("leaky", "1.0-1"), Deb("other", "1.0-1"))
+NEW = (Deb("leaky", "1.0-2", changes=f"Do not tell everybody everything ({CVE})."), Deb("other", "2.0-1"))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Archives]:
+    with key() as signing, archives(tmp_path / "archives", signing) as made:
+        made.publish("shop", "shop", OLD)
+        yield made
+
+
+def lines(machine: Machine, *arguments: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in machine.run(*arguments).splitlines() if line.startswith("{")]
+
+
+def versions(machine: Machine) -> dict[str, str]:
+    lock = tomllib.loads((machine.directory / "bluestone.lock").read_text())
+    return {package["name"]: package["version"] for package in lock["package"]}
+
+
+def until_killed(machine: Machine, at: str, *arguments: str) -> None:
+    """Run a verb, and kill it once it has said something."""
+    process = machine.popen(*arguments, stderr=-3)
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if at in line:
+            process.send_signal(signal.SIGKILL)
+            break
+    assert process.wait(60) == -signal.SIGKILL, said
+
+
+def test_a_fix_reaches_every_server_and_is_proved(machine: Machine, site: Archives) -> None:
+    archive = f'{{ uri = "{site.address}/shop", suite = "shop", key = "{site.key.keyring}" }}'
+    machine.set(
+        'packages = ["nginx-light"]', f'packages = ["nginx-light", "leaky", "other"]\narchives.shop = {archive}'
+    )
+    machine.set("count = 3", "count = 2")
+    machine.run("lock")
+    machine.run("up")
+    before = {str(server["name"]) for server in machine.servers()}
+    held = versions(machine)
+
+    site.publish("shop", "shop", NEW)
+    with Visitors(machine) as visitors:
+        until_killed(machine, "patch built", "patch", CVE)
+        assert versions(machine) == held, "the lock is written once the image was compared"
+        until_killed(machine, "attached", "patch", CVE)
+        said = machine.run("patch", CVE)
+    assert set(visitors.statuses) == {200}, visitors.statuses
+    assert "patch closed" in said
+    now = machine.servers()
+    assert len(now) == 2
+    assert not before & {str(server["name"]) for server in now}
+    changed = {name: version for name, version in versions(machine).items() if held[name] != version}
+    assert changed == {"leaky": "1.0-2"}, "nothing but what the fix needs has moved"
+
+    (found,) = json.loads(machine.run("proof", "list", "--json"))
+    proof = found["proof"]
+    assert [(each["fix"], CVE in each["advisories"]) for each in proof["ended"]] == [("deb:leaky 1.0-2", True)]
+    assert {server["before"] for server in proof["servers"]} == before
+    assert {server["after"] for server in proof["servers"]} == {server["name"] for server in now}
+    assert all(server["switched"] <= server["gone"] for server in proof["servers"])
+    file = machine.directory / "proof.json"
+    file.write_bytes(Path(found["file"]).read_bytes())
+    (machine.directory / "key.pem").write_text(machine.run("key"))
+    machine.run("proof", "verify", "proof.json", "--key", "key.pem", "-f", "nowhere.toml")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert "proves nothing" in machine.run("proof", "verify", "proof.json", "--key", "key.pem", expect=1)
+
+    # What was changed and not rolled out does not come along with a fix.
+    machine.run("rollback")
+    assert "patch.reopened" in [event["kind"] for event in lines(machine, "events", "--json")]
+    machine.page("not asked for")
+    refused = machine.run("patch", CVE, expect=1)
+    assert "/var/www/site/index.html was changed" in refused
+    assert "1.0-2" in machine.run("patch", "--plan", CVE, expect=2), "it is to be done still"
