@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,13 @@ pytestmark = pytest.mark.e2e
 
 CVE = "CVE-2026-4242"
 OLD = (Deb("leaky", "1.0-1"), Deb("other", "1.0-1"))
-NEW = (Deb("leaky", "1.0-2", changes=f"Do not tell everybody everything ({CVE})."), Deb("other", "2.0-1"))
+CHANGES = f"""leaky (1.0-2) stable; urgency=high
+
+  * Do not tell everybody everything ({CVE}).
+
+ -- Nobody <nobody@example.org>  Thu, 26 Nov 2026 10:00:00 +0000
+"""
+NEW = (Deb("leaky", "1.0-2", changelog=CHANGES), Deb("other", "2.0-1"))
 
 
 @pytest.fixture
@@ -39,7 +46,7 @@ def versions(machine: Machine) -> dict[str, str]:
 
 def until_killed(machine: Machine, at: str, *arguments: str) -> None:
     """Run a verb, and kill it once it has said something."""
-    process = machine.popen(*arguments, stderr=-3)
+    process = machine.popen(*arguments, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     said = []
     for line in process.stdout:
