@@ -109,6 +109,7 @@ def look(project: Project, target: str | None, progress: Progress, *, by_hand: b
     begun = open_patch(project)
     assessment = assess(project, progress, older=timedelta(0))
     seen = running(project)
+    assessment = replace(assessment, gaps=(*assessment.gaps, *seen.gaps))
     groups = {goal.group.name: goal.group for goal in recorded_goals(project)}
     runs: dict[Digest, list[Group]] = {}
     for server in seen.servers:
@@ -281,7 +282,8 @@ def _prepare(project: Project, patch: Patch, found: Iterable[Bump], notify: Noti
         image = build_image(project, new, progress)
         ensure_disk(project, image, progress)
         _note(project, notify, patch, "patch.built", f"image {short(image.digest)}", image=image.digest)
-        if odd := [*undone, *_compare(project, patch, image, new, raised)]:
+        asked = [f"the declaration asks for another {each} than is locked" for each in _asked(changes)]
+        if odd := [*undone, *asked, *_compare(project, patch, image, new, raised)]:
             raise Problem(
                 f"the patched image differs in more than the fixes explain: {'; '.join(odd[:8])}"
                 + (f"; and {len(odd) - 8} more" if len(odd) > 8 else ""),
@@ -297,6 +299,11 @@ def _prepare(project: Project, patch: Patch, found: Iterable[Bump], notify: Noti
     lost = _lacking(patch.fixes, new)
     text = "nothing differs but what the fixes explain" + (f"; the archives lack {_named(lost)}" if lost else "")
     _note(project, notify, patch, "patch.compared", text, image=image.digest)
+
+
+def _asked(changes: LockDiff) -> list[str]:
+    """What of the declaration decides packages, and was changed and not locked."""
+    return [*(f"package: {name}" for name in changes.asked), *(["base"] if changes.base else [])]
 
 
 def _undone(project: Project, patch: Patch, old: Lock) -> list[str]:
