@@ -28,7 +28,7 @@ from bluestone.patch.loop import Fix, open_in
 from bluestone.patch.proof import Bills, Ended, Feed, Moved, Proof, Query
 
 if TYPE_CHECKING:
-    from bluestone.app.patch import Patch
+    from bluestone.app.outlook import Patch
 
 DIRECTORY = "proofs"
 SUFFIX = ".dsse.json"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -18,19 +17,17 @@ import msgspec
 from bluestone import __version__
 from bluestone.app import wiring
 from bluestone.app.build import build_image
-from bluestone.app.bumps import Raised, bumps, raise_pins
+from bluestone.app.bumps import Raised, raise_pins
 from bluestone.app.closing import prove, still_exposed
 from bluestone.app.diff import between
 from bluestone.app.disks import ensure_disk
-from bluestone.app.exposures import assess
 from bluestone.app.goals import fallback, served_before
 from bluestone.app.heal import recorded_goals
 from bluestone.app.lock import Progress, lock, read_lock
+from bluestone.app.outlook import BEGAN, CLOSED, REOPENED, STOPPED, Outlook, Patch, look, open_patch
 from bluestone.app.project import Project
 from bluestone.app.rollout import Notify, Site, Watch, utc_now
-from bluestone.app.running import running
 from bluestone.app.up import Arrival
-from bluestone.declaration.moments import zone
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.lock import hold
 from bluestone.fleet.explain import prediction
@@ -41,55 +38,14 @@ from bluestone.image.lock.pins import KEEP, Upgrade
 from bluestone.image.store import LOCK
 from bluestone.image.surprises import surprises
 from bluestone.model.bom import Component
-from bluestone.model.exposure import Assessment, Exposure, FeedState
-from bluestone.model.group import Group
 from bluestone.model.ids import Digest, short
 from bluestone.model.image import Image
 from bluestone.model.lock import Lock
 from bluestone.model.plan import Goal
 from bluestone.model.problem import Problem
-from bluestone.patch import policy
 from bluestone.patch.bumps import Bump
-from bluestone.patch.loop import Fix, Phase, Scope, fixes, next_phase, reached
-from bluestone.patch.policy import Permission
+from bluestone.patch.loop import Fix, reached
 from bluestone.patch.sources import origins
-
-BEGAN, STOPPED, CLOSED, REOPENED = "patch.began", "patch.stopped", "patch.closed", "patch.reopened"
-
-
-@dataclass(frozen=True)
-class Patch:
-    """A patch that was begun and has not ended: when, what it fixes and by what it was known, which groups it may
-    touch (and for which advisory), and the images that are exposed. `image` is what servers are to be moved to, None as
-    long as it is not built and compared."""
-
-    id: str
-    verdict: datetime
-    by: str
-    groups: tuple[str, ...]
-    advisory: str | None
-    fixes: tuple[Fix, ...]
-    feeds: tuple[FeedState, ...]
-    before: tuple[Digest, ...]
-    image: Digest | None = None
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """How things stand: what is known, what is to be fixed and on which servers, and what comes next and why.
-
-    `bumps` are pinned versions in files of the declaration that would end exposures.
-    """
-
-    assessment: Assessment
-    fixes: tuple[Fix, ...]
-    bumps: tuple[Bump, ...]
-    servers: tuple[str, ...]
-    groups: tuple[str, ...]
-    phase: Phase
-    why: str
-    permission: Permission
-    begun: Patch | None = None
 
 
 @dataclass(frozen=True)
@@ -99,40 +55,6 @@ class PatchPlan:
     outlook: Outlook
     changes: LockDiff
     lost: tuple[Fix, ...]
-
-
-def look(project: Project, target: str | None, progress: Progress, *, by_hand: bool = True) -> Outlook:
-    """What running servers are exposed to, and what comes next. Changes nothing.
-
-    `target` is a group or an advisory; None for everything. Raises `Problem` for one that is neither.
-    """
-    begun = open_patch(project)
-    assessment = assess(project, progress, older=timedelta(0))
-    seen = running(project)
-    assessment = replace(assessment, gaps=(*assessment.gaps, *seen.gaps))
-    groups = {goal.group.name: goal.group for goal in recorded_goals(project)}
-    runs: dict[Digest, list[Group]] = {}
-    for server in seen.servers:
-        group = groups.get(server.group)
-        if group is not None and group not in runs.setdefault(server.image, []):
-            runs[server.image].append(group)
-    declared, now = project.declaration.patch, utc_now()
-    exposures = assessment.exposures
-    scope = _scope(project, target, groups.values(), exposures)
-    wanted = fixes(exposures, declared, runs, scope, now)
-    touched = {group.name for group in scope.groups}
-    to_bump = bumps(project, exposures)
-    here = [fix for fix in wanted if fix.ecosystem == "deb" or _is_raised(fix, to_bump)]
-    images = {image for fix in here for image in fix.images}
-    servers = tuple(sorted(s.name for s in seen.servers if s.image in images and s.group in touched))
-    urgent = {urgency for fix in wanted for urgency in fix.urgent}
-    permission = policy.may_begin(declared, urgent, now, zone(declared.time_zone), by_hand=by_hand)
-    mine = begun is not None and set(begun.groups) <= touched
-    phase, why = next_phase(exposed=servers, begun=mine, prepared=False, permission=permission)
-    return Outlook(
-        assessment, wanted, to_bump, servers, tuple(sorted(touched)), phase, why, permission,
-        begun if mine else None,
-    )  # fmt: skip
 
 
 def intend(project: Project, target: str | None, progress: Progress) -> PatchPlan:
@@ -189,18 +111,6 @@ def carry_out(project: Project, *, notify: Notify, watch: Watch, progress: Progr
     return Arrival(changed)
 
 
-def open_patch(project: Project) -> Patch | None:
-    """The patch that was begun last, if it has not ended."""
-    last = project.journal.last((BEGAN, STOPPED, CLOSED))
-    if last is None or last.kind != BEGAN:
-        return None
-    patch = msgspec.convert(last.data, Patch)
-    compared = project.journal.last(("patch.compared",))
-    if compared is not None and compared.sequence > last.sequence:
-        patch = replace(patch, image=Digest(compared.data["image"]))
-    return patch
-
-
 def reopen(project: Project, goals: Iterable[Goal], notify: Notify) -> None:
     """Say that a patch is open again whose exposed images servers were led back to: its deadlines count on."""
     images = {goal.generation.image for goal in goals if goal.group.count}
@@ -211,21 +121,6 @@ def reopen(project: Project, goals: Iterable[Goal], notify: Notify) -> None:
         names = ", ".join(short(image) for image in back)
         text = f"servers are led back to {names}, which patch {last.data['patch']} had replaced: its clock runs on"
         _record(project, notify, Entry(REOPENED, message=text, data={"patch": last.data["patch"]}))
-
-
-def _scope(project: Project, target: str | None, groups: Iterable[Group], exposures: Iterable[Exposure]) -> Scope:
-    known = tuple(groups)
-    if target is None:
-        return Scope(known)
-    if target in {group.name for group in (*known, *project.groups)}:
-        return Scope(tuple(group for group in known if group.name == target))
-    names = {name.lower() for each in exposures for name in each.advisory.names}
-    if target.lower() not in names:
-        raise Problem(
-            f"{target} is no group, and no advisory that servers are exposed to",
-            mend=f"groups: {', '.join(group.name for group in known) or 'none'}; advisories: bluestone patch --plan",
-        )
-    return Scope(known, target)
 
 
 def _held_back(project: Project, wanted: tuple[Fix, ...]) -> str:
@@ -403,10 +298,6 @@ def _lacking(wanted: Iterable[Fix], held_by: Lock) -> tuple[Fix, ...]:
         for fix in wanted
         if fix.ecosystem == "deb" and not all(reached("deb", v, fix.fixed) for v in held.get(fix.package, ()))
     )
-
-
-def _is_raised(fix: Fix, found: Iterable[Bump]) -> bool:
-    return any(bump.raises and (bump.ecosystem, bump.name) == (fix.ecosystem, fix.package) for bump in found)
 
 
 def _lock_of(project: Project, image: Digest) -> Lock | None:

@@ -16,7 +16,8 @@ from bluestone.cli.progress import Reporter
 from bluestone.model.problem import Problem
 
 if TYPE_CHECKING:
-    from bluestone.app.patch import Outlook, PatchPlan
+    from bluestone.app.outlook import Outlook
+    from bluestone.app.patch import PatchPlan
 
 EXIT_EXPOSED, EXIT_UNKNOWN = 2, 3
 """What `patch --plan` exits with when there is something to do, and when it cannot be told that there is not."""

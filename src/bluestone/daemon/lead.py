@@ -10,7 +10,7 @@ from bluestone.app import patch as patching
 from bluestone.app import up as forward
 from bluestone.app.lead import lead
 from bluestone.app.lock import Progress
-from bluestone.app.patch import Outlook
+from bluestone.app.outlook import Outlook
 from bluestone.app.project import Project
 from bluestone.app.rollout import Notify, tell_nobody
 from bluestone.app.up import Arrival

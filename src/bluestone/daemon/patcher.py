@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bluestone.app import patch as patching
-from bluestone.app.patch import Outlook
+from bluestone.app.outlook import Outlook
 from bluestone.app.project import Caller, Project
 from bluestone.app.rollout import utc_now
 from bluestone.daemon.job import Job

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bluestone.app import patch as patching
-from bluestone.app.patch import Outlook
+from bluestone.app.outlook import Outlook
 from bluestone.app.project import Project
 from bluestone.daemon.job import Job
 from bluestone.daemon.patcher import AGAIN, BY, Patcher
@@ -135,7 +135,7 @@ def test_without_being_declared_or_leading_it_does_nothing(leads: Leads, monkeyp
         {"project": replace(leads.project, declaration=replace(declared, patch=type(declared.patch)()))},
         {"epoch": 0},
     ):
-        one = patcher(replace(leads, **change), Lines())  # type: ignore[arg-type]
+        one = patcher(replace(leads, **change), Lines())
         one.start()
         one._ended.wait(0.05)
         one.stop()
