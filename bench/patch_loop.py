@@ -1,7 +1,7 @@
 """A fleet of three is patched under load: from a change in an archive's index to the last exposed server's end.
 
 The servers are those of examples/web, with a package of an archive of our own on loopback. A newer version comes there,
-whose changelog names a CVE: then the clock starts. `bluestone patch` asks that archive and the distribution's own, locks,
+whose changelog names a CVE: then the clock starts. `bluestone patch` asks that archive and the distribution's, locks,
 builds, compares and rolls out. The servers' ends are the proof's. `python -m bench.patch_loop` runs it alone.
 """
 

@@ -49,11 +49,13 @@ class Patch:
 class Outlook:
     """How things stand: what is known, what is to be fixed and on which servers, and what comes next and why.
 
-    `bumps` are pinned versions in files of the declaration that would end exposures.
+    `by_hand` are fixes that a patch cannot bring, as they are of what an application brings along; `bumps` the pinned
+    versions in files of the declaration that would end exposures.
     """
 
     assessment: Assessment
     fixes: tuple[Fix, ...]
+    by_hand: tuple[Fix, ...]
     bumps: tuple[Bump, ...]
     servers: tuple[str, ...]
     groups: tuple[str, ...]
@@ -84,17 +86,25 @@ def look(project: Project, target: str | None, progress: Progress, *, by_hand: b
     wanted = fixes(exposures, declared, runs, scope, now)
     touched = {group.name for group in scope.groups}
     to_bump = bumps(project, exposures)
-    here = [fix for fix in wanted if fix.ecosystem == "deb" or _is_raised(fix, to_bump)]
+    here = tuple(fix for fix in wanted if fix.ecosystem == "deb" or _is_raised(fix, to_bump))
     images = {image for fix in here for image in fix.images}
     servers = tuple(sorted(s.name for s in seen.servers if s.image in images and s.group in touched))
-    urgent = {urgency for fix in wanted for urgency in fix.urgent}
+    urgent = {urgency for fix in here for urgency in fix.urgent}
     permission = policy.may_begin(declared, urgent, now, zone(declared.time_zone), by_hand=by_hand)
     mine = begun is not None and set(begun.groups) <= touched
     phase, why = next_phase(exposed=servers, begun=mine, prepared=False, permission=permission)
     return Outlook(
-        assessment, wanted, to_bump, servers, tuple(sorted(touched)), phase, why, permission,
-        begun if mine else None,
-    )  # fmt: skip
+        assessment=assessment,
+        fixes=here,
+        by_hand=tuple(fix for fix in wanted if fix not in here),
+        bumps=to_bump,
+        servers=servers,
+        groups=tuple(sorted(touched)),
+        phase=phase,
+        why=why,
+        permission=permission,
+        begun=begun if mine else None,
+    )
 
 
 def open_patch(project: Project) -> Patch | None:

@@ -43,7 +43,6 @@ from bluestone.model.image import Image
 from bluestone.model.lock import Lock
 from bluestone.model.plan import Goal
 from bluestone.model.problem import Problem
-from bluestone.patch.bumps import Bump
 from bluestone.patch.loop import Fix, reached
 from bluestone.patch.sources import origins
 
@@ -80,11 +79,20 @@ def prepare(
             return replace(found, phase="wait", why=why)
         if found.phase != "prepare":
             return found
-        patch = _begin(project, target, found, notify)
+        old = read_lock(project)
+        if old is None:
+            raise Problem(f"there is no {project.lock.name}", mend="run `bluestone up`: it locks, and rolls out")
+        raised = raise_pins(project, found.bumps)
         try:
-            _prepare(project, patch, found.bumps, notify, progress)
-        except Problem as problem:
-            _record(project, notify, Entry(STOPPED, message=problem.what, data={"patch": patch.id}))
+            new = _relocked(project, old, found.fixes, progress)
+            lost = _lacking(found.fixes, new)
+            if len(lost) == len(found.fixes):
+                raised.undo()
+                return _without(found, lost, by_hand=by_hand)
+            patch = _begin(project, target, found, tuple(fix for fix in found.fixes if fix not in lost), notify)
+            _prepare(project, patch, old, new, raised, notify, progress)
+        except BaseException:
+            raised.undo()
             raise
         return replace(found, phase="roll out", begun=open_patch(project))
 
@@ -136,21 +144,34 @@ def _held_back(project: Project, wanted: tuple[Fix, ...]) -> str:
     return f"this was stopped before: {last.message}; `bluestone patch` tries it again" if same else ""
 
 
-def _begin(project: Project, target: str | None, found: Outlook, notify: Notify) -> Patch:
+def _without(found: Outlook, lost: tuple[Fix, ...], *, by_hand: bool) -> Outlook:
+    """That there is nothing to roll out, as the archives lack all fixes. Raises `Problem` for a person."""
+    why = f"the archives lack {_named(lost)}"
+    if by_hand:
+        raise Problem(why, mend="wait until the mirror has it, or name another in image.base", left="nothing was done")
+    return replace(found, phase="wait", why=why)
+
+
+def _relocked(project: Project, old: Lock, wanted: tuple[Fix, ...], progress: Progress) -> Lock:
+    """The lock with the fixes, not written yet. Where it has all of them, as after a crash, no archive is asked."""
+    move = _moves(old, wanted) if _lacking(wanted, old) else KEEP
+    return lock(project, move, progress, check=True).new
+
+
+def _begin(project: Project, target: str | None, found: Outlook, wanted: tuple[Fix, ...], notify: Notify) -> Patch:
     """The patch that was begun, if it is for the same, or a new one; the journal has it."""
-    before = tuple(sorted({image for fix in found.fixes for image in fix.images}))
-    advisory = target if target and target not in found.groups else None
-    if (old := found.begun) and (old.fixes, old.groups, old.before) == (found.fixes, found.groups, before):
+    before = tuple(sorted({image for fix in wanted for image in fix.images}))
+    old = found.begun
+    if old and (old.fixes, old.groups, old.before) == (wanted, found.groups, before):
         return old
     at = found.assessment.at
-    old = found.begun
     patch = Patch(
         id=old.id if old else f"p{at:%Y%m%d-%H%M%S}",
         verdict=old.verdict if old else at,
         by=project.caller.name,
         groups=found.groups,
-        advisory=advisory,
-        fixes=found.fixes,
+        advisory=target if target and target not in found.groups else None,
+        fixes=wanted,
         feeds=found.assessment.feeds,
         before=tuple(sorted({*before, *(old.before if old else ())})),
     )
@@ -160,40 +181,41 @@ def _begin(project: Project, target: str | None, found: Outlook, notify: Notify)
     return patch
 
 
-def _prepare(project: Project, patch: Patch, found: Iterable[Bump], notify: Notify, progress: Progress) -> None:
-    old = read_lock(project)
-    if old is None:
-        raise Problem(f"there is no {project.lock.name}", mend="run `bluestone up`: it locks, and rolls out")
-    undone = [f"{project.lock.name}: {each}" for each in _undone(project, patch, old)]
-    raised = raise_pins(project, found)
+def _prepare(
+    project: Project, patch: Patch, old: Lock, new: Lock, raised: Raised, notify: Notify, progress: Progress
+) -> None:
+    """Build the image of the new lock, compare it, and write the lock. Raises `Problem` where it is stopped."""
+    changes = diff(old, new, _newer())
+    names = ", ".join(f"{each.name} {each.new}" for each in changes.packages[:5])
+    _note(project, notify, patch, "patch.locked", names or "the lock has it", lock=lock_digest(new))
     try:
-        # Where the lock has all that the archives could give, as after a crash, nobody is asked once more.
-        move = _moves(old, patch.fixes) if _lacking(patch.fixes, old) else KEEP
-        new = lock(project, move, progress, check=True).new
-        changes = diff(old, new, _newer())
-        names = ", ".join(f"{each.name} {each.new}" for each in changes.packages[:5])
-        _note(project, notify, patch, "patch.locked", names or "the lock has it", lock=lock_digest(new))
         wiring.require_tools(project, building=True)
         image = build_image(project, new, progress)
         ensure_disk(project, image, progress)
         _note(project, notify, patch, "patch.built", f"image {short(image.digest)}", image=image.digest)
-        asked = [f"the declaration asks for another {each} than is locked" for each in _asked(changes)]
-        if odd := [*undone, *asked, *_compare(project, patch, image, new, raised)]:
-            raise Problem(
-                f"the patched image differs in more than the fixes explain: {'; '.join(odd[:8])}"
-                + (f"; and {len(odd) - 8} more" if len(odd) > 8 else ""),
-                mend=f"see all of it: bluestone diff {short(patch.before[0])} {short(image.digest)}; what you changed "
-                "yourself, roll out with `bluestone up` first",
-                left="the lock is as it was, and so are the servers",
-            )
-    except BaseException:
-        raised.undo()
+        _refuse_surprises(project, patch, image, old, new, raised)
+    except Problem as problem:
+        _record(project, notify, Entry(STOPPED, message=problem.what, data={"patch": patch.id}))
         raise
     if new != old:
         stored.write(project.lock, new)
-    lost = _lacking(patch.fixes, new)
-    text = "nothing differs but what the fixes explain" + (f"; the archives lack {_named(lost)}" if lost else "")
+    text = "nothing differs but what the fixes explain"
     _note(project, notify, patch, "patch.compared", text, image=image.digest)
+
+
+def _refuse_surprises(project: Project, patch: Patch, image: Image, old: Lock, new: Lock, raised: Raised) -> None:
+    """Raise `Problem` where the new image differs from those that are exposed in more than the fixes explain."""
+    odd = [f"{project.lock.name}: {each}" for each in _undone(project, patch, old)]
+    odd += [f"the declaration asks for another {each} than is locked" for each in _asked(diff(old, new, _newer()))]
+    odd += _compare(project, patch, image, new, raised)
+    if odd:
+        more = f"; and {len(odd) - 8} more" if len(odd) > 8 else ""
+        raise Problem(
+            f"the patched image differs in more than the fixes explain: {'; '.join(odd[:8])}{more}",
+            mend=f"see all of it: bluestone diff {short(patch.before[0])} {short(image.digest)}; what you changed "
+            "yourself, roll out with `bluestone up` first",
+            left="the lock is as it was, and so are the servers",
+        )
 
 
 def _asked(changes: LockDiff) -> list[str]:

@@ -62,8 +62,7 @@ def patch(target: str | None, file: Path, as_json: bool, take_over: bool, plan: 
         for line in _bumps(found):
             click.echo(line)
     if found.phase == "rest":
-        status = reporter.close(arrival, project, end=_rest(found))
-        return EXIT_UNKNOWN if _hidden(found) else status
+        return reporter.close(arrival, project, end=_rest(found)) or _status(found)
     return reporter.close(arrival, project, end="no server is exposed to it any more; see `bluestone proof`")
 
 
@@ -79,9 +78,7 @@ def _plan(project: Project, target: str | None, *, as_json: bool) -> int:
         click.echo(options.as_json(_data(made)))
     else:
         click.echo(printable("\n".join(_text(made))))
-    if found.phase == "rest":
-        return EXIT_UNKNOWN if _hidden(found) else 0
-    return EXIT_EXPOSED
+    return _status(found) if found.phase == "rest" else EXIT_EXPOSED
 
 
 def _text(made: PatchPlan) -> Iterator[str]:
@@ -94,6 +91,9 @@ def _text(made: PatchPlan) -> Iterator[str]:
             for fix in found.fixes
         ]
         yield table(("due", "package", "installed", "fixed in", "ends"), rows)
+    for fix in found.by_hand:
+        versions = f"{', '.join(fix.installed)} -> {fix.fixed}"
+        yield f"by hand: {fix.ecosystem} {fix.package} {versions} ({_names(fix.advisories)})"
     if made.changes:
         yield f"lock: {diff.summary(made.changes)}"
         yield diff.text(made.changes)
@@ -114,7 +114,14 @@ def _bumps(found: Outlook) -> Iterator[str]:
         yield printable(f"{where}: {bump.how} ({done}; ends {_names(bump.advisories)})")
 
 
+def _status(found: Outlook) -> int:
+    """The exit status where there is nothing to roll out."""
+    return EXIT_EXPOSED if found.by_hand else EXIT_UNKNOWN if _hidden(found) else 0
+
+
 def _rest(found: Outlook) -> str:
+    if found.by_hand:
+        return f"{len(found.by_hand)} fixes are left that a patch cannot bring: see `bluestone patch --plan`"
     if _hidden(found):
         return "nothing that could be fixed is known, and not everything could be seen"
     return "no server is exposed to what there is a fix for"
@@ -133,6 +140,7 @@ def _data(made: PatchPlan) -> dict[str, Any]:
         "opens": found.permission.opens,
         "servers": found.servers,
         "fixes": found.fixes,
+        "by_hand": found.by_hand,
         "lost": made.lost,
         "changes": made.changes,
         "bumps": found.bumps,

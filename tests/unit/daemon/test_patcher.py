@@ -63,7 +63,7 @@ def patcher(leads: Leads, lines: Lines) -> Patcher:
 
 def found(phase: Phase, opens: datetime | None = None) -> Outlook:
     permission = Permission(allowed=opens is None, why="outside of patch.windows", opens=opens)
-    return Outlook(Assessment(NOW, ()), (), (), (), (), phase, permission.why, permission)
+    return Outlook(Assessment(NOW, ()), (), (), (), (), (), phase, permission.why, permission)
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, *answers: Outlook | Exception) -> list[dict[str, Any]]:
