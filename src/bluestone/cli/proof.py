@@ -21,16 +21,15 @@ if TYPE_CHECKING:
 
 @click.group(invoke_without_command=True)
 @click.pass_context
-def proof(context: click.Context) -> None:
+def proof(context: click.Context) -> int:
     """Show and check proofs of patches. Without a verb: list them."""
-    if context.invoked_subcommand is None:
-        context.invoke(list_all)
+    return 0 if context.invoked_subcommand else int(context.invoke(list_all))
 
 
 @proof.command("list")
 @file_option
 @json_option
-def list_all(file: Path = Path("bluestone.toml"), as_json: bool = False) -> int:
+def list_all(file: Path, as_json: bool) -> int:
     """List the project's proofs. Exits 1 if one does not hold."""
     from bluestone.app.project import Project
     from bluestone.app.proofs import Vouched, list_proofs
