@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bluestone.app import wiring
+from bluestone.app.heal import recorded_goals
 from bluestone.app.project import Project
 from bluestone.app.provenance import seal_by_project
 from bluestone.app.rollout import utc_now
@@ -36,11 +37,13 @@ SUFFIX = ".dsse.json"
 
 @dataclass(frozen=True)
 class Exposed:
-    """The answer at an instant: names of exposed `servers`, all servers that were asked about, those that the journal
-    knows of and nobody lists, and `gaps`: what hinders an answer."""
+    """The answer at an instant: names of exposed `servers`; all servers that were asked about; those that the journal
+    knows of and nobody lists; and `gaps`: what hinders an answer. `led` are groups that were led to an exposed image: all
+    of their servers may be asleep now, and the next one would be exposed."""
 
     at: datetime
     servers: tuple[str, ...]
+    led: tuple[str, ...]
     asked: tuple[Server, ...]
     unreported: tuple[str, ...]
     gaps: tuple[str, ...]
@@ -65,7 +68,9 @@ def still_exposed(project: Project, groups: Iterable[str], before: Iterable[Dige
     with current(project, _quiet) as (index, _):
         unreported = tuple(life.server for life in alive(index, project.name) if life.server not in listed)
     gaps += [f"{name} is in the journal, and no provider lists it" for name in unreported]
-    return Exposed(seen.at, names, asked, unreported, tuple(gaps))
+    led = [goal for goal in recorded_goals(project) if goal.group.count and goal.group.name in known]
+    groups = tuple(goal.group.name for goal in led if goal.generation.image in exposed)
+    return Exposed(seen.at, names, groups, asked, unreported, tuple(gaps))
 
 
 def prove(project: Project, patch: Patch, asked: Exposed, version: str) -> tuple[Path, Proof]:

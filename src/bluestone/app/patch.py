@@ -106,7 +106,8 @@ def carry_out(project: Project, *, notify: Notify, watch: Watch, progress: Progr
     if patch is None:
         raise Problem("no patch is under way", mend="see what servers are exposed to: bluestone patch --plan")
     changed = False
-    if still_exposed(project, patch.groups, patch.before, patch.fixes).servers:
+    asked = still_exposed(project, patch.groups, patch.before, patch.fixes)
+    if asked.servers or asked.led:
         if patch.image is None:
             raise Problem("the patch that was begun has no image yet", mend="bluestone patch")
         arrival = _roll_out(project, patch, patch.image, notify, watch, progress)
@@ -260,7 +261,7 @@ def _roll_out(
     site.prepare()
     site.watch_for_drift()
     forecast = site.forecast()
-    if not forecast.steps and not forecast.halted:
+    if not forecast.steps and not forecast.halted and site.is_led():
         return Arrival(changed=False)
     progress(f"plan {forecast.id}: {prediction(forecast)}")
     return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))
@@ -284,9 +285,11 @@ def _close(project: Project, patch: Patch, notify: Notify, progress: Progress) -
             mend="mend that, and run `bluestone patch` again",
             left="the servers that can be seen are patched",
         )
-    if asked.servers:
+    if asked.servers or asked.led:
+        where = f"{len(asked.servers)} servers: {', '.join(asked.servers[:5])}" if asked.servers else "what would start"
+        groups = f" (groups that are led to it: {', '.join(asked.led)})" if asked.led else ""
         raise Problem(
-            f"the patch stays open: {len(asked.servers)} servers are exposed still: {', '.join(asked.servers[:5])}",
+            f"the patch stays open, as this is exposed still: {where}{groups}",
             mend="old servers that are kept for a rollback go by themselves: run `bluestone patch` again then; "
             "`bluestone status` says if a group is paused, or went back to what it was",
         )

@@ -21,14 +21,14 @@ Notable = Literal[
     "finished",
     "missed",
     "budget",
+    "patched",
+    "unpatched",
 ]
 """Sorts of events that a person may want to hear of."""
 
-MUST_SEE: tuple[Notable, ...] = ("halted", "returned", "paused", "tainted", "quarantined", "unseen", "missed", "budget")
-    "patched",
-    "unpatched",
-
-MUST_SEE: tuple[Notable, ...] = ("halted", "returned", "paused", "tainted", "quarantined", "unseen", "unpatched")
+MUST_SEE: tuple[Notable, ...] = (
+    *("halted", "returned", "paused", "tainted", "quarantined", "unseen", "missed", "budget", "unpatched"),
+)
 """Those that a person must hear of."""
 
 

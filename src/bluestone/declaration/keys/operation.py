@@ -53,9 +53,8 @@ class NotifyTable(Table):
     )
     events: list[Notable] = key(
         "Which events are told. `unseen`: it cannot be seen how things stand. `quarantined`: a generation that failed "
-        "is not tried again. `missed`: servers were not up at an opening. `budget`: a month's is spent, "
-        "or soon will be.",
-        "is not tried again. `patched`: no server is exposed any more. `unpatched`: a patch was stopped, or undone.",
+        "is not tried again. `missed`: servers were not up at an opening. `budget`: a month's is spent, or soon will "
+        "be. `patched`: no server is exposed any more. `unpatched`: a patch was stopped, or undone.",
         example=["halted", "returned", "died"],
         default=list(MUST_SEE),
     )
