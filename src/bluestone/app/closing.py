@@ -37,9 +37,11 @@ SUFFIX = ".dsse.json"
 
 @dataclass(frozen=True)
 class Exposed:
-    """The answer at an instant: names of exposed `servers`; all servers that were asked about; those that the journal
-    knows of and nobody lists; and `gaps`: what hinders an answer. `led` are groups that were led to an exposed image: all
-    of their servers may be asleep now, and the next one would be exposed."""
+    """The answer at an instant: names of exposed `servers`, all servers that were asked about, those that the journal
+    knows of and nobody lists, and `gaps`: what hinders an answer.
+
+    `led` are groups that were led to an exposed image: all of theirs may be asleep now, and the next one be exposed.
+    """
 
     at: datetime
     servers: tuple[str, ...]
