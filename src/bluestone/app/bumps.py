@@ -83,10 +83,12 @@ def _bumps(project: Project, about: list[Exposure], files: list[_File]) -> Itera
     )  # fmt: skip
     pinned = False
     for file in files:
-        line = find_pin(file.place.name, file.text, component.ecosystem, component.name, component.version)
-        if line:
+        allowed = file.place.resolve() in _allowed(project)
+        # One that was raised and not rolled out, as after a crash, is raised still: servers run the old one.
+        versions = (component.version, new) if allowed else (component.version,)
+        found = (find_pin(file.place.name, file.text, component.ecosystem, component.name, each) for each in versions)
+        if line := next(filter(None, found), 0):
             pinned = True
-            allowed = file.place.resolve() in _allowed(project)
             raises = allowed and can_raise(file.place.name, file.text, line)
             yield replace(base, file=_shown(project, file.place), line=line, path=file.path, raises=raises)
     if not pinned:

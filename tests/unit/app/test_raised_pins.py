@@ -81,5 +81,9 @@ def test_what_the_declaration_allows_is_raised_and_can_be_put_back(directory: Pa
     assert file.read_text() == "flask==1.10\nrequests==2.1\n"
     assert file.stat().st_mode & 0o777 == 0o640
     assert made.paths == {"/srv/app/requirements.txt"}
+    (again,) = bumps(one, [exposed("pypi", "flask", "1.0", "1.10", "/srv/app/x")])
+    assert again.raises, "after a crash: it was raised, and servers run the old one"
+    assert raise_pins(one, [again]).paths == {"/srv/app/requirements.txt"}
+    assert file.read_text() == "flask==1.10\nrequests==2.1\n"
     made.undo()
     assert file.read_text() == "flask==1.0\nrequests==2.0\n"
