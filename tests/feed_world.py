@@ -157,7 +157,7 @@ ARCHIVE_FAULTS: tuple[tuple[Callable[[World], None], str], ...] = (
     (come_from_the_future, "future"),
     (cut_the_index, "not consistent"),
     (have_no_security_suite, "no longer has a Release file"),
-    (be_emptied, "shrank from 2 entries to 0"),
+    (be_emptied, "is empty"),
 )
 """What may be wrong with an archive, and a word of what is said of it."""
 
