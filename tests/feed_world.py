@@ -15,6 +15,7 @@ from unittest.mock import patch
 import fake_archive
 from bluestone.app import exposures
 from bluestone.app.project import Project
+from bluestone.fleet.controller.journal import Entry
 from bluestone.host.paths import Home
 from bluestone.image.sbom import cyclonedx
 from bluestone.image.sbom.bills import CYCLONEDX, SPDX
@@ -23,6 +24,7 @@ from bluestone.model.bom import Bom, Component
 from bluestone.model.declaration import Declaration
 from bluestone.model.exposure import Assessment
 from bluestone.model.feed import FeedPolicy, FeedSource, Kind
+from bluestone.model.generation import ServerConfig
 from bluestone.model.group import Group
 from bluestone.model.ids import Digest
 from bluestone.model.patching import PatchPolicy
@@ -60,7 +62,7 @@ class World:
         self.archives, self.directory = archives, directory
         self.home = Home(directory / "home", directory / "run")
         self.store = ImageStore(self.home.images)
-        self.policy = FeedPolicy()
+        self.policy, self.patch = FeedPolicy(), PatchPolicy()
         self.served = archives.directory / "feeds"
         self.served.mkdir(parents=True)
 
@@ -80,10 +82,18 @@ class World:
         others = tuple(each for each in self.policy.sources if each.kind != kind)
         self.policy = replace(self.policy, sources=(*others, source))
 
+    def start(self, group: str, name: str) -> None:
+        """A server of a group that runs the image, by the journal."""
+        journal = self.project.journal
+        number = journal.generation(group, IMAGE, ServerConfig("podman"), keep=True).number
+        journal.record(MADE, [Entry("server.create", group, name, data={"generation": number, "image": IMAGE})])
+        journal.record(MADE, [Entry("server.created", group, name, data={"verb": "create"})])
+
     @property
     def project(self) -> Project:
         recipe = Recipe(Base("debian", SUITE))
-        declaration = Declaration("shop", recipe, (Group("web"),), patch=PatchPolicy(feeds=self.policy))
+        patch = replace(self.patch, feeds=self.policy)
+        declaration = Declaration("shop", recipe, (Group("web"), Group("api")), patch=patch)
         return Project(declaration, self.home, self.directory / "bluestone.toml")
 
     def assess(self, *, after: timedelta = timedelta(0), ask: bool = True) -> Assessment:
@@ -157,7 +167,7 @@ ARCHIVE_FAULTS: tuple[tuple[Callable[[World], None], str], ...] = (
     (come_from_the_future, "future"),
     (cut_the_index, "not consistent"),
     (have_no_security_suite, "no longer has a Release file"),
-    (be_emptied, "shrank from 2 entries to 0"),
+    (be_emptied, "is empty"),
 )
 """What may be wrong with an archive, and a word of what is said of it."""
 

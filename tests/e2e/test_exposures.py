@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,11 +14,28 @@ import pytest
 
 import fake_archive
 import feed_world
-from bluestone.app import feeds
+from bluestone.app import exposures, feeds, looks
 from bluestone.model.exposure import Assessment, Exposure, Verdict
-from bluestone.model.feed import FeedSource
+from bluestone.model.feed import FeedPolicy, FeedSource
+from bluestone.model.patching import FixWaiver, PatchPolicy, Rule
+from bluestone.model.problem import Problem
+from bluestone.patch.board import Board
 from fake_archive import SUITE
-from feed_world import ARCHIVE_FAULTS, DEBS, FEED_FAULTS, JINJA, LOG, MADE, NEW, OLD, PROGRAM, WHOLE, World, zipped
+from feed_world import (
+    ARCHIVE_FAULTS,
+    DEBS,
+    FEED_FAULTS,
+    IMAGE,
+    JINJA,
+    LOG,
+    MADE,
+    NEW,
+    OLD,
+    PROGRAM,
+    WHOLE,
+    World,
+    zipped,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -135,3 +153,37 @@ def test_a_feed_that_nobody_refreshes_gets_stale_and_one_that_did_not_change_doe
     later = datetime.now(UTC) + timedelta(hours=60)
     assert not feeds.load(world.project, (), later).states[0].complete
     assert not feeds.load(world.project, (), datetime.now(UTC) - timedelta(hours=10)).states[0].complete
+
+
+def test_what_running_servers_have_by_a_trackers_file_with_deadlines_and_waivers(world: World) -> None:
+    said = {"status": "resolved", "fixed_version": "1.3-2", "urgency": "high", "repositories": {}}
+    without = {"status": "open", "urgency": "low", "repositories": {}}
+    tracker = {
+        "zlib": {"CVE-2026-1": {"releases": {SUITE: said}}},
+        "hello": {"CVE-2026-2": {"releases": {SUITE: without}}},
+    }
+    (world.directory / "tracker.json").write_text(json.dumps(tracker))
+    world.policy = FeedPolicy((FeedSource("debian", str(world.directory / "tracker.json")),), archive=False)
+    world.patch = PatchPolicy(rules=(Rule(timedelta(days=7), severity="high"),))
+    world.start("web", "web-0-77777777-1")
+    world.start("web", "web-1-77777777-2")
+    now = datetime.now(UTC)
+
+    def board(at: datetime, *groups: str) -> Board:
+        return exposures.board(world.project, lambda _: None, groups=groups, now=at)
+
+    assert board(now, "api").assessment.exposures == ()  # None of its servers runs anything.
+    first = board(now)
+    standings = {each.component.name: (standing, due.at) for each, due, standing in first.each()}
+    assert standings == {"zlib1g": ("due", now + timedelta(days=7)), "hello": ("no fix", None)}
+    assert first.assessment.servers == {IMAGE: ("web-0-77777777-1", "web-1-77777777-2")}
+    os.utime(world.directory / "tracker.json", times=(now.timestamp() + 8 * 86400,) * 2)
+    later = board(now + timedelta(days=8))
+    assert {standing for _, _, standing in later.each()} == {"overdue", "no fix"}  # It counts since it was first seen.
+    look = looks.last(world.project.state)
+    assert look and (look.of("overdue"), look.servers, look.outcome) == (1, 2, "affected")
+    waiver = FixWaiver("CVE-2026-1", "jane", "never called", now + timedelta(days=30))
+    world.patch = replace(world.patch, waivers=(waiver,))
+    assert {standing for _, _, standing in board(now + timedelta(days=8)).each()} == {"waived", "no fix"}
+    with pytest.raises(Problem, match="no group is called 'db'"):
+        board(now, "db")

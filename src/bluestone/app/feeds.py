@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import hashlib
 import os
@@ -73,14 +74,22 @@ def update(project: Project, held: Held, now: datetime, progress: Progress, *, o
     Raises `Problem` if what comes cannot be kept.
     """
     policy = project.declaration.patch.feeds
-    if policy.archive:
-        _update_archive(project, held, now, progress, older)
-    for source in policy.sources:
-        cached = Cached(_directory(project), source.place)
-        about = cached.about(now)
-        if cached.is_remote and _is_due(about, now, older):
-            progress(f"fetching {source.place}")
-            cached.fetch(now)
+    with _in_turn(_directory(project)):
+        if policy.archive:
+            _update_archive(project, held, now, progress, older)
+        for source in policy.sources:
+            cached = Cached(_directory(project), source.place)
+            if cached.is_remote and _is_due(cached.about(now), now, older):
+                progress(f"fetching {source.place}")
+                cached.fetch(now)
+
+
+@contextmanager
+def _in_turn(directory: Path) -> Iterator[None]:
+    """One process after the other: whoever comes second finds what the first one has fetched."""
+    with (private_directory(directory) / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _is_due(about: Fetched, now: datetime, older: timedelta) -> bool:
@@ -94,7 +103,9 @@ def _load(project: Project, source: FeedSource, now: datetime) -> tuple[Reading 
     if about.fetched is not None:
         try:
             if cached.is_remote and not cached.is_whole(about):
-                raise Damaged("is not any more what was fetched")
+                about = cached.about(now)  # It may have been fetched just now.
+                if not cached.is_whole(about):
+                    raise Damaged("is not any more what was fetched")
             with _undisturbed():
                 reading = _read(source.kind, cached.content)
         except OSError as error:

@@ -6,6 +6,7 @@ unknown, never clean.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -125,7 +126,10 @@ def meet(estate: Estate, advisory: Advisory) -> list[Match]:
 def _meet(shelf: Shelf, each: Compiled, found: list[Match]) -> None:
     if each.is_simple and not shelf.odd:
         low, high, with_high, fixed = each.intervals[0]
-        begin, end = shelf.between(low, high, with_high)
+        if low is None and not with_high and high is not None:
+            begin, end = 0, bisect_left(shelf.keys, high)  # What nearly all are, and so without a call.
+        else:
+            begin, end = shelf.between(low, high, with_high)
         if begin < end:
             found.append(Match(each.advisory, each.affected, shelf, begin, end, fixed))
     else:

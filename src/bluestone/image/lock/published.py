@@ -124,7 +124,9 @@ def _fetch(
 
 def _keep(lists: Path, kept: Path) -> None:
     """Keep apt's lists, for it to ask only for what has changed."""
-    draft = private_directory(kept.with_name(f".{kept.name}.new"))
+    draft = kept.with_name(f".{kept.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)  # Of one that was killed.
+    private_directory(draft)
     for file in lists.iterdir():
         if file.is_file() and file.name != "lock":
             shutil.copy2(file, draft)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from bluestone.model.advisory import Advisory
 from bluestone.model.ids import short
 from bluestone.patch.board import Board
 from bluestone.patch.policy import Standing
+from bluestone.patch.reports.uri import quoted
 
 LEVELS: dict[Standing, str] = {
     "overdue": "error",
@@ -39,7 +39,7 @@ def sarif(board: Board, version: str) -> dict[str, Any]:
             "message": {"text": f"{component.name} {component.version} ({standing}{when}): {each.why}{mend}"},
             "locations": [
                 {
-                    "physicalLocation": {"artifactLocation": {"uri": quote(component.path.lstrip("/"))}},
+                    "physicalLocation": {"artifactLocation": {"uri": quoted(component.path.lstrip("/"), "/")}},
                     "logicalLocations": [{"fullyQualifiedName": component.purl, "kind": "package"}],
                 }
             ],

@@ -8,12 +8,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 from bluestone.model.advisory import Advisory
 from bluestone.model.exposure import Exposure, Verdict
 from bluestone.model.ids import Digest
 from bluestone.patch.board import Board
+from bluestone.patch.reports.uri import quoted
 
 CONTEXT = "https://openvex.dev/ns/v0.2.0"
 SPACE = uuid.UUID("5a4f3c1e-9d5b-5c1a-8e51-0a1f2f3b4c5d")
@@ -111,7 +111,7 @@ def cyclonedx(board: Board, version: str) -> dict[str, Any]:
 
 def product(project: str, image: Digest) -> str:
     """An image as a package URL (purl-spec, type oci)."""
-    return f"pkg:oci/{project}@{quote(image, safe='')}"
+    return f"pkg:oci/{project}@{quoted(image)}"
 
 
 def _each(board: Board) -> Iterator[tuple[Exposure, str, list[str]]]:

@@ -33,15 +33,19 @@ _TOKENS = re.compile(r"[.-]|[0-9]+|[^.\-0-9]+")
 class Key:
     """What a version compares by."""
 
-    __slots__ = ("_items",)
+    __slots__ = ("_items", "_numbers")
 
     def __init__(self, items: list[Item]) -> None:
         self._items = items
+        # Most versions are numbers alone, of which the last is not 0: as tuples they compare at once, and alike.
+        self._numbers = tuple(items) if all(type(item) is int for item in items) else None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Key) and _compare(self._items, other._items) == 0
 
     def __lt__(self, other: Key) -> bool:
+        if self._numbers is not None and other._numbers is not None:
+            return self._numbers < other._numbers
         return _compare(self._items, other._items) < 0
 
     __hash__ = None  # type: ignore[assignment]  # versions that are written in two ways are equal
