@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from bluestone.fleet.controller.controller import Tick
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.hours.calendar import Timetable, timetable
-from bluestone.hours.days import Holidays, holidays_of
+from bluestone.hours.days import Doubt, Holidays, holidays_of
 from bluestone.hours.decide import Known, Standing, decide
 from bluestone.hours.lead import BOOT_KINDS, REMEMBERED, Boot, Lead, boots, learned
 from bluestone.hours.missed import TROUBLE, explain
@@ -116,7 +116,7 @@ class Timekeeper:
         return Known(
             tables={name: table for name, (table, _) in tables.items()},
             leads={name: lead.seconds for name, lead in self.leads(goals, now).items()},
-            doubts={name: doubts for name, (_, doubts) in tables.items()},
+            doubts={name: in_doubt(doubts, now) for name, (_, doubts) in tables.items()},
             overrides=overrides(self._journal, now),
             standings=standings_of(inventory, goals),
             awake=awake(self._journal, groups),
@@ -223,13 +223,18 @@ def standings_of(inventory: Inventory, goals: Iterable[Goal]) -> dict[str, Stand
     return found
 
 
-def table_of(hours: Hours, now: datetime) -> tuple[Timetable, tuple[str, ...]]:
+def table_of(hours: Hours, now: datetime) -> tuple[Timetable, tuple[Doubt, ...]]:
     """The timetable around this moment, for a year to come, and what is not known of it."""
     here = now.astimezone(ZoneInfo(hours.zone)).date()
     first = date(here.year, here.month, 1) - timedelta(days=1)
     years = range(first.year, (first + AHEAD).year + 1)
     holidays = holidays_of(hours, years)
     return _timetable(hours, holidays, first), holidays.doubts
+
+
+def in_doubt(doubts: Iterable[Doubt], now: datetime) -> tuple[str, ...]:
+    """What is not known of now, or of tomorrow, for which servers may be begun already."""
+    return tuple(doubt.what for doubt in doubts if doubt.since <= now.date() + timedelta(days=1))
 
 
 @lru_cache(maxsize=4096)

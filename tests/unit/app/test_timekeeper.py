@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from bluestone.app import wiring
-from bluestone.app.hours import Timekeeper
+from bluestone.app.hours import Timekeeper, in_doubt
 from bluestone.fleet.controller.controller import Tick
 from bluestone.fleet.controller.journal import Entry, Journal
+from bluestone.hours.days import Doubt
 from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.group import Group, Port
 from bluestone.model.hours import Hours, Period
@@ -150,3 +151,9 @@ def test_exceptions_reach_the_goal(day: Day) -> None:
     day.journal.record(day.at, [Entry("hours.kept", "web", data=data)])
     assert [day.look(4), day.look(5)] == [1, 0]
     assert "kept up by eva until Mon 30 Nov 05:00 UTC: release" in day.said("changed")[1]
+
+
+def test_a_year_that_is_not_known_keeps_servers_up_once_it_comes() -> None:
+    doubts = [Doubt("the holidays of 2027 are not known", date(2027, 1, 1)), Doubt("c.ics cannot be read")]
+    assert in_doubt(doubts, MONDAY) == ("c.ics cannot be read",)
+    assert len(in_doubt(doubts, datetime(2026, 12, 31, tzinfo=UTC))) == 2
