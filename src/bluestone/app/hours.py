@@ -34,7 +34,7 @@ AHEAD = timedelta(days=400)
 LEADS_KEPT = timedelta(minutes=10)
 """How long leads are taken for right before they are learned anew."""
 
-NEWEST = 50
+NEWEST = 20
 """Newest entries of the journal that tell whether the clock has been set back since."""
 
 OVERRIDES_READ = 256
