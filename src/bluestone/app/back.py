@@ -26,7 +26,7 @@ def rollback(project: Project, groups: Sequence[str], *, notify: Notify, watch: 
     site = Site(project, goals, notify)
     site.prepare()
     forecast = site.forecast()
-    if not forecast.steps:
+    if not forecast.steps and site.is_led():
         return Arrival(changed=False)
     return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))
 
