@@ -12,7 +12,7 @@ from bluestone.fleet.controller.controller import Tick
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.hours.calendar import Timetable, timetable
 from bluestone.hours.days import Doubt, Holidays, holidays_of
-from bluestone.hours.decide import Known, Standing, decide
+from bluestone.hours.decide import Known, Standing, decide, next_look
 from bluestone.hours.lead import BOOT_KINDS, REMEMBERED, Boot, Lead, boots, learned
 from bluestone.hours.missed import TROUBLE, explain
 from bluestone.hours.overrides import KEPT, RELEASED, in_force
@@ -59,6 +59,8 @@ class Timekeeper:
         self._looked_at: datetime | None = None
         self.opened: frozenset[str] = frozenset()
         """The groups for which the last decision was the first to want more servers than before."""
+        self.next_look: datetime | None = None
+        """When the hours may want something else, as far as the last decision knew."""
         self.wanted: tuple[Wanted, ...] = ()
         """What was decided last."""
 
@@ -66,9 +68,11 @@ class Timekeeper:
         """The goals with the counts that are wanted now. Those of groups without hours are as they were."""
         groups = [goal.group for goal in goals if goal.group.count]
         if not any(group.hours for group in groups):
-            self.wanted = ()
+            self.wanted, self.next_look = (), None
             return list(goals)
-        self.wanted = tuple(decide(groups, self._known(goals, inventory, now), now))
+        known = self._known(goals, inventory, now)
+        self.wanted = tuple(decide(groups, known, now))
+        self.next_look = next_look(groups, known, now)
         found = {wanted.group: wanted for wanted in self.wanted}
         return [_at(goal, found.get(goal.group.name)) for goal in goals]
 
