@@ -89,6 +89,8 @@ class Site:
 
     def keep_hours(self) -> None:
         """Have the next look be led by what the groups' hours want now, and record what the last one showed of that."""
+        if not any(goal.group.hours for goal in self.goals):
+            return
         last = self.controller.latest
         if last is not None:
             self.timekeeper.note(last)
