@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from bench.fleet import Bench
 
@@ -39,11 +40,12 @@ class _Mornings:
         declaration.write_text(self._bench._text + closed())
 
     def run(self) -> list[float]:
+        """Each morning's seconds."""
         bench = self._bench
         bench.bluestone("build")
         daemon = self._serve()
         try:
-            _until(lambda: "daemon" in bench.bluestone("status", "--json")[1] or True, "it answers")
+            _until(lambda: self._status()["daemon"] is not None, "the daemon leads")
             bench.bluestone("up")
             return [self._morning() for _ in range(RUNS)]
         finally:
@@ -52,14 +54,15 @@ class _Mornings:
             bench.bluestone("down")
 
     def _morning(self) -> float:
+        """From when a person's word is in the journal until the last of three servers gets requests."""
         bench = self._bench
-        began = time.monotonic()
         bench.bluestone("keep", "up", "web", "until", "60m")
         _until(lambda: self._serving() == 3, "all serve")
-        took = time.monotonic() - began
+        lines = bench.bluestone("events", "--json", "-n", "200")[1].splitlines()
+        newest = {event["kind"]: datetime.fromisoformat(event["at"]) for event in map(json.loads, lines)}
         bench.bluestone("keep", "hours", "web")
         _until(lambda: self._existing() == 0, "asleep")
-        return took
+        return (newest["server.attached"] - newest["hours.kept"]).total_seconds()
 
     def _serving(self) -> int:
         return sum(server["stance"] == "serving" for server in self._servers())
@@ -68,7 +71,11 @@ class _Mornings:
         return len(self._servers())
 
     def _servers(self) -> list[dict[str, str]]:
-        found: list[dict[str, str]] = json.loads(self._bench.bluestone("status", "--json")[1])["servers"]
+        found: list[dict[str, str]] = self._status()["servers"]
+        return found
+
+    def _status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._bench.bluestone("status", "--json")[1])
         return found
 
     def _serve(self) -> subprocess.Popen[bytes]:
@@ -85,4 +92,4 @@ def _until(true: Callable[[], bool], what: str, seconds: float = 60) -> None:
     while not true():
         if time.monotonic() > end:
             raise SystemExit(f"waited {seconds} s in vain: {what}")
-        time.sleep(0.02)
+        time.sleep(0.2)

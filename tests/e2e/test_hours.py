@@ -19,7 +19,7 @@ CLOSED = f"""
 [servers.web.hours]
 open = "{DAY:%b %d} 03:00-04:00"
 on_request = "page"
-idle = "10s"
+idle = "3s"
 """
 
 

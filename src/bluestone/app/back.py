@@ -27,7 +27,7 @@ def rollback(project: Project, groups: Sequence[str], *, notify: Notify, watch: 
     site = Site(project, goals, notify)
     site.prepare()
     forecast = site.forecast()
-    if not forecast.steps:
+    if not forecast.steps and site.is_led():
         return Arrival(changed=False)
     reopen(project, goals, notify)
     return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))

@@ -27,6 +27,8 @@ class Doorbell:
         self._known: dict[str, int] = {}
         self._came_at: dict[str, datetime] = {}
         self._asleep: frozenset[str] = frozenset()
+        self.next_look: datetime | None = None
+        """When a group that was woken may sleep again, if no request comes until then."""
 
     def rings(self) -> bool:
         """Whether something came for a group that was asleep at the last look."""
@@ -37,6 +39,7 @@ class Doorbell:
 
         Whether there is any. `wanted` is what the hours want now.
         """
+        self.next_look = None
         groups = [goal.group for goal in goals if goal.group.count and _may_be_woken(goal.group)]
         if not groups:
             self._asleep = frozenset()
@@ -52,7 +55,9 @@ class Doorbell:
             hours = group.hours
             assert hours is not None
             if group.name in up:
-                if now - max(up[group.name], self._came_at.get(group.name, up[group.name])) >= hours.idle:
+                quiet_at = max(up[group.name], self._came_at.get(group.name, up[group.name])) + hours.idle
+                self.next_look = min(quiet_at, self.next_look or quiet_at)
+                if now >= quiet_at:
                     entries.append(Entry(SLEPT, group.name, message=f"no request came for {hours.idle}"))
             elif group.name in came and group.name in lessened:
                 text = "a request came while it slept"

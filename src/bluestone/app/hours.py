@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from bluestone.fleet.controller.controller import Tick
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.hours.calendar import Timetable, timetable
-from bluestone.hours.days import Holidays, holidays_of
-from bluestone.hours.decide import Known, Standing, decide
+from bluestone.hours.days import Doubt, Holidays, holidays_of
+from bluestone.hours.decide import Known, Standing, decide, next_look
 from bluestone.hours.lead import BOOT_KINDS, REMEMBERED, Boot, Lead, boots, learned
 from bluestone.hours.missed import TROUBLE, explain
 from bluestone.hours.overrides import KEPT, RELEASED, in_force
@@ -34,7 +34,7 @@ AHEAD = timedelta(days=400)
 LEADS_KEPT = timedelta(minutes=10)
 """How long leads are taken for right before they are learned anew."""
 
-NEWEST = 50
+NEWEST = 20
 """Newest entries of the journal that tell whether the clock has been set back since."""
 
 OVERRIDES_READ = 256
@@ -59,6 +59,8 @@ class Timekeeper:
         self._looked_at: datetime | None = None
         self.opened: frozenset[str] = frozenset()
         """The groups for which the last decision was the first to want more servers than before."""
+        self.next_look: datetime | None = None
+        """When the hours may want something else, as far as the last decision knew."""
         self.wanted: tuple[Wanted, ...] = ()
         """What was decided last."""
 
@@ -66,9 +68,11 @@ class Timekeeper:
         """The goals with the counts that are wanted now. Those of groups without hours are as they were."""
         groups = [goal.group for goal in goals if goal.group.count]
         if not any(group.hours for group in groups):
-            self.wanted = ()
+            self.wanted, self.next_look = (), None
             return list(goals)
-        self.wanted = tuple(decide(groups, self._known(goals, inventory, now), now))
+        known = self._known(goals, inventory, now)
+        self.wanted = tuple(decide(groups, known, now))
+        self.next_look = next_look(groups, known, now)
         found = {wanted.group: wanted for wanted in self.wanted}
         return [_at(goal, found.get(goal.group.name)) for goal in goals]
 
@@ -116,7 +120,7 @@ class Timekeeper:
         return Known(
             tables={name: table for name, (table, _) in tables.items()},
             leads={name: lead.seconds for name, lead in self.leads(goals, now).items()},
-            doubts={name: doubts for name, (_, doubts) in tables.items()},
+            doubts={name: in_doubt(doubts, now) for name, (_, doubts) in tables.items()},
             overrides=overrides(self._journal, now),
             standings=standings_of(inventory, goals),
             awake=awake(self._journal, groups),
@@ -223,13 +227,18 @@ def standings_of(inventory: Inventory, goals: Iterable[Goal]) -> dict[str, Stand
     return found
 
 
-def table_of(hours: Hours, now: datetime) -> tuple[Timetable, tuple[str, ...]]:
+def table_of(hours: Hours, now: datetime) -> tuple[Timetable, tuple[Doubt, ...]]:
     """The timetable around this moment, for a year to come, and what is not known of it."""
     here = now.astimezone(ZoneInfo(hours.zone)).date()
     first = date(here.year, here.month, 1) - timedelta(days=1)
     years = range(first.year, (first + AHEAD).year + 1)
     holidays = holidays_of(hours, years)
     return _timetable(hours, holidays, first), holidays.doubts
+
+
+def in_doubt(doubts: Iterable[Doubt], now: datetime) -> tuple[str, ...]:
+    """What is not known of now, or of tomorrow, for which servers may be begun already."""
+    return tuple(doubt.what for doubt in doubts if doubt.since <= now.date() + timedelta(days=1))
 
 
 @lru_cache(maxsize=4096)

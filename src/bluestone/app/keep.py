@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bluestone.app.goals import current, no_generation
-from bluestone.app.hours import CHANGED, awake, leads, overrides, table_of
+from bluestone.app.hours import CHANGED, awake, in_doubt, leads, overrides, table_of
 from bluestone.app.project import Project
 from bluestone.app.rollout import utc_now
 from bluestone.fleet.controller.journal import Entry
@@ -76,7 +76,7 @@ def hours(project: Project, groups: Sequence[str], span: timedelta) -> list[Grou
     known = Known(
         tables={name: table for name, (table, _) in tables.items()},
         leads={name: lead.seconds for name, lead in learned.items()},
-        doubts={name: doubts for name, (_, doubts) in tables.items()},
+        doubts={name: in_doubt(doubts, now) for name, (_, doubts) in tables.items()},
         overrides=in_force,
         awake=awake(project.journal, timed),
     )
@@ -88,7 +88,7 @@ def hours(project: Project, groups: Sequence[str], span: timedelta) -> list[Grou
             tuple(_between(tables[group.name][0].spans(), now, now + span)),
             learned[group.name],
             of_group(in_force, group.name)[0],
-            tables[group.name][1],
+            tuple(doubt.what for doubt in tables[group.name][1]),
         )
         for group in timed
         if not wanted_names or group.name in wanted_names

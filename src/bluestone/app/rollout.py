@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 
 from bluestone.app import logkeeping, wiring
 from bluestone.app.cost import Purse
@@ -88,6 +89,8 @@ class Site:
 
     def keep_hours(self) -> None:
         """Have the next look be led by what the groups' hours want now, and record what the last one showed of that."""
+        if not any(goal.group.hours for goal in self.goals):
+            return
         last = self.controller.latest
         if last is not None:
             self.timekeeper.note(last)
@@ -97,6 +100,11 @@ class Site:
             goals = self.timekeeper.keep(self.goals, inventory, utc_now())
         self.controller.goals = tuple(goals)
         self._try_again(last)
+
+    def due_in(self) -> float:
+        """Seconds until the clock may want something else; infinity if it is not known to."""
+        moments = [moment for moment in (self.timekeeper.next_look, self.doorbell.next_look) if moment]
+        return min(((moment - utc_now()).total_seconds() for moment in moments), default=inf)
 
     def _try_again(self, last: Tick | None) -> None:
         """Begin anew, at an opening, what was stopped on an earlier day: an unattended group shall not stay without

@@ -310,7 +310,7 @@ class Leader:
             elif tick.busy or site.controller.under_way:
                 site.controller.rest()
             else:
-                self._sleep(self._every, site.doorbell.rings)
+                self._sleep(min(self._every, site.due_in()), site.doorbell.rings)
                 # Whatever woke it, or happened meanwhile, a list from before does not show.
                 site.controller.forget()
                 self._receive(site)

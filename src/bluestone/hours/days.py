@@ -18,11 +18,19 @@ MOST_EVENTS = 20_000
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """Something that is not known of holidays, and the day from which on it matters."""
+
+    what: str
+    since: date = date.min
+
+
+@dataclass(frozen=True)
 class Holidays:
-    """Days that are holidays, and what is not known of them, a sentence each."""
+    """Days that are holidays, and what is not known of them."""
 
     days: frozenset[date] = frozenset()
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
 
 def holidays_of(hours: Hours, years: range) -> Holidays:
@@ -41,24 +49,27 @@ def _public(country: str, region: str, years: range) -> Holidays:
     import holidays
 
     days: set[date] = set()
-    unknown = []
+    unknown: list[int] = []
     try:
         for year in years:
             found = holidays.country_holidays(country, subdiv=region or None, years=year, expand=False)
             days |= set(found)
             if not found:
-                unknown.append(str(year))
+                unknown.append(year)
     except NotImplementedError:
-        return Holidays(doubts=(f"the holidays of {country} {region} are not known".rstrip(),))
-    span = unknown[0] if len(unknown) == 1 else f"{unknown[0]} to {unknown[-1]}" if unknown else ""
-    return Holidays(frozenset(days), (f"the holidays of {country} in {span} are not known",) if span else ())
+        return Holidays(doubts=(Doubt(f"the holidays of {country} {region} are not known".rstrip()),))
+    if not unknown:
+        return Holidays(frozenset(days))
+    span = f"{unknown[0]} to {unknown[-1]}" if len(unknown) > 1 else f"{unknown[0]}"
+    doubt = Doubt(f"the holidays of {country} in {span} are not known", date(unknown[0], 1, 1))
+    return Holidays(frozenset(days), (doubt,))
 
 
 def _of_calendar(path: Path, years: range) -> Holidays:
     try:
         state = path.stat()
     except OSError as error:
-        return Holidays(doubts=(f"the calendar {path} cannot be read: {error.strerror}",))
+        return Holidays(doubts=(Doubt(f"the calendar {path} cannot be read: {error.strerror}"),))
     return _read(path, state.st_mtime_ns, state.st_size, years)
 
 
@@ -68,18 +79,18 @@ def _read(path: Path, changed: int, size: int, years: range) -> Holidays:  # noq
     import recurring_ical_events
 
     if size > MAX_CALENDAR:
-        return Holidays(doubts=(f"the calendar {path} is larger than {MAX_CALENDAR} bytes",))
+        return Holidays(doubts=(Doubt(f"the calendar {path} is larger than {MAX_CALENDAR} bytes"),))
     try:
         calendar = icalendar.Calendar.from_ical(path.read_bytes())
         query = recurring_ical_events.of(calendar)
         days: set[date] = set()
         for number, event in enumerate(query.between(date(years[0], 1, 1), date(years[-1] + 1, 1, 1))):
             if number >= MOST_EVENTS:
-                return Holidays(frozenset(days), (f"the calendar {path} has more than {MOST_EVENTS} events",))
+                return Holidays(frozenset(days), (Doubt(f"the calendar {path} has more than {MOST_EVENTS} events"),))
             days |= _whole_days(event)
     except Exception as error:  # noqa: BLE001 - whatever a file from elsewhere does to two libraries
         first = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        return Holidays(doubts=(f"the calendar {path} cannot be read: {first}",))
+        return Holidays(doubts=(Doubt(f"the calendar {path} cannot be read: {first}"),))
     return Holidays(frozenset(days))
 
 

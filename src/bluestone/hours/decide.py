@@ -15,6 +15,9 @@ from bluestone.hours.overrides import of_group
 from bluestone.model.group import Group
 from bluestone.model.hours import Override, Wanted
 
+SHORTLY = timedelta(seconds=5)
+"""Time between two looks where it is not reckoned when exactly something follows."""
+
 CLOCK_SLACK = timedelta(minutes=1)
 """How far the clock may be behind the newest entry of the journal: several machines may write it."""
 
@@ -59,6 +62,27 @@ def decide(groups: Sequence[Group], known: Known, now: datetime) -> list[Wanted]
     found = {name: _not_after(wanted, by_name[name], after, known) for name, wanted in found.items()}
     decided = [(group, _by_a_clock_set_back(found[group.name], group, known, now)) for group in groups]
     return [replace(wanted, lessened=wanted.count < group.count) for group, wanted in decided]
+
+
+def next_look(groups: Sequence[Group], known: Known, now: datetime) -> datetime | None:
+    """When something else may be wanted than now, at the earliest; None if that is not known to come."""
+    at = now.timestamp()
+    moments = [override.until for override in known.overrides]
+    for group in groups:
+        table = known.tables.get(group.name)
+        if group.hours is None or table is None:
+            continue
+        # It is begun its own lead ahead of an opening, and those of all who come after it.
+        ahead = group.hours.ready_by.total_seconds() + sum(known.leads.values())
+        change = table.next_change(at)
+        while change is not None and change <= at + ahead:
+            moments.append(datetime.fromtimestamp(change, UTC))
+            # Between the first and the last lead before an opening it is looked at all the time.
+            moments.append(now + SHORTLY)
+            change = table.next_change(change)
+        if change is not None:
+            moments.append(datetime.fromtimestamp(change - ahead, UTC))
+    return min((moment for moment in moments if moment > now), default=None)
 
 
 def _needed(group: Group, after: Mapping[str, Sequence[Group]], known: Known, now: datetime) -> Wanted:

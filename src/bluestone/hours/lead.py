@@ -24,7 +24,7 @@ UNKNOWN = 300.0
 ENOUGH = 5
 """Boots of an image from which on it is judged by its own."""
 
-REMEMBERED = 300
+REMEMBERED = 200
 """Newest boots that are looked at."""
 
 MARGIN = 1.25

@@ -79,6 +79,9 @@ def test_it_sleeps_once_no_request_came_for_long(night: Night) -> None:
     night.come(1)
     night.look(ASLEEP)
     night.come(2)
+    night.look(AWAKE)
+    assert night.doorbell.next_look == night.at + timedelta(minutes=15)
+    night.come(3)
     assert night.look(AWAKE, timedelta(minutes=14)) == ["hours.woken"]
     assert night.look(AWAKE, timedelta(minutes=14)) == ["hours.woken"], "another came meanwhile"
     assert night.look(AWAKE, timedelta(minutes=1)) == ["hours.woken", "hours.slept"]

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bluestone.app import back, keep
 from bluestone.app import cost as app_cost
 from bluestone.app import hours as app_hours
-from bluestone.app import keep
-from bluestone.daemon import presence
+from bluestone.app.rollout import tell_nobody
+from bluestone.daemon import lead, presence
 from bluestone.model.hours import Wanted
 from daemon_world import APACHE, World, ask_up, daemon, until, world
 
@@ -206,3 +207,22 @@ def test_without_a_daemon_up_goes_by_the_hours_once_and_says_who_keeps_them(worl
     assert not world.names
     assert any("bluestone serve" in text for text in said)
     assert any("web: 0 servers now, as it is closed until" in text for text in said)
+
+
+def test_a_rollback_at_night_is_what_comes_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(back, "require_signed", lambda *_: None)
+    with daemon(world):
+        ask_up(world)
+        world.write(package="apache2")
+        soon_closed(world)
+        keep_up(world)
+        ask_up(world)
+        assert all(APACHE in name for name in world.names)
+        keep.release(world.open(), [])
+        presence.wake(world.open())
+        until(lambda: not world.names, "asleep")
+        assert lead.rollback(world.open(), ("web",), notify=tell_nobody, watch=tell_nobody).changed
+        assert not world.names
+        keep_up(world)
+        until(lambda: len(world.serving()) == 2, "up again")
+        assert not any(APACHE in name for name in world.names)

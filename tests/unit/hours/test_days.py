@@ -4,7 +4,7 @@ import os
 from datetime import date
 from pathlib import Path
 
-from bluestone.hours.days import holidays_of
+from bluestone.hours.days import Doubt, holidays_of
 from bluestone.model.hours import Hours, Period
 
 ICS = """BEGIN:VCALENDAR
@@ -60,14 +60,14 @@ def test_what_cannot_be_read_is_a_doubt(tmp_path: Path) -> None:
     missing, broken = tmp_path / "no.ics", tmp_path / "broken.ics"
     broken.write_text("BEGIN:VCALENDAR\nBEGIN:VEVENT\n")
     doubts = holidays_of(hours(missing, broken), range(2026, 2027)).doubts
-    assert [f"{file} cannot be read" in doubt for file, doubt in zip((missing, broken), doubts, strict=True)] == [
+    assert [f"{file} cannot be read" in doubt.what for file, doubt in zip((missing, broken), doubts, strict=True)] == [
         True
     ] * 2
 
 
 def test_years_whose_holidays_are_not_known_are_said() -> None:
     found = holidays_of(hours(country="TR"), range(2099, 2104))
-    assert found.doubts == ("the holidays of TR in 2101 to 2103 are not known",)
+    assert found.doubts == (Doubt("the holidays of TR in 2101 to 2103 are not known", date(2101, 1, 1)),)
     assert found.days
 
 

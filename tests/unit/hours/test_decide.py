@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from bluestone.hours.calendar import timetable
-from bluestone.hours.decide import Known, Standing, decide
+from bluestone.hours.decide import Known, Standing, decide, next_look
 from bluestone.model.group import Group
 from bluestone.model.hours import Hours, Override, Period, Wanted
 
@@ -125,3 +125,15 @@ def test_what_others_come_after_is_begun_earlier_and_stays_longer() -> None:
 def test_groups_without_hours_are_always_up() -> None:
     plain = replace(group(), hours=None)
     assert one(plain, clock(3)).count == 3
+
+
+def test_the_next_look_is_when_something_may_follow() -> None:
+    some = group(ready_by=timedelta(minutes=1))
+    its = known(some, leads={"web": 60.0})
+    assert next_look([some], its, clock(3)) == clock(7, 58)
+    assert next_look([some], its, clock(7, 59)) == clock(7, 59, 5)
+    assert next_look([some], its, clock(9)) == clock(17, 58), "an opening, for all that is known"
+    up = Override("web", True, clock(2), clock(4), "eva")
+    assert next_look([some], replace(its, overrides=[up]), clock(3)) == clock(4)
+    plain = replace(some, hours=None)
+    assert next_look([plain], known(plain), clock(3)) is None

@@ -62,7 +62,7 @@ class HoursTable(Table):
         example="page",
         default=None,
     )
-    idle: Annotated[timedelta, lasting("10s", "7d")] = key(
+    idle: Annotated[timedelta, lasting("1s", "7d")] = key(
         "How long no request must have come until a group that was woken by one sleeps again.",
         example="30m",
         default="15m",
