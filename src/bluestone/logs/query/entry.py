@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -10,14 +11,15 @@ import msgspec
 
 from bluestone.logs.ingest.fields import flat
 from bluestone.logs.ingest.lines import INFO, Known
-from bluestone.logs.query.conditions import Phrase
 from bluestone.logs.query.nodes import ANY_FIELD, And, Leaf, Node, Not, Or
-from bluestone.logs.store.words import ESCAPE
 from bluestone.model.record import Identity, Record
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 OF_IDENTITY = ("server", "group", "generation", "image", "project")
 """Fields that come from who wrote a line, whatever the line says."""
+
+NOT_TEXT = re.compile(rb'"(?:MESSAGE|message|msg|log)"\s*:\s*[^"\s]')
+"""A message that is no text in its JSON, such as the list of bytes for what is not printable."""
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
@@ -76,12 +78,16 @@ class Entry:
                 return str(getattr(self.identity, field))
         return self.fields.get(field)
 
-    def lacks(self, words: tuple[bytes, ...]) -> bool:
-        """Whether one of these words is surely not in it: without reading its JSON."""
-        if ESCAPE.search(self.original) or b"[" in self.original or not self.original.isascii():
-            return False  # the text may differ from the JSON that stands for it
-        lowered = self.original.lower()
-        return any(word not in lowered for word in words)
+    def lacks(self, pieces: tuple[bytes, ...]) -> bool:
+        """Whether one of these pieces of ASCII is surely not in its message: without reading its JSON."""
+        original = self.original
+        lowered = original.lower()
+        if all(piece in lowered for piece in pieces):
+            return False
+        # Else the text may only be written in another way: as escapes, as numbers, or in letters beyond ASCII.
+        return (
+            original.isascii() and b"\\u" not in original and b"\\/" not in original and not NOT_TEXT.search(original)
+        )
 
     def record(self, mark: str) -> Record:
         """For people. `mark` names it if it has no name of its own."""
@@ -102,7 +108,7 @@ def holds(node: Node, entry: Entry) -> bool:
         case Leaf(field, test):
             if field == ANY_FIELD:
                 return test.holds(entry.message) or any(map(test.holds, entry.fields.values()))
-            if field == "message" and isinstance(test, Phrase) and entry.lacks(test.words):
+            if field == "message" and entry.lacks(test.pieces):
                 return False
             return test.holds(entry.value(field))
         case And(parts):

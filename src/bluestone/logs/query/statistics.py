@@ -123,10 +123,9 @@ def _counts_in(segment: Segment, query: Query, node: Node, step: int) -> Iterato
         return
     servers = _servers(segment, node)
     if servers is not None and step % MINUTE == 0 and _inside(segment, query):
-        minutes = segment.minutes
-        chosen = np.isin(minutes.server, servers)
+        minutes = segment.minutes if len(servers) == len(segment.footer.spans) else segment.minutes_of(servers)
         for errors in (False, True):
-            mask = chosen & ((minutes.severity <= 3) == errors)
+            mask = (minutes.severity <= 3) == errors
             yield _summed(minutes.minute[mask] * MINUTE // step * step, minutes.lines[mask]), errors
         return
     picked = pick(node, segment, query.begin, query.end)
@@ -205,6 +204,8 @@ def _read(segment: Segment, picked: Picked, node: Node) -> Iterator[tuple[int, E
 
 def _servers(segment: Segment, node: Node) -> list[int] | None:
     """The servers whose lines a query finds, each of them; None if it asks for more than who wrote a line."""
+    if node == And():
+        return [span.server for span in segment.footer.spans]
     parts = node.parts if isinstance(node, And) else (node,)
     if not all(isinstance(part, Leaf) and part.field in OF_IDENTITY for part in parts):
         return None
