@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -18,8 +17,24 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 OF_IDENTITY = ("server", "group", "generation", "image", "project")
 """Fields that come from who wrote a line, whatever the line says."""
 
-NOT_TEXT = re.compile(rb'"(?:MESSAGE|message|msg|log)"\s*:\s*[^"\s]')
-"""A message that is no text in its JSON, such as the list of bytes for what is not printable."""
+
+def written_as_it_is(lowered: bytes) -> bool:
+    """Whether what is ASCII in messages stands so in their JSON, given in small letters.
+
+    Not where there are escapes for it, where a message is no text (the journal writes some as lists of
+    bytes), or where letters beyond ASCII may be small forms of others.
+    """
+    return (
+        lowered.isascii()
+        and b"\\u" not in lowered
+        and b"\\/" not in lowered
+        and all(
+            lowered.count(name) == lowered.count(name + b':"') + lowered.count(name + b': "') for name in MESSAGE_NAMES
+        )
+    )
+
+
+MESSAGE_NAMES = (b'"message"', b'"msg"', b'"log"')
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
@@ -80,14 +95,8 @@ class Entry:
 
     def lacks(self, pieces: tuple[bytes, ...]) -> bool:
         """Whether one of these pieces of ASCII is surely not in its message: without reading its JSON."""
-        original = self.original
-        lowered = original.lower()
-        if all(piece in lowered for piece in pieces):
-            return False
-        # Else the text may only be written in another way: as escapes, as numbers, or in letters beyond ASCII.
-        return (
-            original.isascii() and b"\\u" not in original and b"\\/" not in original and not NOT_TEXT.search(original)
-        )
+        lowered = self.original.lower()
+        return not all(piece in lowered for piece in pieces) and written_as_it_is(lowered)
 
     def record(self, mark: str) -> Record:
         """For people. `mark` names it if it has no name of its own."""

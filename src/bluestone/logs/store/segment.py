@@ -115,9 +115,14 @@ class Segment:
         """How many lines there are."""
         return self.footer.lines
 
+    @cached_property
+    def identities(self) -> list[Identity]:
+        """Who wrote the lines of each span."""
+        return [Identity(*known) for known in self.footer.identities]
+
     def identity(self, place: int) -> Identity:
         """Who wrote the lines of a span, by its place among the spans."""
-        return Identity(*self.footer.identities[place])
+        return self.identities[place]
 
     @cached_property
     def at(self) -> Numbers:

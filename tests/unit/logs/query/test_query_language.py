@@ -212,7 +212,7 @@ nodes: st.SearchStrategy[Node] = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(originals, min_size=1, max_size=12), node=nodes)
 def test_the_way_over_words_and_columns_finds_what_reading_each_line_finds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[bytes], node: Node
@@ -235,7 +235,7 @@ def test_the_way_over_words_and_columns_finds_what_reading_each_line_finds(
             assert not found or picked.lines[place], (entry, node)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(originals, conditions)
 def test_a_line_lacks_nothing_that_a_condition_finds_in_it(original: bytes, condition: Condition) -> None:
     entry = Entry(WEB, 1, original)
