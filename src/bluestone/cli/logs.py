@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bluestone.app.logs import Reading
 
 LONGEST_BAR = 50
-ELSEWHERE = {"audit": "audit", "allow": "sources", "forbid": "sources"}
+ELSEWHERE = {"audit": "audit", "last-words": "audit", "allow": "sources", "forbid": "sources"}
 """Verbs whose module may be absent."""
 
 
@@ -39,7 +39,7 @@ class Logs(click.Group):
         """A verb by its name."""
         module = f"bluestone.cli.{ELSEWHERE.get(cmd_name, '')}"
         if cmd_name in ELSEWHERE and importlib.util.find_spec(module):
-            command: click.Command = getattr(importlib.import_module(module), cmd_name)
+            command: click.Command = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
             return command
         return super().get_command(ctx, cmd_name)
 

@@ -15,6 +15,7 @@ from bluestone.logs.query.asked import Query
 from bluestone.logs.query.entry import Entry, holds
 from bluestone.logs.query.nodes import Node
 from bluestone.logs.query.pick import pick
+from bluestone.logs.query.read import found_in_block
 from bluestone.logs.query.tail import Arrived, Missed, Tail
 from bluestone.logs.store.database import connect
 from bluestone.logs.store.segment import Damaged, Segment
@@ -251,12 +252,8 @@ def in_segment(
         if complete(int(nearest[group])):
             return
         chosen = lines[firsts[group] : ends[group]]
-        content = segment.block(int(blocks[firsts[group]]))
-        base = int(segment.block_lines[blocks[firsts[group]]])
-        for line, at in zip(chosen.tolist(), segment.at[chosen].tolist(), strict=True):
-            entry = Entry(segment.identity(segment.span_of(line)), at, content[line - base])
-            if picked.exact or holds(node, entry):
-                yield Place(at, source, line), entry
+        for line, entry in found_in_block(segment, int(blocks[firsts[group]]), chosen, picked, node):
+            yield Place(entry.at, source, line), entry
 
 
 class Nearest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
@@ -24,6 +25,10 @@ class Condition(Protocol):
     def words(self) -> tuple[bytes, ...]:
         """Words that the value has if the test holds."""
 
+    @property
+    def pieces(self) -> tuple[bytes, ...]:
+        """Pieces of ASCII, in small letters, that the value has, in either case, if the test holds."""
+
     def holds(self, value: str | None) -> bool:
         """Whether it holds."""
 
@@ -38,6 +43,11 @@ class Phrase:
     def words(self) -> tuple[bytes, ...]:
         """All of them."""
         return tuple(words_of(self.text))
+
+    @cached_property
+    def pieces(self) -> tuple[bytes, ...]:
+        """Its words."""
+        return _ascii(self.words)
 
     @cached_property
     def _padded(self) -> bytes:
@@ -61,6 +71,11 @@ class Exact:
         """Those of the text."""
         return tuple(words_of(self.text))
 
+    @cached_property
+    def pieces(self) -> tuple[bytes, ...]:
+        """Its words."""
+        return _ascii(self.words)
+
     def holds(self, value: str | None) -> bool:
         """Whether it is."""
         return value == self.text
@@ -76,6 +91,11 @@ class Contains:
     def words(self) -> tuple[bytes, ...]:
         """Those inside of the text: the first and the last may be pieces of longer ones."""
         return _inner(self.text, open_start=True, open_end=True)
+
+    @cached_property
+    def pieces(self) -> tuple[bytes, ...]:
+        """What stands between characters that JSON writes in another way."""
+        return _ascii(piece.lower().encode(errors="replace") for piece in re.split(r'[^ -~]|["\\/]', self.text))
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -108,6 +128,11 @@ class Like:
         )
 
     @cached_property
+    def pieces(self) -> tuple[bytes, ...]:
+        """Its words."""
+        return _ascii(self.words)
+
+    @cached_property
     def _pattern(self) -> Any:
         some, one = (r"\w*", r"\w") if self.inside else (".*", ".")
         body = "".join({"*": some, "?": one}.get(char) or re2.escape(char) for char in self.text)
@@ -128,6 +153,8 @@ class Pattern:
     def words(self) -> tuple[bytes, ...]:
         """None that is sure."""
         return ()
+
+    pieces = words
 
     @cached_property
     def _pattern(self) -> Any:
@@ -151,6 +178,8 @@ class Range:
     def words(self) -> tuple[bytes, ...]:
         """None that is sure."""
         return ()
+
+    pieces = words
 
     def holds(self, value: str | None) -> bool:
         """Whether it does."""
@@ -179,6 +208,8 @@ class Exists:
     def words(self) -> tuple[bytes, ...]:
         """None that is sure."""
         return ()
+
+    pieces = words
 
     def holds(self, value: str | None) -> bool:
         """Whether it is."""
@@ -234,6 +265,10 @@ def _compiled(pattern: str) -> Any:
     options.log_errors = False
     options.max_mem = PATTERN_MEMORY
     return re2.compile(pattern, options)
+
+
+def _ascii(pieces: Iterable[bytes]) -> tuple[bytes, ...]:
+    return tuple(piece for piece in pieces if piece.isascii())
 
 
 def _inner(text: str, *, open_start: bool, open_end: bool) -> tuple[bytes, ...]:

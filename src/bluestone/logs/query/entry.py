@@ -10,14 +10,31 @@ import msgspec
 
 from bluestone.logs.ingest.fields import flat
 from bluestone.logs.ingest.lines import INFO, Known
-from bluestone.logs.query.conditions import Phrase
 from bluestone.logs.query.nodes import ANY_FIELD, And, Leaf, Node, Not, Or
-from bluestone.logs.store.words import ESCAPE
 from bluestone.model.record import Identity, Record
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 OF_IDENTITY = ("server", "group", "generation", "image", "project")
 """Fields that come from who wrote a line, whatever the line says."""
+
+
+def written_as_it_is(lowered: bytes) -> bool:
+    """Whether what is ASCII in messages stands so in their JSON, given in small letters.
+
+    Not where there are escapes for it, where a message is no text (the journal writes some as lists of
+    bytes), or where letters beyond ASCII may be small forms of others.
+    """
+    return (
+        lowered.isascii()
+        and b"\\u" not in lowered
+        and b"\\/" not in lowered
+        and all(
+            lowered.count(name) == lowered.count(name + b':"') + lowered.count(name + b': "') for name in MESSAGE_NAMES
+        )
+    )
+
+
+MESSAGE_NAMES = (b'"message"', b'"msg"', b'"log"')
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
@@ -76,12 +93,10 @@ class Entry:
                 return str(getattr(self.identity, field))
         return self.fields.get(field)
 
-    def lacks(self, words: tuple[bytes, ...]) -> bool:
-        """Whether one of these words is surely not in it: without reading its JSON."""
-        if ESCAPE.search(self.original) or b"[" in self.original or not self.original.isascii():
-            return False  # the text may differ from the JSON that stands for it
+    def lacks(self, pieces: tuple[bytes, ...]) -> bool:
+        """Whether one of these pieces of ASCII is surely not in its message: without reading its JSON."""
         lowered = self.original.lower()
-        return any(word not in lowered for word in words)
+        return not all(piece in lowered for piece in pieces) and written_as_it_is(lowered)
 
     def record(self, mark: str) -> Record:
         """For people. `mark` names it if it has no name of its own."""
@@ -102,7 +117,7 @@ def holds(node: Node, entry: Entry) -> bool:
         case Leaf(field, test):
             if field == ANY_FIELD:
                 return test.holds(entry.message) or any(map(test.holds, entry.fields.values()))
-            if field == "message" and isinstance(test, Phrase) and entry.lacks(test.words):
+            if field == "message" and entry.lacks(test.pieces):
                 return False
             return test.holds(entry.value(field))
         case And(parts):

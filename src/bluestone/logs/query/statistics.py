@@ -12,9 +12,10 @@ import numpy as np
 from bluestone.logs.query.archive import Archive, in_log
 from bluestone.logs.query.asked import EPOCH, Query
 from bluestone.logs.query.conditions import Range
-from bluestone.logs.query.entry import OF_IDENTITY, Entry, holds
+from bluestone.logs.query.entry import OF_IDENTITY, Entry
 from bluestone.logs.query.nodes import And, Leaf, Node
 from bluestone.logs.query.pick import Picked, pick
+from bluestone.logs.query.read import found_in_block
 from bluestone.logs.store.columns import Numbers
 from bluestone.logs.store.segment import MINUTE, Damaged, Segment
 
@@ -65,7 +66,7 @@ def histogram(archive: Archive, query: Query, step: timedelta | None = None) -> 
     # Counted in fine steps first: how far they reach is known only when all are.
     counted: Counter[tuple[int, bool]] = Counter()
     asked = None if step is None else int(step / timedelta(microseconds=1))
-    fine = MINUTE if asked is None or asked % MINUTE == 0 else asked
+    fine = asked or MINUTE
     for times, errors in _counts(archive, query, node, fine):
         for at, lines in times.items():
             counted[at, errors] += lines
@@ -123,10 +124,9 @@ def _counts_in(segment: Segment, query: Query, node: Node, step: int) -> Iterato
         return
     servers = _servers(segment, node)
     if servers is not None and step % MINUTE == 0 and _inside(segment, query):
-        minutes = segment.minutes
-        chosen = np.isin(minutes.server, servers)
+        minutes = segment.minutes if len(servers) == len(segment.footer.spans) else segment.minutes_of(servers)
         for errors in (False, True):
-            mask = chosen & ((minutes.severity <= 3) == errors)
+            mask = (minutes.severity <= 3) == errors
             yield _summed(minutes.minute[mask] * MINUTE // step * step, minutes.lines[mask]), errors
         return
     picked = pick(node, segment, query.begin, query.end)
@@ -195,16 +195,15 @@ def _tally(entries: Iterable[Entry], field: str) -> dict[str, int]:
 def _read(segment: Segment, picked: Picked, node: Node) -> Iterator[tuple[int, Entry]]:
     """The picked lines that a query really finds."""
     lines = np.flatnonzero(picked.lines)
-    for line, at in zip(lines.tolist(), segment.at[lines].tolist(), strict=True):
-        number = segment.block_of(line)
-        original = segment.block(number)[line - int(segment.block_lines[number])]
-        entry = Entry(segment.identity(segment.span_of(line)), at, original)
-        if picked.exact or holds(node, entry):
-            yield line, entry
+    blocks = np.searchsorted(segment.block_lines, lines, side="right") - 1
+    for number in np.unique(blocks).tolist():
+        yield from found_in_block(segment, number, lines[blocks == number], picked, node)
 
 
 def _servers(segment: Segment, node: Node) -> list[int] | None:
     """The servers whose lines a query finds, each of them; None if it asks for more than who wrote a line."""
+    if node == And():
+        return [span.server for span in segment.footer.spans]
     parts = node.parts if isinstance(node, And) else (node,)
     if not all(isinstance(part, Leaf) and part.field in OF_IDENTITY for part in parts):
         return None

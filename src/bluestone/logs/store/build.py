@@ -91,7 +91,7 @@ def _write(write: Callable[[bytes], Any], entries: Sequence[Entry], identity: Ca
     put("at", pack_numbers(at))
     spans = _spans(entries, at)
     for name, numbers in _minutes(spans, at, severities).items():
-        put(f"minutes.{name}", pack_numbers(numbers))
+        put(name, pack_numbers(numbers))
     columns, wide = gatherer.finish()
     for name, column in columns.items():
         put(f"values.{name}", pack_values(column))
@@ -143,9 +143,13 @@ def _spans(entries: Sequence[Entry], at: Numbers) -> list[Span]:
 
 def _minutes(spans: Sequence[Span], at: Numbers, severities: Numbers) -> dict[str, Numbers]:
     servers = np.repeat(np.array([span.server for span in spans], np.int64), [span.lines for span in spans])
-    rows = np.stack([servers, at // MINUTE, severities])
-    unique, counts = np.unique(rows, axis=1, return_counts=True)
-    return {"server": unique[0], "minute": unique[1], "severity": unique[2], "lines": counts.astype(np.int64)}
+    found: dict[str, Numbers] = {}
+    for name, rows in (("minutes", [servers, at // MINUTE, severities]), ("totals", [at // MINUTE, severities])):
+        unique, counts = np.unique(np.stack(rows), axis=1, return_counts=True)
+        columns = dict(zip(("server", "minute", "severity")[-len(rows) :], unique, strict=True))
+        found |= {f"{name}.{column}": numbers for column, numbers in columns.items()}
+        found[f"{name}.lines"] = counts.astype(np.int64)
+    return found
 
 
 def _gather(original: bytes, gatherer: Gatherer, words: list[bytes]) -> int:

@@ -45,7 +45,7 @@ def check(directory: Path) -> Report:
         if number <= through:
             continue
         found = _read(wal.path_of(directory / "wal", number))
-        files, lines = files + 1, lines + found[0]
+        files, lines = files + bool(found[0]), lines + found[0]
         if found[1]:
             damages.append(Damage(f"wal/{wal.path_of(directory, number).name}", found[1], 0))
     damages += [

@@ -85,9 +85,8 @@ class Damaged(Problem):
 
 
 class Minutes(NamedTuple):
-    """How many lines there are per server, minute since 1970 and severity: columns of equal length."""
+    """How many lines there are per minute since 1970 and severity: columns of equal length."""
 
-    server: Numbers
     minute: Numbers
     severity: Numbers
     lines: Numbers
@@ -116,9 +115,14 @@ class Segment:
         """How many lines there are."""
         return self.footer.lines
 
+    @cached_property
+    def identities(self) -> list[Identity]:
+        """Who wrote the lines of each span."""
+        return [Identity(*known) for known in self.footer.identities]
+
     def identity(self, place: int) -> Identity:
         """Who wrote the lines of a span, by its place among the spans."""
-        return Identity(*self.footer.identities[place])
+        return self.identities[place]
 
     @cached_property
     def at(self) -> Numbers:
@@ -142,8 +146,13 @@ class Segment:
 
     @cached_property
     def minutes(self) -> Minutes:
-        """Counts per server, minute and severity."""
-        return Minutes(*(self._numbers(f"minutes.{name}") for name in Minutes._fields))
+        """Counts per minute and severity."""
+        return Minutes(*(self._numbers(f"totals.{name}") for name in Minutes._fields))
+
+    def minutes_of(self, servers: Sequence[int]) -> Minutes:
+        """Those of some servers, by their ids."""
+        chosen = np.isin(self._numbers("minutes.server"), servers)
+        return Minutes(*(self._numbers(f"minutes.{name}")[chosen] for name in Minutes._fields))
 
     @cached_property
     def span_firsts(self) -> Numbers:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bluestone.logs.query.conditions import Contains, Exact, Exists, Like, Pattern, Phrase, Range, checked
+from bluestone.logs.query.conditions import Condition, Contains, Exact, Exists, Like, Pattern, Phrase, Range, checked
 from bluestone.logs.query.entry import Entry, holds
 from bluestone.logs.query.language import parse_query
 from bluestone.logs.query.nodes import And, Leaf, Node, Not, Or, leaves
@@ -184,8 +184,12 @@ documents = st.dictionaries(
     values | st.lists(values, max_size=2) | st.dictionaries(st.sampled_from(["x", "z"]), values, max_size=2),
     max_size=5,
 )
-originals = documents.map(lambda document: json.dumps(document).encode()) | st.binary(max_size=12)
-texts = st.text("ab1. -é", min_size=1, max_size=4)
+originals = (
+    documents.map(lambda document: json.dumps(document).encode())
+    | documents.map(lambda document: json.dumps(document, ensure_ascii=False).encode())
+    | st.binary(max_size=12)
+)
+texts = st.text('aB1. -é/"\\', min_size=1, max_size=4)
 conditions = (
     texts.map(Phrase)
     | texts.map(Exact)
@@ -208,7 +212,7 @@ nodes: st.SearchStrategy[Node] = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(originals, min_size=1, max_size=12), node=nodes)
 def test_the_way_over_words_and_columns_finds_what_reading_each_line_finds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[bytes], node: Node
@@ -229,6 +233,13 @@ def test_the_way_over_words_and_columns_finds_what_reading_each_line_finds(
             assert found == bool(picked.lines[place]), (entry, node)
         else:
             assert not found or picked.lines[place], (entry, node)
+
+
+@settings(max_examples=200)
+@given(originals, conditions)
+def test_a_line_lacks_nothing_that_a_condition_finds_in_it(original: bytes, condition: Condition) -> None:
+    entry = Entry(WEB, 1, original)
+    assert not (condition.holds(entry.message) and entry.lacks(condition.pieces))
 
 
 @given(texts, st.text("ab1. -é", max_size=6), st.text("ab1. -é", max_size=6))
