@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bluestone.app import logkeeping, wiring
+from bluestone.app.audit import seal
 from bluestone.app.outfit import bootfiles, read_secrets
 from bluestone.app.project import Project
 from bluestone.app.provenance import require_signed
@@ -25,7 +26,7 @@ from bluestone.fleet.findings import way_back
 from bluestone.fleet.forecast import Forecast, forecast
 from bluestone.fleet.provider import Provider
 from bluestone.fleet.remember import begun
-from bluestone.logs.credentials import Credentials
+from bluestone.logs.receive.credentials import Credentials
 from bluestone.model.action import Create
 from bluestone.model.event import Event
 from bluestone.model.inventory import Inventory
@@ -188,16 +189,18 @@ class Site:
         files = bootfiles(
             generation.config.environment, read_secrets(generation.config.secrets, self.project.caller.variables)
         )
-        with closing(Credentials(self.project.logs)) as credentials:
-            token = credentials.mint(identity)
-        files |= wiring.log_files(self.receiver, generation.config.provider, token)
+        files |= wiring.log_files(self.receiver, identity, generation.config)
         epoch = self.project.journal.fence.epoch
         return ServerSpec(self.project.name, create.slot, create.incarnation, generation, image.writable, files, epoch)
 
     def destroyed(self, server: str) -> None:
-        """Take from a server that is gone the right to send log lines."""
+        """Take from a server that is gone the right to send log lines, and seal its last ones."""
         with closing(Credentials(self.project.logs)) as credentials:
             credentials.revoke(server)
+            known = credentials.server(server) is not None
+        if known:
+            with suppress(Problem):  # the lines are safe: who asks for the last words has them sealed then
+                seal(self.project.logs, server)
 
     def _failure(self, progress: Progress) -> Failure:
         halt = self.project.journal.last(("rollout.halted", "rollout.paused"), group=progress.group)

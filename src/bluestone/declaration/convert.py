@@ -23,6 +23,17 @@ from bluestone.declaration.keys import (
     WebHookTable,
 )
 from bluestone.model.declaration import Declaration, Store
+from bluestone.model.group import (
+    Amount,
+    DriftPolicy,
+    Group,
+    Health,
+    LogPolicy,
+    Port,
+    Resources,
+    RolloutPolicy,
+    SecretRef,
+)
 from bluestone.model.group import Amount, DriftPolicy, Group, Health, Port, Resources, RolloutPolicy, SecretRef
 from bluestone.model.logs import LogKeeping
 from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
@@ -113,6 +124,7 @@ def _group(name: str, table: GroupTable, directory: Path) -> Group:
         volumes=tuple(_volume(name, volume) for name, volume in table.volumes.items()),
         rollout=_policy(table.rollout, pinned=bool(table.volumes)),
         on_drift=DriftPolicy(table.on_drift.then, tuple(table.on_drift.ignore)),
+        logs=LogPolicy(tuple(table.logs.files), tuple(table.logs.mask)),
     )
 
 

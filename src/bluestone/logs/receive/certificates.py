@@ -1,4 +1,4 @@
-"""The project's own certificate authority, by which servers elsewhere know that they speak to its receiver.
+"""The project's own certificate authority: by it servers elsewhere know its receiver, and it knows them.
 
 DIRECTORY/authority.crt   what servers are handed: they trust it and nothing else
 DIRECTORY/authority.key   made on first use; whoever has it can pass for the receiver
@@ -27,6 +27,9 @@ AUTHORITY_LIFE = timedelta(days=20 * 365)
 LIFE, RENEWAL = timedelta(days=365), timedelta(days=60)
 """How long the receiver's certificate lasts, and what is left of that when it is made anew."""
 
+SENDER_LIFE = timedelta(days=5 * 365)
+"""Longer than a server should live; it ends before, when the server does and its certificate is revoked."""
+
 SKEW = timedelta(days=1)
 """By how much a server's clock may be behind ours."""
 
@@ -44,11 +47,33 @@ def ensure_certificate(directory: Path, names: Iterable[str], now: datetime) -> 
             return False
         write_atomically(directory / "receiver.pem", _issue(key, authority, sorted(wanted), now))
     except ValueError as error:
-        raise Problem(
-            f"a key or certificate in {directory} cannot be read: {error}",
-            mend="restore the directory, or remove it and replace all servers that ship their lines by TLS",
-        ) from error
+        raise _unreadable(directory, error) from error
     return True
+
+
+def issue_sender(directory: Path, name: str, now: datetime) -> tuple[bytes, bytes]:
+    """A certificate for who sends lines under a name: as a PEM file with its key, and as DER.
+
+    It says who that is to people only: what counts is that `Credentials` knows it. Raises `Problem`.
+    """
+    private_directory(directory)
+    try:
+        authority_key, authority = _authority(directory, now)
+    except ValueError as error:
+        raise _unreadable(directory, error) from error
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = _builder(_name(name[:64]), authority.subject, key.public_key(), now, SENDER_LIFE)
+    certificate = _sign(builder, authority_key, ExtendedKeyUsageOID.CLIENT_AUTH)
+    return certificate.public_bytes(serialization.Encoding.PEM) + _pem(key), certificate.public_bytes(
+        serialization.Encoding.DER
+    )
+
+
+def _unreadable(directory: Path, error: ValueError) -> Problem:
+    return Problem(
+        f"a key or certificate in {directory} cannot be read: {error}",
+        mend="restore the directory, or remove it and replace all servers that ship their lines by TLS",
+    )
 
 
 def _authority(directory: Path, now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
@@ -100,16 +125,24 @@ def _issue(
     """A certificate for the receiver with its key, as one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     builder = _builder(_name("bluestone log receiver"), authority.subject, key.public_key(), now, LIFE)
-    certificate = (
+    alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
+    builder = builder.add_extension(alternatives, critical=False)
+    certificate = _sign(builder, authority_key, ExtendedKeyUsageOID.SERVER_AUTH)
+    return certificate.public_bytes(serialization.Encoding.PEM) + _pem(key)
+
+
+def _sign(
+    builder: x509.CertificateBuilder, authority_key: ec.EllipticCurvePrivateKey, purpose: x509.ObjectIdentifier
+) -> x509.Certificate:
+    """A certificate of the authority's for one purpose."""
+    return (
         builder.serial_number(x509.random_serial_number())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    return certificate.public_bytes(serialization.Encoding.PEM) + _pem(key)
 
 
 def _builder(

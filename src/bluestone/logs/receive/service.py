@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from bluestone.host.daemons import Daemon
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory, socket_path
 from bluestone.model.problem import Problem
+from bluestone.model.record import Identity
 
 START_TIMEOUT = 15.0
 ANSWER_TIMEOUT = 2.0
@@ -102,7 +103,7 @@ class Receiver:
         """Whether it is our receiver that listens there, and with the certificate that is good from now on."""
         import ssl
 
-        certificate = ssl.PEM_cert_to_DER_cert(_first_certificate(self._certificate(machines)))
+        certificate = ssl.PEM_cert_to_DER_cert(first_certificate(self._certificate(machines).read_text()))
         try:
             trust = ssl.create_default_context(cafile=str(self._tls / AUTHORITY))
             plain = socket.create_connection(("127.0.0.1", self._port()), timeout=ANSWER_TIMEOUT)
@@ -113,7 +114,7 @@ class Receiver:
 
     def _certificate(self, machines: Machines) -> Path:
         """The receiver's certificate and key, made if there is none that lasts."""
-        from bluestone.logs.certificates import ensure_certificate
+        from bluestone.logs.receive.certificates import ensure_certificate
 
         ensure_certificate(self._tls, [machines.host], datetime.now(UTC))
         return self._tls / RECEIVER
@@ -147,7 +148,25 @@ class Receiver:
         """The options by which the receiver serves machines."""
         if self._machines is None:
             return []
-        return machine_options(self._port(), self._certificate(self._machines), self._machines.consoles)
+        certificate = self._certificate(self._machines)
+        return machine_options(self._port(), certificate, self._tls / AUTHORITY, self._machines.consoles)
+
+    def certificate_for(self, identity: Identity) -> bytes:
+        """A certificate with its key (PEM) by which a server elsewhere is let in until its end. Raises `Problem`."""
+        from bluestone.logs.receive.certificates import issue_sender
+        from bluestone.logs.receive.credentials import Credentials
+
+        made, der = issue_sender(self._tls, identity.server, datetime.now(UTC))
+        with closing(Credentials(self._store)) as credentials:
+            credentials.enrol(identity, der)
+        return made
+
+    def token_for(self, identity: Identity) -> str:
+        """A token by which a server that shares this machine's files is let in until its end. Raises `Problem`."""
+        from bluestone.logs.receive.credentials import Credentials
+
+        with closing(Credentials(self._store)) as credentials:
+            return credentials.mint(identity)
 
     @contextmanager
     def _alone(self, lock: str = "log-receiver.lock") -> Iterator[None]:
@@ -158,20 +177,29 @@ class Receiver:
             yield
 
 
-def _first_certificate(path: Path) -> str:
+def first_certificate(pem: str) -> str:
     """The first of a PEM file, which may hold a key as well."""
-    certificate, end, _ = path.read_text().partition("-----END CERTIFICATE-----\n")
+    certificate, end, _ = pem.partition("-----END CERTIFICATE-----\n")
     return certificate + end
 
 
 def receiver_command(store: Path, path: Path, more: Sequence[str] = ()) -> list[str]:
     """The command that runs a receiver."""
-    return [sys.executable, "-m", "bluestone.logs.receiver", "--store", str(store), "--socket", str(path), *more]
+    return [
+        sys.executable,
+        "-m",
+        "bluestone.logs.receive.receiver",
+        "--store",
+        str(store),
+        "--socket",
+        str(path),
+        *more,
+    ]
 
 
-def machine_options(port: int, certificate: Path, consoles: Path) -> list[str]:
+def machine_options(port: int, certificate: Path, authority: Path, consoles: Path) -> list[str]:
     """What makes a receiver serve virtual machines on this machine as well."""
-    options = ["--tls", f"127.0.0.1:{port}", "--certificate", str(certificate)]
+    options = ["--tls", f"127.0.0.1:{port}", "--certificate", str(certificate), "--authority", str(authority)]
     return [*options, "--consoles", str(consoles)]
 
 
