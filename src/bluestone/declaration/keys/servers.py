@@ -197,7 +197,7 @@ class DriftTable(Table):
     )
 
 
-class LogsTable(Table):
+class ShippingTable(Table):
     """What the servers ship besides their journal, and what of all that never leaves them."""
 
     files: Annotated[
@@ -261,7 +261,7 @@ class GroupTable(Table):
         example="report",
         default={},
     )
-    logs: LogsTable = key(
+    logs: ShippingTable = key(
         "What the servers ship besides their journal, and what is hidden of it.",
         example={"files": ["/var/log/nginx/access.log"]},
         default={},

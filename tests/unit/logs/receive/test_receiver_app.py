@@ -156,8 +156,10 @@ def test_nothing_can_be_read_with_a_token(tmp_path: Path, token: str) -> None:
     async def story() -> None:
         for method, path in [
             ("GET", "/v1/lines"),
-            ("GET", "/"),
             ("GET", "/v1/lines/web-1"),
+            ("GET", "/_search"),
+            ("POST", "/logs/_search"),
+            ("GET", "/_bulk"),
             ("PUT", "/v1/lines"),
         ]:
             status, _, answer = await request(app, method=method, path=path, authorization=f"Bearer {token}")
