@@ -137,7 +137,7 @@ def receiver(project: Project, providers: Iterable[str] = ()) -> Receiver:
         from bluestone.fleet.providers.qemu import GATEWAY
 
         machines = Machines(GATEWAY, consoles(project))
-    return Receiver(project.logs, project.runtime / "logs", machines)
+    return Receiver(project.logs, project.runtime / "logs", machines, project.declaration.listen)
 
 
 def log_files(receiver: Receiver, identity: Identity, config: ServerConfig) -> dict[str, bytes]:

@@ -34,8 +34,7 @@ from bluestone.model.group import (
     RolloutPolicy,
     SecretRef,
 )
-from bluestone.model.group import Amount, DriftPolicy, Group, Health, Port, Resources, RolloutPolicy, SecretRef
-from bluestone.model.logs import LogKeeping
+from bluestone.model.logs import LogKeeping, LogListening
 from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
 from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe, Waiver
 from bluestone.model.volume import VolumeSpec
@@ -54,6 +53,7 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         groups=tuple(_group(name, group, directory) for name, group in table.servers.items()),
         store=_store(table.state, directory),
         logs=_logs(table.logs),
+        listen=LogListening(table.logs.listen.http, table.logs.listen.syslog, tuple(table.logs.listen.names)),
         serve=ServePolicy(**dict(table.serve)),
         notify=_notify(table.notify, directory),
     )

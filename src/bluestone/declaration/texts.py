@@ -34,6 +34,7 @@ MAX_NUMBER = 2**53
 """Largest whole number that is the same in every reader of JSON (RFC 8259, section 6)."""
 MAX_PATH = 1024
 """Longest path, in characters; the kernel takes 4096 bytes (PATH_MAX in limits.h)."""
+HOST_NAME = r"^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*$"
 ADDRESS = r"^(127\.[0-9.]+|\[::1\]):[0-9]{1,5}$"
 WEBHOOK = rf"^(https?://.+|env:{VARIABLE[1:-1]}|file:.+)$"
 HEALTH_PATH = r"^/[A-Za-z0-9._~!&()*+,;=:@/?%-]*$"
@@ -404,6 +405,26 @@ def bind(text: str) -> str:
             f"{quoted(text)} is not an IP address to listen on",
             'write "127.0.0.1" for this machine alone, "0.0.0.0" for everyone',
         ) from None
+
+
+def listen(text: str) -> str:
+    """An address of this machine and a port on it."""
+    host, _, port = text.rpartition(":")
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+        if 0 < int(port) < 65536 and (address.version == 4 or host.startswith("[")):
+            return text
+    except ValueError:
+        pass
+    raise Fault(f"{quoted(text)} is not an IP address with a port", 'write "192.0.2.10:6514", or "[2001:db8::1]:6514"')
+
+
+def host_name(text: str) -> str:
+    """A name or an address by which a machine is reached."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return _matching(HOST_NAME, text, "a host name", 'write it as senders do, such as "logs.example.org"')
 
 
 def loopback(text: str) -> str:

@@ -43,9 +43,11 @@ def ensure_certificate(directory: Path, names: Iterable[str], now: datetime) -> 
     wanted = {*names, "127.0.0.1"}
     try:
         key, authority = _authority(directory, now)
-        if _lasts(directory / "receiver.pem", authority, wanted, now):
+        present = _names(directory / "receiver.pem", authority, now)
+        if wanted <= present:
             return False
-        write_atomically(directory / "receiver.pem", _issue(key, authority, sorted(wanted), now))
+        # Those that it has stay: another command may have asked for them, on behalf of other servers.
+        write_atomically(directory / "receiver.pem", _issue(key, authority, sorted(wanted | present), now))
     except ValueError as error:
         raise _unreadable(directory, error) from error
     return True
@@ -93,18 +95,16 @@ def _authority(directory: Path, now: datetime) -> tuple[ec.EllipticCurvePrivateK
     return loaded, x509.load_pem_x509_certificate(certificate)
 
 
-def _lasts(path: Path, authority: x509.Certificate, names: set[str], now: datetime) -> bool:
-    """Whether the receiver's certificate is this authority's, for these names, and for some time yet."""
+def _names(path: Path, authority: x509.Certificate, now: datetime) -> set[str]:
+    """The names of the receiver's certificate, if that is this authority's and lasts for some time yet; or none."""
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except FileNotFoundError:
-        return False
+        return set()
+    if certificate.issuer != authority.subject or certificate.not_valid_after_utc - now <= RENEWAL:
+        return set()
     alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return (
-        {str(alternative.value) for alternative in alternatives} == names
-        and certificate.issuer == authority.subject
-        and certificate.not_valid_after_utc - now > RENEWAL
-    )
+    return {str(alternative.value) for alternative in alternatives}
 
 
 def _sign_authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:

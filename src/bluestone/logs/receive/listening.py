@@ -75,14 +75,15 @@ def listen_tcp(address: str) -> socket.socket:
 class Listening:
     """Where a receiver listens: at a unix socket, at a loopback address and, with a certificate, by TLS.
 
-    `authority` is the certificate of whoever issues those of senders.
+    `authority` is the certificate of whoever issues those of senders; `syslog` is where that is taken.
     """
 
     path: Path
     plain: str | None = None
-    tls: str | None = None
+    tls: tuple[str, ...] = ()
     certificate: Path | None = None
     authority: Path | None = None
+    syslog: str | None = None
 
 
 class Server(uvicorn.Server):
@@ -112,7 +113,7 @@ def servers(app: Starlette, listening: Listening) -> Iterator[tuple[Server, list
             ) from error
         assert config.ssl
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-        yield Server(config), [listen_tcp(listening.tls)]
+        yield Server(config), [listen_tcp(address) for address in listening.tls]
 
 
 class Certified(AutoHTTPProtocol):  # type: ignore[misc, valid-type]

@@ -34,6 +34,7 @@ from bluestone.logs.receive.consoles import Consoles
 from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.receive.enrich import enrich
 from bluestone.logs.receive.listening import Listening, servers
+from bluestone.logs.receive.syslogd import Syslog
 from bluestone.logs.store.store import Store
 from bluestone.model.problem import Problem
 
@@ -98,7 +99,9 @@ def application(directory: Path, console_directory: Path | None = None) -> Starl
         *otlp.routes(door),
         *elasticsearch.routes(door),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.syslog = Syslog(credentials, committer)
+    return app
 
 
 def watched(directory: Path, credentials: Credentials, committer: Committer) -> Consoles:
@@ -146,8 +149,12 @@ async def receive(app: Starlette, listening: Listening) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end)
+    syslog: Syslog = app.state.syslog
     async with app.router.lifespan_context(app):
+        if listening.syslog and listening.certificate and listening.authority:
+            await syslog.start(listening.syslog, listening.certificate, listening.authority)
         await asyncio.gather(*(server.serve(sockets) for server, sockets in running))
+        await syslog.stop()
 
 
 def serve(directory: Path, listening: Listening, consoles: Path | None = None) -> None:
@@ -162,14 +169,19 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True, help="directory of the log store")
     parser.add_argument("--socket", type=Path, required=True, help="unix socket to listen on")
     parser.add_argument("--listen", metavar="HOST:PORT", help="loopback address to listen on as well")
-    parser.add_argument("--tls", metavar="HOST:PORT", help="address to listen on by TLS, as well")
+    parser.add_argument("--tls", metavar="HOST:PORT", action="append", default=[], help="address to listen on by TLS")
+    parser.add_argument("--syslog", metavar="HOST:PORT", help="address to take syslog at, by TLS")
     parser.add_argument("--certificate", type=Path, help="PEM file with the certificate for TLS and its key")
     parser.add_argument("--authority", type=Path, help="PEM file with the authority whose certificates let senders in")
     parser.add_argument("--consoles", type=Path, help="directory of consoles to take lines from")
     chosen = parser.parse_args()
-    if (chosen.tls is None) != (chosen.certificate is None):
-        parser.error("--tls and --certificate go together")
-    listening = Listening(chosen.socket, chosen.listen, chosen.tls, chosen.certificate, chosen.authority)
+    if bool(chosen.tls or chosen.syslog) != bool(chosen.certificate):
+        parser.error("--tls or --syslog, and --certificate go together")
+    if chosen.syslog and not chosen.authority:
+        parser.error("--syslog needs --authority, whose certificates let senders in")
+    listening = Listening(
+        chosen.socket, chosen.listen, tuple(chosen.tls), chosen.certificate, chosen.authority, chosen.syslog
+    )
     try:
         serve(chosen.store, listening, chosen.consoles)
     except Problem as problem:

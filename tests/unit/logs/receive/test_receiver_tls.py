@@ -18,7 +18,7 @@ from bluestone.logs.receive import service
 from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.receive.listening import Listening, listen_tcp, servers
 from bluestone.logs.receive.receiver import application
-from bluestone.logs.receive.service import Machines, Receiver, choose_port, machine_options
+from bluestone.logs.receive.service import Machines, Receiver, choose_port
 from bluestone.logs.ship import agent
 from bluestone.logs.ship.shipper.connection import Receiver as Sender
 from bluestone.model.problem import Problem
@@ -156,14 +156,6 @@ def test_servers_are_handed_where_to_ship_and_whom_to_trust() -> None:
     assert agent.bootfiles("unix:/run/x", "t")["logs/ca"] == b""
 
 
-def test_what_makes_a_receiver_serve_machines() -> None:
-    options = machine_options(18_001, Path("/s/receiver.pem"), Path("/s/authority.crt"), Path("/s/consoles"))
-    assert options == [
-        *("--tls", "127.0.0.1:18001", "--certificate", "/s/receiver.pem", "--authority", "/s/authority.crt"),
-        *("--consoles", "/s/consoles"),
-    ]
-
-
 def test_a_port_that_is_taken_is_passed_over() -> None:
     own = choose_port("seed")
     with socket.create_server(("127.0.0.1", own)):
@@ -190,7 +182,7 @@ def test_without_a_good_certificate_nothing_is_served(place: Path) -> None:
     (place / "bad.pem").write_text("spoilt")
     for name in ("bad.pem", "missing.pem"):
         made = servers(
-            application(place / "store"), Listening(place / "s", tls="127.0.0.1:0", certificate=place / name)
+            application(place / "store"), Listening(place / "s", tls=("127.0.0.1:0",), certificate=place / name)
         )
         next(made)[1][0].close()
         with pytest.raises(Problem, match="cannot serve with the certificate"):
