@@ -105,6 +105,7 @@ class Frames:
 def line_of(message: bytes, received: int) -> bytes:
     """A message as the journal would write it; `received` (microseconds since 1970) dates one without a time."""
     fields: dict[str, object]
+    message = message.rstrip(b"\r\n\0")  # rsyslog counts the line end as well, and leaves a blank before the text
     if found := _HEAD.fullmatch(message):
         priority, when, host, app, process, kind, data, said = found.groups()
         fields = {
@@ -115,7 +116,7 @@ def line_of(message: bytes, received: int) -> bytes:
             "SYSLOG_PID": _value(process),
             "SYSLOG_MSGID": _value(kind),
             "FIELDS": _parameters(data),
-            "MESSAGE": _text((said or b"").removeprefix(b"\xef\xbb\xbf")),
+            "MESSAGE": _text((said or b"").removeprefix(b"\xef\xbb\xbf").removeprefix(b" ")),
         }
     elif found := _OLD.fullmatch(message):
         priority, host, app, process, said = found.groups()
