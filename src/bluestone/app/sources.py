@@ -37,6 +37,12 @@ def allow(project: Project, name: str, certificate: Path | None) -> str:
         return ""
 
 
+def authority(project: Project) -> Path | None:
+    """The certificate that senders must trust; None before there is one."""
+    path = project.logs / "tls" / "authority.crt"
+    return path if path.exists() else None
+
+
 def forbid(project: Project, name: str) -> None:
     """Take all credentials of a source back; its lines stay. Raises `Problem`."""
     with closing(Credentials(project.logs)) as credentials:

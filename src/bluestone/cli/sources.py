@@ -21,9 +21,13 @@ def allow(name: str, certificate: Path | None, file: Path) -> None:
     """Let a device or program send lines under NAME, and read none. Prints its token, which is kept nowhere."""
     from bluestone.app.project import Project
     from bluestone.app.sources import allow as let_in
+    from bluestone.app.sources import authority
 
-    token = let_in(Project.open(file), name, certificate)
+    project = Project.open(file)
+    token = let_in(project, name, certificate)
     click.echo(token or f"{certificate} lets {name} in; it has a private key: hand it over with care")
+    if trusted := authority(project):
+        click.echo(f"senders must trust {trusted}", err=True)
 
 
 @click.command()
