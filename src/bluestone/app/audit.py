@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 
 from bluestone.app.project import Project
-from bluestone.logs.audit import Account, account
+from bluestone.logs.audit import Account, Gap, account
 from bluestone.logs.query.archive import Archive, Writer
 from bluestone.logs.query.asked import Query
 from bluestone.logs.receive.credentials import Credentials
@@ -21,26 +21,43 @@ from bluestone.model.record import Identity
 
 @dataclass(frozen=True)
 class Audited:
-    """A server with the account of its lines. `ended`: it is gone, and can send no more."""
+    """A server with the account of its lines. `ended`: it is gone, and can send no more.
+
+    `removed`: what is missing was here, and went by the rules for how long lines are kept.
+    """
 
     identity: Identity
     ended: bool
     account: Account
+    removed: bool = False
 
     @property
     def complete(self) -> bool:
         """Whether nothing is missing that should be here."""
-        return self.account.complete(ended=self.ended)
+        return self.removed or self.account.complete(ended=self.ended)
 
 
 def audit(project: Project, target: str | None) -> Iterator[Audited]:
     """Each server that ever had a credential (of a group, or the one of that name), by name. Raises `Problem`."""
+    keeping = project.declaration.logs
     with closing(Archive(project.logs)) as archive, closing(Credentials(project.logs)) as credentials:
         for writer in _aim(archive, target):
             server = writer.identity.server
             ended = not credentials.admitted(server)  # asked first: what it sent before that is here
-            lines = (record.original for record in archive.search(Query(server=server)))
-            yield Audited(writer.identity, ended, account(lines))
+            found = account(record.original for record in archive.search(Query(server=server)))
+            if not found.numbered and writer.goodbye:  # not even its goodbye is here, and yet it came
+                gap = Gap(1, writer.goodbye)
+                found = replace(found, last=writer.goodbye, gaps=(gap,), goodbye=writer.goodbye)
+            # Only where rules remove lines is the count trusted of those that arrived; damage is no rule.
+            ruled = keeping.keep or keeping.size or writer.identity.group in keeping.groups
+            whole = ruled and not archive.damaged and _all_arrived(writer, found, ended=ended)
+            yield Audited(writer.identity, ended, found, removed=bool(whole and found.found < writer.lines))
+
+
+def _all_arrived(writer: Writer, found: Account, *, ended: bool) -> bool:
+    """Whether as many lines arrived as there were, and none twice."""
+    known_end = writer.goodbye is not None or not ended
+    return known_end and not found.twice and writer.lines >= max(found.last, writer.goodbye or 0) > 0
 
 
 def last_words(project: Project, server: str) -> Seal:

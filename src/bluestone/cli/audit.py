@@ -72,6 +72,9 @@ def last_words(server: str, file: Path, as_json: bool) -> None:
 
 def _row(each: Audited) -> tuple[str, str, str, str]:
     found = each.account
+    if each.removed:
+        kept = f"{found.found} of {found.last} kept"
+        return each.identity.server, kept, "none: the rules removed the others", _end(each)
     if not found.numbered:
         return each.identity.server, f"{found.unnumbered}, not numbered", "-", "-"
     lines = f"{found.found} of {found.last}" + (f", {found.twice} twice" if found.twice else "")
@@ -90,4 +93,8 @@ def _gaps(found: Account) -> str:
 def _end(each: Audited) -> str:
     if not each.ended:
         return "it runs"
-    return "said goodbye" if each.account.goodbye is not None else "no goodbye: its last lines may be missing"
+    return (
+        "said goodbye"
+        if each.account.goodbye is not None or each.removed
+        else "no goodbye: its last lines may be missing"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -12,12 +13,15 @@ import pytest
 from click.testing import CliRunner
 
 from bluestone.app.audit import check_seals, seal
+from bluestone.app.logkeeping import keep
 from bluestone.app.project import Project
 from bluestone.cli.audit import audit, last_words
 from bluestone.cli.sources import allow, forbid
 from bluestone.logs.ingest.lines import parse_line
 from bluestone.logs.receive.credentials import Credentials
+from bluestone.logs.store.seal import seal as seal_segment
 from bluestone.logs.store.store import Batch, Store
+from bluestone.logs.store.tidy import tidy
 from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
 
@@ -135,3 +139,20 @@ def test_a_source_is_let_in_and_shut_out(project: Project, run: Run, tmp_path: P
 def test_a_source_cannot_be_called_so(run: Run, name: str) -> None:
     with pytest.raises((Problem, click.UsageError)):
         run(allow, name)
+
+
+def test_what_the_rules_removed_is_no_gap(project: Project, run: Run, tmp_path: Path) -> None:
+    """All of a server's lines are gone by the rules; of another one they never came."""
+    write(project, "web-1", [1, 2, 3], 3)
+    write(project, "web-2", [1, 3], 3)
+    file = tmp_path / "bluestone.toml"
+    file.write_text(file.read_text() + '[logs]\nkeep = "1h"\n')
+    keep(Project.open(file))
+    with closing(Store(project.logs)) as store:
+        store.turn()
+        seal_segment(project.logs)
+    tidy(project.logs, datetime.now(UTC))
+    status, shown = run(audit)
+    assert "0 of 3 kept" in shown
+    assert status == 2
+    assert [line.split()[0] for line in shown.splitlines() if "rules removed" in line] == ["web-1"]
