@@ -6,6 +6,7 @@ files, queue, receiver, store and reading are the real ones.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
@@ -28,8 +29,8 @@ from bluestone.logs.ship.agent import agent, bootfiles
 from bluestone.model.group import LogPolicy
 from bluestone.model.record import Identity
 
-LINES, KILLS = 60_000, 100
-PER_SECOND = 3_000
+KILLS = 100
+PER_SECOND = 1_000
 TICKS = 200
 TRIALS = 500
 LONG = 10 << 20
@@ -111,35 +112,40 @@ class Server:
                 file.write(json.dumps(fields) + "\n")
 
 
-def measure(directory: Path) -> dict[str, float]:
+def measure(directory: Path, kills: int = KILLS) -> dict[str, float]:
     """`shipper_mb`, `follow_p99_s`, `lost`, `twice` and `gaps_found_pct`."""
     receiver = Receiver(directory / "store", directory / "run")
     receiver.ensure()
+    values: dict[str, float] = {}
     try:
-        return {
-            **faults(Server(directory, receiver, "web-1"), receiver, directory / "store"),
-            **memory(Server(directory, receiver, "web-2"), directory / "store"),
-            **delay(Server(directory, receiver, "web-3"), directory / "store"),
-            **gaps(directory / "store", "web-1"),
-        }
+        values |= delay(Server(directory, receiver, "web-1"), directory / "store")
+        print(values, file=sys.stderr, flush=True)
+        values |= memory(Server(directory, receiver, "web-2"), directory / "store")
+        print(values, file=sys.stderr, flush=True)
+        values |= faults(Server(directory, receiver, "web-3"), receiver, directory / "store", kills)
+        print(values, file=sys.stderr, flush=True)
+        values |= gaps(directory / "store", "web-3")
     finally:
         receiver.stop()
+    return values
 
 
-def faults(server: Server, receiver: Receiver, store: Path) -> dict[str, float]:
+def faults(server: Server, receiver: Receiver, store: Path, kills: int) -> dict[str, float]:
     """Kill either side at random while lines are written; then compare each line with what is stored."""
     chance = random.Random(7)
     pid = Daemon("receiver", store.parent / "run" / "log-receiver.pid", Path(os.devnull)).pid
     shipper = server.start()
 
+    killed = threading.Event()
+
     def write() -> None:
-        for _ in range(LINES // 100):
+        while not killed.is_set():
             server.write(100)
             time.sleep(100 / PER_SECOND)
 
     writer = threading.Thread(target=write)
     writer.start()
-    for _ in range(KILLS):
+    for _ in range(kills):
         time.sleep(chance.uniform(0.02, 0.3))
         if chance.random() < 0.5:
             shipper.kill()
@@ -150,11 +156,17 @@ def faults(server: Server, receiver: Receiver, store: Path) -> dict[str, float]:
             if alive:
                 os.kill(alive, signal.SIGKILL)
             receiver.ensure()
+    killed.set()
     writer.join()
     end(shipper, server, store)
     shown = Counter(record.message for record in lines(store, server.name) if record.message.startswith("line "))
     written = {f"line {number} of a request that took 17 ms" for number in range(1, server.count + 1)}
-    return {"lost": len(written - shown.keys()), "twice": sum(count - 1 for count in shown.values()), "kills": KILLS}
+    return {
+        "lost": len(written - shown.keys()),
+        "twice": sum(count - 1 for count in shown.values()),
+        "kills": kills,
+        "kill_lines": len(written),
+    }
 
 
 def memory(server: Server, store: Path) -> dict[str, float]:
@@ -251,8 +263,11 @@ def end(shipper: subprocess.Popen[bytes], server: Server, store: Path) -> None:
 
 def main() -> None:
     """Measure, and print the figures as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m bench.logs.shipping", description=__doc__)
+    parser.add_argument("--kills", type=int, default=KILLS, help="how often one side or the other is killed")
+    chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bs-", dir="/var/tmp") as directory:
-        print(json.dumps({"bench": "logs.shipping", "ratios": {}, "values": measure(Path(directory))}))
+        print(json.dumps({"bench": "logs.shipping", "ratios": {}, "values": measure(Path(directory), chosen.kills)}))
 
 
 if __name__ == "__main__":
