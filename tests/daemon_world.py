@@ -29,7 +29,7 @@ from bluestone.daemon.metrics import Metrics
 from bluestone.daemon.run import OWNER_ONLY
 from bluestone.fleet.controller.journal import Entry
 from bluestone.host.paths import Home
-from bluestone.logs.listening import Server, configuration, listen_unix
+from bluestone.logs.receive.listening import Server, configuration, listen_unix
 from bluestone.model.declaration import Store
 from bluestone.model.inventory import Backend
 from bluestone.model.problem import Problem

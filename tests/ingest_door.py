@@ -10,9 +10,9 @@ from pathlib import Path
 
 from starlette.requests import Request
 
-from bluestone.logs.credentials import Credentials
 from bluestone.logs.ingest.door import Rejection, token_of
 from bluestone.logs.ingest.lines import Line
+from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.store.store import Batch, Store
 from bluestone.model.record import Identity
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bluestone.logs.certificates import ensure_certificate
+from bluestone.logs.receive.certificates import ensure_certificate
 from workplace import free_port
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))

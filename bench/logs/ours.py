@@ -17,12 +17,12 @@ from typing import Any
 
 from bench.logs.events import RARE, SERVERS
 from bench.logs.truth import FIELD, HOST, HOUR, WORD, Truth, asked_hour, read
-from bluestone.logs.credentials import Credentials
 from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import Query
 from bluestone.logs.query.language import parse_query
 from bluestone.logs.query.statistics import count, histogram, top
-from bluestone.logs.service import Receiver
+from bluestone.logs.receive.credentials import Credentials
+from bluestone.logs.receive.service import Receiver
 from bluestone.logs.store.seal import seal
 from bluestone.model.record import Identity
 

@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bluestone.logs.credentials import Credentials
 from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import Query
-from bluestone.logs.service import Receiver
-from bluestone.logs.ship import shipper
+from bluestone.logs.receive.credentials import Credentials
+from bluestone.logs.receive.service import Receiver
 from bluestone.logs.ship.agent import bootfiles
 from bluestone.model.record import Identity
 
@@ -78,7 +77,7 @@ class FileJournal:
         with self.path.open("a") as file:
             for number in range(self.count, self.count + count):
                 fields = {
-                    "__CURSOR": f"s=1;i={number}",
+                    "__CURSOR": f"s=1;i={number + 1:x}",
                     "__REALTIME_TIMESTAMP": str(1_795_468_638_000_000 + number),
                     "_SYSTEMD_UNIT": "app.service",
                     "MESSAGE": f"line {number}",
@@ -122,7 +121,9 @@ class Setting:
             "RUNTIME_DIRECTORY": str(here),
         }
         with (here / "said").open("ab") as said:
-            process = subprocess.Popen([sys.executable, "-I", shipper.__file__], env=environment, stderr=said)
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-m", "bluestone.logs.ship.shipper"], env=environment, stderr=said
+            )
         self._processes.append(process)
         return process
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from bluestone.logs.credentials import Credentials
 from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import Query
+from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.store.check import check
 from bluestone.logs.store.seal import seal
 from bluestone.model.record import Identity

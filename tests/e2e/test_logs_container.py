@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bluestone.logs.credentials import Credentials
 from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import Query
-from bluestone.logs.service import Receiver
+from bluestone.logs.receive.credentials import Credentials
+from bluestone.logs.receive.service import Receiver
 from bluestone.logs.ship.agent import agent, bootfiles
 from bluestone.model.record import Record
 from logs_setting import identity, wait_for

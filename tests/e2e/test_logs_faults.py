@@ -1,5 +1,6 @@
 """Real receiver and real shipper under faults: what was written is stored, each line once."""
 
+import gzip
 import json
 import os
 import signal
@@ -13,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from bluestone.host.daemons import Daemon
-from bluestone.logs.credentials import Credentials
 from bluestone.logs.query.asked import Query
-from bluestone.logs.service import Receiver, receiver_command
-from bluestone.logs.ship.shipper import Receiver as Connection
+from bluestone.logs.receive.credentials import Credentials
+from bluestone.logs.receive.service import Receiver, receiver_command
+from bluestone.logs.ship.shipper.connection import Receiver as Connection
 from bluestone.model.problem import Problem
 from logs_setting import Setting, chances, identity, tls_proxy, wait_for
 
 pytestmark = pytest.mark.e2e
+HELLO = gzip.compress(b'{"__CURSOR":"a","MESSAGE":"hello"}')
 
 
 @pytest.fixture
@@ -253,7 +255,7 @@ def test_lines_travel_through_tls_to_a_receiver_that_is_known(setting: Setting, 
     token = (setting.directory / "server" / "token").read_text().strip()
     with tls_proxy(certificate, key, setting.receiver.socket) as port:
         endpoint = f"https://127.0.0.1:{port}"
-        assert Connection(endpoint, token, str(certificate)).post(b'{"__CURSOR":"a","MESSAGE":"hello"}', 20) == 200
+        assert Connection(endpoint, token, str(certificate)).post(HELLO, 20) == 200
         with pytest.raises(OSError, match="certificate"):
             Connection(endpoint, token).post(b"x", 20)
     assert [record.message for record in setting.archive.search(Query())] == ["hello"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
 
 from bluestone.app import logkeeping, wiring
+from bluestone.app.audit import seal
 from bluestone.app.cost import Purse
 from bluestone.app.doorbell import Doorbell
 from bluestone.app.hours import Timekeeper
@@ -30,7 +31,7 @@ from bluestone.fleet.findings import way_back
 from bluestone.fleet.forecast import Forecast, forecast
 from bluestone.fleet.provider import Provider
 from bluestone.fleet.remember import begun
-from bluestone.logs.credentials import Credentials
+from bluestone.logs.receive.credentials import Credentials
 from bluestone.model.action import Create
 from bluestone.model.event import Event
 from bluestone.model.inventory import Inventory
@@ -238,16 +239,18 @@ class Site:
         files = bootfiles(
             generation.config.environment, read_secrets(generation.config.secrets, self.project.caller.variables)
         )
-        with closing(Credentials(self.project.logs)) as credentials:
-            token = credentials.mint(identity)
-        files |= wiring.log_files(self.receiver, generation.config.provider, token)
+        files |= wiring.log_files(self.receiver, identity, generation.config)
         epoch = self.project.journal.fence.epoch
         return ServerSpec(self.project.name, create.slot, create.incarnation, generation, image.writable, files, epoch)
 
     def destroyed(self, server: str) -> None:
-        """Take from a server that is gone the right to send log lines."""
+        """Take from a server that is gone the right to send log lines, and seal its last ones."""
         with closing(Credentials(self.project.logs)) as credentials:
             credentials.revoke(server)
+            known = credentials.server(server) is not None
+        if known:
+            with suppress(Problem):  # the lines are safe: who asks for the last words has them sealed then
+                seal(self.project.logs, server)
 
     def _failure(self, progress: Progress) -> Failure:
         halt = self.project.journal.last(("rollout.halted", "rollout.paused"), group=progress.group)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from bluestone.fleet.controller.journal import Journal
     from bluestone.fleet.provider import Provider
     from bluestone.image.builders.port import Engine
-    from bluestone.logs.service import Receiver
+    from bluestone.logs.receive.service import Receiver
+    from bluestone.model.generation import ServerConfig
+    from bluestone.model.record import Identity
 
 ENTRY_POINTS = "bluestone.providers"
 """Entry points by which other packages add providers: each is called as `f(project, image store)`."""
@@ -128,23 +130,25 @@ def balancer(project: Project) -> Balancer:
 
 def receiver(project: Project, providers: Iterable[str] = ()) -> Receiver:
     """What receives the log lines of servers, those of these providers among them."""
-    from bluestone.logs.service import Machines, Receiver
+    from bluestone.logs.receive.service import Machines, Receiver
 
     machines = None
     if "qemu" in providers:
         from bluestone.fleet.providers.qemu import GATEWAY
 
         machines = Machines(GATEWAY, consoles(project))
-    return Receiver(project.logs, project.runtime / "logs", machines)
+    return Receiver(project.logs, project.runtime / "logs", machines, project.declaration.listen)
 
 
-def log_files(receiver: Receiver, provider: str, token: str) -> dict[str, bytes]:
-    """What a server of a provider is handed so that its lines reach the receiver. Raises `Problem`."""
-    from bluestone.logs.ship import agent
+def log_files(receiver: Receiver, identity: Identity, config: ServerConfig) -> dict[str, bytes]:
+    """What a server is handed so that its lines reach the receiver: its credential is made here. Raises `Problem`."""
+    from bluestone.logs.ship.agent import bootfiles
 
-    if provider == "qemu":
-        return agent.bootfiles(receiver.address, token, receiver.authority)
-    return agent.bootfiles(f"unix:{LOG_MOUNT}/{receiver.socket.name}", token)
+    if config.provider == "qemu":
+        certificate = receiver.certificate_for(identity)
+        return bootfiles(receiver.address, authority=receiver.authority, certificate=certificate, policy=config.logs)
+    endpoint = f"unix:{LOG_MOUNT}/{receiver.socket.name}"
+    return bootfiles(endpoint, receiver.token_for(identity), policy=config.logs)
 
 
 def consoles(project: Project) -> Path:

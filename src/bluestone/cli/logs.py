@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 LONGEST_BAR = 50
 ELSEWHERE = {"audit": "audit", "last-words": "audit", "allow": "sources", "forbid": "sources"}
-"""Verbs whose module may be absent."""
+"""Verb -> the module of this package that has it."""
 
 
 class Logs(click.Group):
@@ -31,15 +30,19 @@ class Logs(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Have `show` be meant where no verb is named."""
-        if not args or self.get_command(ctx, args[0]) is None:
+        if not args or (args[0] not in ctx.help_option_names and self.get_command(ctx, args[0]) is None):
             args = ["show", *args]
         return super().parse_args(ctx, args)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All of its verbs."""
+        return sorted({*super().list_commands(ctx), *ELSEWHERE})
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A verb by its name."""
-        module = f"bluestone.cli.{ELSEWHERE.get(cmd_name, '')}"
-        if cmd_name in ELSEWHERE and importlib.util.find_spec(module):
-            command: click.Command = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
+        if cmd_name in ELSEWHERE:
+            module = importlib.import_module(f"bluestone.cli.{ELSEWHERE[cmd_name]}")
+            command: click.Command = getattr(module, cmd_name.replace("-", "_"))
             return command
         return super().get_command(ctx, cmd_name)
 

@@ -27,7 +27,7 @@ from bluestone.daemon.patcher import Patcher
 from bluestone.daemon.sources import Watching
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.lock import hold
-from bluestone.logs.listening import Server, configuration, listen_loopback, listen_unix
+from bluestone.logs.receive.listening import Server, configuration, listen_loopback, listen_unix
 from bluestone.model.problem import Problem, Problems
 
 SIGN_OF_LIFE = timedelta(minutes=2)

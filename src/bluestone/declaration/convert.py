@@ -31,9 +31,19 @@ from bluestone.declaration.keys import (
 from bluestone.model.cost import CostPolicy
 from bluestone.model.declaration import Declaration, Store
 from bluestone.model.feed import FeedPolicy, FeedSource, Kind
-from bluestone.model.group import Amount, DriftPolicy, Group, Health, Port, Resources, RolloutPolicy, SecretRef
+from bluestone.model.group import (
+    Amount,
+    DriftPolicy,
+    Group,
+    Health,
+    LogPolicy,
+    Port,
+    Resources,
+    RolloutPolicy,
+    SecretRef,
+)
 from bluestone.model.hours import Hours, Period
-from bluestone.model.logs import LogKeeping
+from bluestone.model.logs import LogKeeping, LogListening
 from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
 from bluestone.model.patching import FixWaiver, Freeze, PatchPolicy, Rule
 from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe, Waiver
@@ -56,6 +66,7 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         logs=_logs(table.logs),
         cost=_cost(table.cost, directory) if table.cost else None,
         max_age=_max_age(table.patching),
+        listen=LogListening(table.logs.listen.http, table.logs.listen.syslog, tuple(table.logs.listen.names)),
         serve=ServePolicy(**dict(table.serve)),
         notify=_notify(table.notify, directory),
         patch=_patch(table.patch, directory),
@@ -138,6 +149,7 @@ def _group(name: str, table: GroupTable, directory: Path) -> Group:
         rollout=_policy(table.rollout, pinned=bool(table.volumes)),
         hours=_hours(table.hours, table.count, directory) if table.hours else None,
         on_drift=DriftPolicy(table.on_drift.then, tuple(table.on_drift.ignore)),
+        logs=LogPolicy(tuple(table.logs.files), tuple(table.logs.mask)),
     )
 
 

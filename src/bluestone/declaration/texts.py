@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import ipaddress
 import re
 from decimal import Decimal
 from math import isfinite
 from posixpath import normpath
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from bluestone.declaration.fault import Fault, quoted
@@ -28,10 +30,12 @@ OWNER = r"^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})(:([a-z_][a-z0-9_-]{0,31}|[0-9]{1,
 MODE = r"^(0o)?[0-7]{3,4}$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SECRET = rf"^(env:{VARIABLE[1:-1]}|file:.+)$"
+MAX_MASK, MAX_REPEATS = 500, 16
 MAX_NUMBER = 2**53
 """Largest whole number that is the same in every reader of JSON (RFC 8259, section 6)."""
 MAX_PATH = 1024
 """Longest path, in characters; the kernel takes 4096 bytes (PATH_MAX in limits.h)."""
+HOST_NAME = r"^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*$"
 ADDRESS = r"^(127\.[0-9.]+|\[::1\]):[0-9]{1,5}$"
 COUNTRY = "^[A-Z]{2}$"
 REGION = "^[A-Z0-9-]{1,6}$"
@@ -207,6 +211,66 @@ def writable(text: str) -> str:
     return path
 
 
+def log_file(text: str) -> str:
+    """A file whose lines are shipped; its name may be a pattern."""
+    path = _absolute(text)
+    directory, _, name = path.rpartition("/")
+    if re.search(r"[*?]", directory) or not name.strip("*?."):
+        raise Fault(
+            f"{quoted(text)} is no file whose lines could be shipped",
+            'write a whole path; "*" and "?" may stand in its last part, such as "/var/log/app/*.log"',
+        )
+    return path
+
+
+def mask(text: str) -> str:
+    """A regular expression for what must not leave a server."""
+    if len(text) > MAX_MASK:
+        raise Fault(f"the rule is {len(text)} characters long", f"use at most {MAX_MASK}, and several rules")
+    try:
+        pattern = re.compile(text)
+        nested = _star_height(_parsed(text)) > 1
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Fault(
+            f"{quoted(text)} is not a regular expression: {error}", "write it as Python's module re does"
+        ) from None
+    if not _printable(text):
+        raise Fault(f"{quoted(text)} has a character that cannot be seen", 'write it as an escape, such as "\\t"')
+    if pattern.fullmatch("") or pattern.match(""):
+        raise Fault(f"{quoted(text)} matches nothing at all, and so everywhere", "say what must be there")
+    if nested:
+        raise Fault(
+            f"{quoted(text)} repeats what repeats, which can take for ever on some lines",
+            'write it with one repetition, such as "a+" for "(a+)+"',
+        )
+    return text
+
+
+def _parsed(text: str) -> Any:
+    # The standard library's own parser: it has no public name since Python 3.11, and no other way in.
+    return importlib.import_module("re._parser").parse(text)
+
+
+def _star_height(parsed: Any) -> int:
+    """How deep repetitions without an end are nested in a parsed regular expression."""
+    deepest = 0
+    for operator, argument in parsed:
+        name = str(operator)
+        if name in ("MAX_REPEAT", "MIN_REPEAT"):
+            _, most, below = argument
+            # Up to so many repetitions cost no more than a longer line does.
+            deepest = max(deepest, _star_height(below) + (int(most) > MAX_REPEATS))
+        elif name == "SUBPATTERN":
+            deepest = max(deepest, _star_height(argument[-1]))
+        elif name == "BRANCH":
+            deepest = max(deepest, *(_star_height(branch) for branch in argument[1]))
+        elif name in ("ASSERT", "ASSERT_NOT"):
+            deepest = max(deepest, _star_height(argument[1]))
+        elif name in ("ATOMIC_GROUP", "POSSESSIVE_REPEAT"):
+            continue  # what they matched is never tried again
+    return deepest
+
+
 def volume_path(text: str) -> str:
     """A directory of the server that is on a volume."""
     path = _absolute(text)
@@ -358,6 +422,26 @@ def bind(text: str) -> str:
             f"{quoted(text)} is not an IP address to listen on",
             'write "127.0.0.1" for this machine alone, "0.0.0.0" for everyone',
         ) from None
+
+
+def listen(text: str) -> str:
+    """An address of this machine and a port on it."""
+    host, _, port = text.rpartition(":")
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+        if 0 < int(port) < 65536 and (address.version == 4 or host.startswith("[")):
+            return text
+    except ValueError:
+        pass
+    raise Fault(f"{quoted(text)} is not an IP address with a port", 'write "192.0.2.10:6514", or "[2001:db8::1]:6514"')
+
+
+def host_name(text: str) -> str:
+    """A name or an address by which a machine is reached."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return _matching(HOST_NAME, text, "a host name", 'write it as senders do, such as "logs.example.org"')
 
 
 def loopback(text: str) -> str:

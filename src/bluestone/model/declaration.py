@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from bluestone.model.cost import CostPolicy
 from bluestone.model.group import Group, SecretRef
-from bluestone.model.logs import LogKeeping
+from bluestone.model.logs import LogKeeping, LogListening
 from bluestone.model.notify import NotifyPolicy, ServePolicy
 from bluestone.model.patching import PatchPolicy
 from bluestone.model.recipe import Recipe
@@ -28,6 +28,7 @@ class Declaration:
 
     `store` is None for the journal on this machine; `logs` is how lines are kept; `cost` is None where nobody counts.
     No server may be older than `max_age`.
+    `listen` is where the lines of others than servers are taken in.
     """
 
     project: str
@@ -37,6 +38,7 @@ class Declaration:
     logs: LogKeeping = field(default_factory=LogKeeping)
     cost: CostPolicy | None = None
     max_age: timedelta | None = None
+    listen: LogListening = field(default_factory=LogListening)
     serve: ServePolicy = field(default_factory=ServePolicy)
     notify: NotifyPolicy = field(default_factory=NotifyPolicy)
     patch: PatchPolicy = field(default_factory=PatchPolicy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from bluestone.model.group import Group, Health, Resources, SecretRef, canonical_digest
+from bluestone.model.group import Group, Health, LogPolicy, Resources, SecretRef, canonical_digest
 from bluestone.model.ids import Digest
 from bluestone.model.volume import VolumeSpec
 
@@ -27,6 +27,7 @@ class ServerConfig:
     secrets: tuple[SecretRef, ...] = ()
     secrets_digest: str = ""
     volumes: tuple[VolumeSpec, ...] = ()
+    logs: LogPolicy = field(default_factory=LogPolicy)
 
     @classmethod
     def of(cls, group: Group, secrets_digest: str) -> ServerConfig:
@@ -43,6 +44,7 @@ class ServerConfig:
             secrets=group.secrets,
             secrets_digest=secrets_digest,
             volumes=group.volumes,
+            logs=group.logs,
         )
 
     def digest(self) -> Digest:
@@ -51,7 +53,7 @@ class ServerConfig:
 
     @cached_property
     def _digest(self) -> Digest:
-        return Digest("sha256:" + canonical_digest(self, unless_empty=("volumes",)))
+        return Digest("sha256:" + canonical_digest(self, unless_empty=("volumes", "logs")))
 
 
 @dataclass(frozen=True)

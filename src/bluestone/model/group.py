@@ -115,6 +115,20 @@ class DriftPolicy:
 
 
 @dataclass(frozen=True)
+class LogPolicy:
+    """What the servers of a group ship besides their journal, and what of all that never leaves them.
+
+    `files` are absolute paths, their last part perhaps with `*` and `?`; `mask` are regular expressions.
+    """
+
+    files: tuple[str, ...] = ()
+    mask: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.mask)
+
+
+@dataclass(frozen=True)
 class Group:
     """`[servers.NAME]`: how many servers of one kind, what they are started with, how they are replaced."""
 
@@ -130,10 +144,11 @@ class Group:
     rollout: RolloutPolicy = RolloutPolicy()
     on_drift: DriftPolicy = DriftPolicy()
     hours: Hours | None = None
+    logs: LogPolicy = LogPolicy()
 
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of this declaration: it tells whether a group is declared as it was."""
-        return canonical_digest(self, unless_empty=("volumes", "hours"))
+        return canonical_digest(self, unless_empty=("volumes", "hours", "logs"))
 
 
 def canonical_digest(value: Any, *, unless_empty: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""How log lines are kept, as declared."""
+"""How log lines are taken in and kept, as declared."""
 
 from __future__ import annotations
 
@@ -14,3 +14,18 @@ class LogKeeping:
     keep: timedelta | None = None
     size: int | None = None
     groups: Mapping[str, timedelta] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LogListening:
+    """Where lines of others than servers are taken in, by TLS: `ADDRESS:PORT`, or None for nowhere.
+
+    `names` are the host names and addresses by which senders reach them.
+    """
+
+    http: str | None = None
+    syslog: str | None = None
+    names: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.http or self.syslog)

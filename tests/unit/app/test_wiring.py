@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,12 @@ from bluestone.app import wiring
 from bluestone.app.project import Project
 from bluestone.fleet.providers.qemu import provider as qemu
 from bluestone.host.paths import Home
+from bluestone.logs.receive.credentials import Credentials
+from bluestone.logs.receive.service import first_certificate
+from bluestone.model.generation import ServerConfig
+from bluestone.model.group import LogPolicy
 from bluestone.model.problem import Problem, Problems
+from bluestone.model.record import Identity
 
 IMAGE = 'project = "shop"\n[image]\nbase = "debian:trixie"\npackages = ["linux-image-cloud-amd64"]\n'
 BOTH = '[servers.web]\nports = ["8080:80"]\n[servers.vm]\nprovider = "qemu"\n'
@@ -65,12 +72,23 @@ def test_a_provider_that_nobody_brings_is_a_problem(tmp_path: Path) -> None:
 def test_containers_ship_by_a_socket_and_machines_by_tls(tmp_path: Path) -> None:
     one = project(tmp_path, BOTH)
     receiver = wiring.receiver(one, ["podman", "qemu"])
-    files = wiring.log_files(receiver, "podman", "t")
+    rules = LogPolicy(files=("/var/log/app.log",), mask=("token=(.+)",))
+    identity = Identity("shop", "web-1", "web", 1, "sha256:ab")
+    files = wiring.log_files(receiver, identity, ServerConfig("podman", logs=rules))
     assert (files["logs/endpoint"], files["logs/ca"]) == (b"unix:/run/bluestone-log/ingest.sock\n", b"")
-    tls = one.logs / "tls"
-    tls.mkdir(parents=True)
-    (tls / "authority.crt").write_bytes(b"PEM")
-    files = wiring.log_files(receiver, "qemu", "t")
+    assert files["logs/rules"] == b"file /var/log/app.log\nmask token=(.+)\n"
+    assert files["logs/certificate"] == b""
+    with closing(Credentials(one.logs)) as credentials:
+        assert credentials.holder(files["logs/token"].decode().strip()) == 1
+    identity = Identity("shop", "vm-1", "vm", 1, "sha256:ab")
+    files = wiring.log_files(receiver, identity, ServerConfig("qemu"))
     assert files["logs/endpoint"] == f"{receiver.address}\n".encode()
     assert receiver.address.startswith("https://10.0.2.2:1")
-    assert (files["logs/ca"], files["logs/token"]) == (b"PEM", b"t\n")
+    assert b"CERTIFICATE" in files["logs/ca"]
+    assert files["logs/token"] == b""
+    with closing(Credentials(one.logs)) as credentials:
+        assert credentials.certified(ssl.PEM_cert_to_DER_cert(first_certificate(files["logs/certificate"].decode())))
+        credentials.revoke("vm-1")
+        assert not credentials.certified(
+            ssl.PEM_cert_to_DER_cert(first_certificate(files["logs/certificate"].decode()))
+        )

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bluestone.cli.main import bluestone
-from bluestone.logs.credentials import Credentials
 from bluestone.logs.ingest.lines import parse_line
+from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.store.seal import seal
 from bluestone.logs.store.store import Batch, Store
 from bluestone.model.problem import Problem

@@ -16,7 +16,7 @@ from bluestone.daemon import client, lead, presence
 from bluestone.daemon.run import OWNER_ONLY
 from bluestone.fleet.controller.fence import leading
 from bluestone.fleet.controller.lock import hold, introduce
-from bluestone.logs.listening import listen_unix
+from bluestone.logs.receive.listening import listen_unix
 from bluestone.model.problem import Problem, Problems
 from daemon_world import APACHE, World, ask_up, daemon, until, world
 

@@ -5,15 +5,33 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from bluestone.declaration import quantities
+from bluestone.declaration import quantities, texts
 from bluestone.declaration.forms import Written
 from bluestone.declaration.keys.table import Name, Table, key, lasting
 
 Age = Annotated[timedelta, lasting("1h", "36500d")]
 
 
+class ListenTable(Table):
+    """Where lines of devices and programs that are no servers of bluestone's are taken in, by TLS alone."""
+
+    http: Annotated[str, Written(texts.listen, "ADDRESS:PORT")] | None = key(
+        "OpenTelemetry's logs (OTLP by HTTP) and bulk requests of Elasticsearch's clients.",
+        example="192.0.2.10:9200",
+        default=None,
+    )
+    syslog: Annotated[str, Written(texts.listen, "ADDRESS:PORT")] | None = key(
+        "Syslog by TLS (RFC 5425).", example="192.0.2.10:6514", default=None
+    )
+    names: list[Annotated[str, Written(texts.host_name, "host name or IP address")]] = key(
+        "Host names by which senders reach these addresses, for the receiver's certificate.",
+        example=["logs.example.org"],
+        default=[],
+    )
+
+
 class LogsTable(Table):
-    """How log lines are kept."""
+    """How log lines are taken in and kept."""
 
     keep: Age | None = key(
         "How long lines are kept; `bluestone logs hold` keeps some for longer. Left out: for ever.",
@@ -30,4 +48,9 @@ class LogsTable(Table):
     )
     groups: dict[Name, Age] = key(
         "How long the lines of a group are kept, where that differs.", example={"web": "30d"}, default={}
+    )
+    listen: ListenTable = key(
+        "Where lines of others than servers are taken in. Who may send them: see `bluestone logs allow`.",
+        example={"syslog": "192.0.2.10:6514"},
+        default={},
     )

@@ -198,6 +198,25 @@ class DriftTable(Table):
     )
 
 
+class ShippingTable(Table):
+    """What the servers ship besides their journal, and what of all that never leaves them."""
+
+    files: Annotated[
+        list[Annotated[str, Written(texts.log_file, "absolute path", texts.ABSOLUTE)]], Field(max_length=32)
+    ] = key(
+        "Files that programs write lines to; `*` and `?` may stand in the last part of a path. They may be rotated and "
+        "truncated. The group `adm` must be able to read them.",
+        example=["/var/log/nginx/access.log", "/var/log/app/*.log"],
+        default=[],
+    )
+    mask: Annotated[list[Annotated[str, Written(texts.mask, "regular expression")]], Field(max_length=32)] = key(
+        "Regular expressions (Python's): what they match is replaced by `[masked]` before a line leaves the server; "
+        "where one has groups, what these match.",
+        example=["(?i)password=(\\S+)"],
+        default=[],
+    )
+
+
 class GroupTable(Table):
     """Servers of one kind."""
 
@@ -244,5 +263,10 @@ class GroupTable(Table):
     on_drift: Annotated[DriftTable, OrShort(shorthand.on_drift, "replace or report", shorthand.ON_DRIFT)] = key(
         "What follows when a server differs from its image, or somebody was on it. See `bluestone drift`.",
         example="report",
+        default={},
+    )
+    logs: ShippingTable = key(
+        "What the servers ship besides their journal, and what is hidden of it.",
+        example={"files": ["/var/log/nginx/access.log"]},
         default={},
     )

@@ -14,11 +14,11 @@ from bluestone.logs.ingest.lines import Line
 
 
 class Rejection(Exception):
-    """Why a request is not taken: an HTTP status, and what its sender can do."""
+    """Why a request is not taken: an HTTP status, what its sender can do, and after how many seconds."""
 
-    def __init__(self, status: int, what: str, mend: str) -> None:
+    def __init__(self, status: int, what: str, mend: str, wait: float = 1) -> None:
         super().__init__(what)
-        self.status, self.what, self.mend = status, what, mend
+        self.status, self.what, self.mend, self.wait = status, what, mend, wait
 
 
 class Admitted(Protocol):

@@ -1,14 +1,25 @@
-"""What every image needs to ship its journal, and what every server needs to be let in."""
+"""What every image needs to ship its lines, and what every server needs to be let in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from bluestone.model.group import LogPolicy
 from bluestone.model.recipe import OverlayFile
 
+NOTHING_MORE = LogPolicy()
 HERE = Path(__file__).parent
-SHEBANG = "#!/usr/bin/python3 -I\n"
+PACKAGE = "/usr/lib/bluestone/ship"
+PROGRAM = f"""\
+#!/usr/bin/python3 -I
+import sys
+
+sys.path.insert(0, "{PACKAGE}")
+from shipper.main import main
+
+main()
+"""
 
 
 @dataclass(frozen=True)
@@ -26,7 +37,8 @@ def agent() -> LogAgent:
     return LogAgent(
         packages=("python3-minimal",),
         files=(
-            OverlayFile("/usr/lib/bluestone/shipper", content=SHEBANG + _read("shipper.py"), mode=0o755),
+            OverlayFile("/usr/lib/bluestone/shipper", content=PROGRAM, mode=0o755),
+            *(_file(f"{PACKAGE}/shipper/{module}", f"shipper/{module}") for module in _modules()),
             _file("/usr/lib/systemd/system/bluestone-shipper.service", "bluestone-shipper.service"),
             _file("/usr/lib/sysusers.d/bluestone-shipper.conf", "bluestone-shipper.sysusers.conf"),
             _file("/usr/lib/tmpfiles.d/bluestone-shipper.conf", "bluestone-shipper.tmpfiles.conf"),
@@ -37,17 +49,33 @@ def agent() -> LogAgent:
     )
 
 
-def bootfiles(endpoint: str, token: str, authority: bytes = b"") -> dict[str, bytes]:
-    """The files under /run/bluestone of one server: where its shipper sends lines, and what lets it in.
+def bootfiles(
+    endpoint: str, token: str = "", authority: bytes = b"", certificate: bytes = b"", policy: LogPolicy = NOTHING_MORE
+) -> dict[str, bytes]:
+    """The files under /run/bluestone of one server: where its shipper sends lines, what lets it in, and its rules.
 
     `endpoint` is `unix:/PATH`, a path on the server, or `https://HOST:PORT`; `authority` the certificate (PEM) of
-    whoever vouches for the receiver there, if that is none of the authorities that the image knows.
+    whoever vouches for the receiver there, if that is none of the authorities that the image knows. What lets the
+    server in is a `token`, or its own `certificate` with its key (PEM).
     """
     return {
         "logs/endpoint": f"{endpoint}\n".encode(),
-        "logs/token": f"{token}\n".encode(),
+        "logs/token": f"{token}\n".encode() if token else b"",
         "logs/ca": authority,
+        "logs/certificate": certificate,
+        "logs/rules": rules(policy),
     }
+
+
+def rules(policy: LogPolicy) -> bytes:
+    """What a shipper reads besides the journal, and what it hides: a rule in each line, after its kind."""
+    lines = [f"file {path}\n" for path in policy.files] + [f"mask {rule}\n" for rule in policy.mask]
+    return "".join(lines).encode()
+
+
+def _modules() -> list[str]:
+    """The shipper's own, without the door by which tests run it from the package."""
+    return sorted(path.name for path in (HERE / "shipper").glob("*.py") if path.name != "__main__.py")
 
 
 def _file(target: str, name: str) -> OverlayFile:

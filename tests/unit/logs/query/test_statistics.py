@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bluestone.logs.credentials import Credentials
 from bluestone.logs.ingest.lines import parse_line
 from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import EPOCH, Query, micros
 from bluestone.logs.query.language import parse_query
 from bluestone.logs.query.patterns import Profile, compared, pattern_of
 from bluestone.logs.query.statistics import count, histogram, top
+from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.store import build as building
 from bluestone.logs.store.seal import seal
 from bluestone.logs.store.store import Batch, Store

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bluestone.logs.credentials import Credentials
 from bluestone.logs.ingest.lines import parse_line
 from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import Query, micros
+from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.store.carry import export, take_in
 from bluestone.logs.store.database import connect
 from bluestone.logs.store.keeping import Keeping, Kept, Part, get_rules, hold, holds, release, removals, set_rules

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bluestone.logs.credentials import Credentials
 from bluestone.logs.ingest.lines import parse_line
 from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import Query
 from bluestone.logs.query.language import parse_query
 from bluestone.logs.query.statistics import count
+from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.store import seal as sealing
 from bluestone.logs.store import wal
 from bluestone.logs.store.check import check

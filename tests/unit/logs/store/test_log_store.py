@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bluestone.logs.credentials import Credentials
 from bluestone.logs.ingest.lines import parse_line
 from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import Query
 from bluestone.logs.query.conditions import Contains
+from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.store.database import connect
 from bluestone.logs.store.seal import seal
 from bluestone.logs.store.store import Batch, Store, is_full

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from bluestone.logs import service
-from bluestone.logs.credentials import Credentials
-from bluestone.logs.listening import Listening, listen_tcp, servers
 from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import Query
-from bluestone.logs.receiver import application
-from bluestone.logs.service import Machines, Receiver, choose_port, machine_options
-from bluestone.logs.ship import agent, shipper
+from bluestone.logs.receive import service
+from bluestone.logs.receive.credentials import Credentials
+from bluestone.logs.receive.listening import Listening, listen_tcp, servers
+from bluestone.logs.receive.receiver import application
+from bluestone.logs.receive.service import Machines, Receiver, choose_port
+from bluestone.logs.ship import agent
+from bluestone.logs.ship.shipper.connection import Receiver as Sender
 from bluestone.model.problem import Problem
 from bluestone.model.record import Identity, Record
 
@@ -67,9 +68,9 @@ def from_here(receiver: Receiver) -> str:
 def test_a_shipper_that_was_handed_the_authority_delivers(receiver: Receiver, token: str, place: Path) -> None:
     authority = place / "ca"
     authority.write_bytes(receiver.authority)
-    sender = shipper.Receiver(from_here(receiver), token, str(authority))
+    sender = Sender(from_here(receiver), token, str(authority))
     try:
-        assert [sender.post(LINE, 20), sender.post(LINE, 20)] == [200, 200]
+        assert [sender.post(sender.pack(LINE), 20), sender.post(sender.pack(LINE), 20)] == [200, 200]
     finally:
         sender.close()
     (record,) = found(place)
@@ -77,9 +78,9 @@ def test_a_shipper_that_was_handed_the_authority_delivers(receiver: Receiver, to
 
 
 def test_a_shipper_that_trusts_others_sends_nothing(receiver: Receiver, token: str, place: Path) -> None:
-    sender = shipper.Receiver(from_here(receiver), token)
+    sender = Sender(from_here(receiver), token)
     with pytest.raises(ssl.SSLCertVerificationError):
-        sender.post(LINE, 20)
+        sender.post(sender.pack(LINE), 20)
     assert found(place) == []
 
 
@@ -149,16 +150,10 @@ def test_servers_are_handed_where_to_ship_and_whom_to_trust() -> None:
         "logs/endpoint": b"https://10.0.2.2:18000\n",
         "logs/token": b"t\n",
         "logs/ca": b"PEM",
+        "logs/certificate": b"",
+        "logs/rules": b"",
     }
     assert agent.bootfiles("unix:/run/x", "t")["logs/ca"] == b""
-
-
-def test_what_makes_a_receiver_serve_machines() -> None:
-    options = machine_options(18_001, Path("/s/receiver.pem"), Path("/s/consoles"))
-    assert options == [
-        *("--tls", "127.0.0.1:18001", "--certificate", "/s/receiver.pem"),
-        *("--consoles", "/s/consoles"),
-    ]
 
 
 def test_a_port_that_is_taken_is_passed_over() -> None:
@@ -187,7 +182,7 @@ def test_without_a_good_certificate_nothing_is_served(place: Path) -> None:
     (place / "bad.pem").write_text("spoilt")
     for name in ("bad.pem", "missing.pem"):
         made = servers(
-            application(place / "store"), Listening(place / "s", tls="127.0.0.1:0", certificate=place / name)
+            application(place / "store"), Listening(place / "s", tls=("127.0.0.1:0",), certificate=place / name)
         )
         next(made)[1][0].close()
         with pytest.raises(Problem, match="cannot serve with the certificate"):

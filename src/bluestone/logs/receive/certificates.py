@@ -1,4 +1,4 @@
-"""The project's own certificate authority, by which servers elsewhere know that they speak to its receiver.
+"""The project's own certificate authority: by it servers elsewhere know its receiver, and it knows them.
 
 DIRECTORY/authority.crt   what servers are handed: they trust it and nothing else
 DIRECTORY/authority.key   made on first use; whoever has it can pass for the receiver
@@ -27,6 +27,9 @@ AUTHORITY_LIFE = timedelta(days=20 * 365)
 LIFE, RENEWAL = timedelta(days=365), timedelta(days=60)
 """How long the receiver's certificate lasts, and what is left of that when it is made anew."""
 
+SENDER_LIFE = timedelta(days=5 * 365)
+"""Longer than a server should live; it ends before, when the server does and its certificate is revoked."""
+
 SKEW = timedelta(days=1)
 """By how much a server's clock may be behind ours."""
 
@@ -40,15 +43,39 @@ def ensure_certificate(directory: Path, names: Iterable[str], now: datetime) -> 
     wanted = {*names, "127.0.0.1"}
     try:
         key, authority = _authority(directory, now)
-        if _lasts(directory / "receiver.pem", authority, wanted, now):
+        present = _names(directory / "receiver.pem", authority, now)
+        if wanted <= present:
             return False
-        write_atomically(directory / "receiver.pem", _issue(key, authority, sorted(wanted), now))
+        # Those that it has stay: another command may have asked for them, on behalf of other servers.
+        write_atomically(directory / "receiver.pem", _issue(key, authority, sorted(wanted | present), now))
     except ValueError as error:
-        raise Problem(
-            f"a key or certificate in {directory} cannot be read: {error}",
-            mend="restore the directory, or remove it and replace all servers that ship their lines by TLS",
-        ) from error
+        raise _unreadable(directory, error) from error
     return True
+
+
+def issue_sender(directory: Path, name: str, now: datetime) -> tuple[bytes, bytes]:
+    """A certificate for who sends lines under a name: as a PEM file with its key, and as DER.
+
+    It says who that is to people only: what counts is that `Credentials` knows it. Raises `Problem`.
+    """
+    private_directory(directory)
+    try:
+        authority_key, authority = _authority(directory, now)
+    except ValueError as error:
+        raise _unreadable(directory, error) from error
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = _builder(_name(name[:64]), authority.subject, key.public_key(), now, SENDER_LIFE)
+    certificate = _sign(builder, authority_key, ExtendedKeyUsageOID.CLIENT_AUTH)
+    return certificate.public_bytes(serialization.Encoding.PEM) + _pem(key), certificate.public_bytes(
+        serialization.Encoding.DER
+    )
+
+
+def _unreadable(directory: Path, error: ValueError) -> Problem:
+    return Problem(
+        f"a key or certificate in {directory} cannot be read: {error}",
+        mend="restore the directory, or remove it and replace all servers that ship their lines by TLS",
+    )
 
 
 def _authority(directory: Path, now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
@@ -68,18 +95,16 @@ def _authority(directory: Path, now: datetime) -> tuple[ec.EllipticCurvePrivateK
     return loaded, x509.load_pem_x509_certificate(certificate)
 
 
-def _lasts(path: Path, authority: x509.Certificate, names: set[str], now: datetime) -> bool:
-    """Whether the receiver's certificate is this authority's, for these names, and for some time yet."""
+def _names(path: Path, authority: x509.Certificate, now: datetime) -> set[str]:
+    """The names of the receiver's certificate, if that is this authority's and lasts for some time yet; or none."""
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except FileNotFoundError:
-        return False
+        return set()
+    if certificate.issuer != authority.subject or certificate.not_valid_after_utc - now <= RENEWAL:
+        return set()
     alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return (
-        {str(alternative.value) for alternative in alternatives} == names
-        and certificate.issuer == authority.subject
-        and certificate.not_valid_after_utc - now > RENEWAL
-    )
+    return {str(alternative.value) for alternative in alternatives}
 
 
 def _sign_authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
@@ -100,16 +125,24 @@ def _issue(
     """A certificate for the receiver with its key, as one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     builder = _builder(_name("bluestone log receiver"), authority.subject, key.public_key(), now, LIFE)
-    certificate = (
+    alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
+    builder = builder.add_extension(alternatives, critical=False)
+    certificate = _sign(builder, authority_key, ExtendedKeyUsageOID.SERVER_AUTH)
+    return certificate.public_bytes(serialization.Encoding.PEM) + _pem(key)
+
+
+def _sign(
+    builder: x509.CertificateBuilder, authority_key: ec.EllipticCurvePrivateKey, purpose: x509.ObjectIdentifier
+) -> x509.Certificate:
+    """A certificate of the authority's for one purpose."""
+    return (
         builder.serial_number(x509.random_serial_number())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    return certificate.public_bytes(serialization.Encoding.PEM) + _pem(key)
 
 
 def _builder(

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bluestone.logs import consoles
-from bluestone.logs.consoles import Console, Consoles, Part, journal_lines
-from bluestone.logs.credentials import Credentials
 from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import Query
-from bluestone.logs.receiver import application
+from bluestone.logs.receive import consoles
+from bluestone.logs.receive.consoles import Console, Consoles, Part, journal_lines
+from bluestone.logs.receive.credentials import Credentials
+from bluestone.logs.receive.receiver import application
 from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
 

@@ -9,15 +9,18 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 from bluestone.host.daemons import Daemon
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory, socket_path
+from bluestone.model.logs import LogListening
 from bluestone.model.problem import Problem
+from bluestone.model.record import Identity
 
 START_TIMEOUT = 15.0
 ANSWER_TIMEOUT = 2.0
@@ -27,6 +30,7 @@ STOP_GRACE = 12.0
 AUTHORITY, RECEIVER = "authority.crt", "receiver.pem"
 """Files of `certificates.py`, named here so that only who makes certificates loads that."""
 
+NOTED = "log-receiver.listening"
 FIRST_PORT, PORTS = 18_000, 2_000
 
 
@@ -45,11 +49,15 @@ class Machines:
 class Receiver:
     """One project's receiver over the log store in `store`; sockets and process id are kept under `run`.
 
-    With `machines` it listens by TLS as well, on the loopback, at a port that stays the same.
+    With `machines` it listens by TLS as well, on the loopback, at a port that stays the same; with `listen` where that
+    says, for others than servers.
     """
 
-    def __init__(self, store: Path, run: Path, machines: Machines | None = None) -> None:
+    def __init__(
+        self, store: Path, run: Path, machines: Machines | None = None, listen: LogListening | None = None
+    ) -> None:
         self._store = store
+        self._listen = listen or LogListening()
         self._run = run
         self._machines = machines
         self._tls = store / "tls"
@@ -95,14 +103,16 @@ class Receiver:
             return False
 
     def _serves(self) -> bool:
-        """Whether it runs, and for machines too if it should."""
-        return self.answers() and (self._machines is None or self._serves_by_tls(self._machines))
+        """Whether it runs, for others where they are declared, and for machines if it should."""
+        if not self.answers() or self._noted() != self._listening():
+            return False
+        return self._machines is None or self._serves_by_tls()
 
-    def _serves_by_tls(self, machines: Machines) -> bool:
+    def _serves_by_tls(self) -> bool:
         """Whether it is our receiver that listens there, and with the certificate that is good from now on."""
         import ssl
 
-        certificate = ssl.PEM_cert_to_DER_cert(_first_certificate(self._certificate(machines)))
+        certificate = ssl.PEM_cert_to_DER_cert(first_certificate(self._certificate().read_text()))
         try:
             trust = ssl.create_default_context(cafile=str(self._tls / AUTHORITY))
             plain = socket.create_connection(("127.0.0.1", self._port()), timeout=ANSWER_TIMEOUT)
@@ -111,12 +121,24 @@ class Receiver:
         except OSError:
             return False
 
-    def _certificate(self, machines: Machines) -> Path:
+    def _certificate(self) -> Path:
         """The receiver's certificate and key, made if there is none that lasts."""
-        from bluestone.logs.certificates import ensure_certificate
+        from bluestone.logs.receive.certificates import ensure_certificate
 
-        ensure_certificate(self._tls, [machines.host], datetime.now(UTC))
+        names = [*self._listen.names, *addresses(self._listen)]
+        names += [self._machines.host] if self._machines else []
+        ensure_certificate(self._tls, names, datetime.now(UTC))
         return self._tls / RECEIVER
+
+    def _listening(self) -> str:
+        """Where it should listen for others than servers; noted down, for its listeners tell not whose they are."""
+        return f"{self._listen.http or ''} {self._listen.syslog or ''} {' '.join(sorted(self._listen.names))}".strip()
+
+    def _noted(self) -> str:
+        try:
+            return (self._run / NOTED).read_text().strip()
+        except FileNotFoundError:
+            return ""
 
     def _port(self) -> int:
         """The port for TLS, chosen once: servers are told it at their start."""
@@ -132,6 +154,7 @@ class Receiver:
         self._daemon.stop(grace=STOP_GRACE)  # one that runs without answering would hold the store
         self.socket.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         self.socket.parent.chmod(0o755)
+        write_atomically(self._run / NOTED, f"{self._listening()}\n".encode())
         self._daemon.start(receiver_command(self._store, socket_path(self.socket), self._more()))
         deadline = time.monotonic() + START_TIMEOUT
         while not self.answers():
@@ -144,10 +167,31 @@ class Receiver:
             time.sleep(0.02)
 
     def _more(self) -> list[str]:
-        """The options by which the receiver serves machines."""
-        if self._machines is None:
-            return []
-        return machine_options(self._port(), self._certificate(self._machines), self._machines.consoles)
+        """The options by which the receiver serves machines and others."""
+        served = [f"127.0.0.1:{self._port()}"] if self._machines else []
+        served += [self._listen.http] if self._listen.http else []
+        options = [option for address in served for option in ("--tls", address)]
+        options += ["--syslog", self._listen.syslog] if self._listen.syslog else []
+        if options:
+            options += ["--certificate", str(self._certificate()), "--authority", str(self._tls / AUTHORITY)]
+        return [*options, *(["--consoles", str(self._machines.consoles)] if self._machines else [])]
+
+    def certificate_for(self, identity: Identity) -> bytes:
+        """A certificate with its key (PEM) by which a server elsewhere is let in until its end. Raises `Problem`."""
+        from bluestone.logs.receive.certificates import issue_sender
+        from bluestone.logs.receive.credentials import Credentials
+
+        made, der = issue_sender(self._tls, identity.server, datetime.now(UTC))
+        with closing(Credentials(self._store)) as credentials:
+            credentials.enrol(identity, der)
+        return made
+
+    def token_for(self, identity: Identity) -> str:
+        """A token by which a server that shares this machine's files is let in until its end. Raises `Problem`."""
+        from bluestone.logs.receive.credentials import Credentials
+
+        with closing(Credentials(self._store)) as credentials:
+            return credentials.mint(identity)
 
     @contextmanager
     def _alone(self, lock: str = "log-receiver.lock") -> Iterator[None]:
@@ -158,21 +202,30 @@ class Receiver:
             yield
 
 
-def _first_certificate(path: Path) -> str:
+def first_certificate(pem: str) -> str:
     """The first of a PEM file, which may hold a key as well."""
-    certificate, end, _ = path.read_text().partition("-----END CERTIFICATE-----\n")
+    certificate, end, _ = pem.partition("-----END CERTIFICATE-----\n")
     return certificate + end
 
 
 def receiver_command(store: Path, path: Path, more: Sequence[str] = ()) -> list[str]:
     """The command that runs a receiver."""
-    return [sys.executable, "-m", "bluestone.logs.receiver", "--store", str(store), "--socket", str(path), *more]
+    return [
+        sys.executable,
+        "-m",
+        "bluestone.logs.receive.receiver",
+        "--store",
+        str(store),
+        "--socket",
+        str(path),
+        *more,
+    ]
 
 
-def machine_options(port: int, certificate: Path, consoles: Path) -> list[str]:
-    """What makes a receiver serve virtual machines on this machine as well."""
-    options = ["--tls", f"127.0.0.1:{port}", "--certificate", str(certificate)]
-    return [*options, "--consoles", str(consoles)]
+def addresses(listen: LogListening) -> list[str]:
+    """The IP addresses that somebody can connect to; not those that stand for all of a machine."""
+    hosts = {each.rpartition(":")[0].strip("[]") for each in (listen.http, listen.syslog) if each}
+    return sorted(host for host in hosts if not ip_address(host).is_unspecified)
 
 
 def choose_port(seed: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from bluestone.host.paths import socket_path
 from bluestone.model.problem import Problem
@@ -70,12 +73,17 @@ def listen_tcp(address: str) -> socket.socket:
 
 @dataclass(frozen=True)
 class Listening:
-    """Where a receiver listens: at a unix socket, at a loopback address and, with a certificate, by TLS."""
+    """Where a receiver listens: at a unix socket, at a loopback address and, with a certificate, by TLS.
+
+    `authority` is the certificate of whoever issues those of senders; `syslog` is where that is taken.
+    """
 
     path: Path
     plain: str | None = None
-    tls: str | None = None
+    tls: tuple[str, ...] = ()
     certificate: Path | None = None
+    authority: Path | None = None
+    syslog: str | None = None
 
 
 class Server(uvicorn.Server):
@@ -95,7 +103,7 @@ def servers(app: Starlette, listening: Listening) -> Iterator[tuple[Server, list
     plain += [listen_loopback(listening.plain)] if listening.plain else []
     yield Server(configuration(app)), plain
     if listening.tls:
-        config = configuration(app, listening.certificate)
+        config = configuration(app, listening.certificate, listening.authority)
         try:
             config.load()
         except (OSError, ValueError) as error:
@@ -105,11 +113,28 @@ def servers(app: Starlette, listening: Listening) -> Iterator[tuple[Server, list
             ) from error
         assert config.ssl
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-        yield Server(config), [listen_tcp(listening.tls)]
+        yield Server(config), [listen_tcp(address) for address in listening.tls]
 
 
-def configuration(app: Starlette, certificate: Path | None = None) -> uvicorn.Config:
-    """How requests are served, by TLS if there is a certificate."""
+class Certified(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """HTTP as uvicorn speaks it; a request's scope has the `client_certificate` (DER) that its connection came with."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Note who is on the other side; the handshake, and with it the check of the certificate, is over."""
+        super().connection_made(transport)
+        secure = transport.get_extra_info("ssl_object")
+        if secure is None or (certificate := secure.getpeercert(binary_form=True)) is None:
+            return
+        served: ASGIApp = self.app  # type: ignore[has-type]
+
+        async def with_certificate(scope: Scope, receive: Receive, send: Send) -> None:
+            await served({**scope, "client_certificate": certificate}, receive, send)
+
+        self.app = with_certificate
+
+
+def configuration(app: Starlette, certificate: Path | None = None, authority: Path | None = None) -> uvicorn.Config:
+    """How requests are served, by TLS if there is a certificate; those of senders are this authority's."""
     return uvicorn.Config(
         app,
         log_level="warning",
@@ -119,5 +144,9 @@ def configuration(app: Starlette, certificate: Path | None = None) -> uvicorn.Co
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
         lifespan="off",
+        http=Certified,
         ssl_certfile=certificate,
+        ssl_ca_certs=str(authority) if authority else None,
+        # A sender with a token needs none; one that shows a certificate must have a good one.
+        ssl_cert_reqs=ssl.CERT_OPTIONAL if authority else ssl.CERT_NONE,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from bluestone.logs.certificates import AUTHORITY_LIFE, LIFE, RENEWAL, ensure_certificate
+from bluestone.logs.receive.certificates import AUTHORITY_LIFE, LIFE, RENEWAL, ensure_certificate
 from bluestone.model.problem import Problem
 
 GATEWAY = "10.0.2.2"
