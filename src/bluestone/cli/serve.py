@@ -19,7 +19,7 @@ class LoopbackType(click.ParamType[str]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The address, or click's own error."""
         from bluestone.declaration.fault import Fault
-        from bluestone.declaration.texts import loopback
+        from bluestone.declaration.texts.addresses import loopback
 
         try:
             return loopback(value)

@@ -21,7 +21,7 @@ from bluestone.declaration.keys import (
     PatchTable,
     RolloutTable,
 )
-from bluestone.declaration.texts import normal
+from bluestone.declaration.texts.paths import normal
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - addresses that are compared, not bound
 _OWN_KERNEL = "qemu"

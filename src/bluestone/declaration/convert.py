@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import get_args
 
-from bluestone.declaration import moments, texts
+from bluestone.declaration import moments
 from bluestone.declaration.keys import (
     AnsibleTable,
     ArchiveTable,
@@ -28,6 +28,7 @@ from bluestone.declaration.keys import (
     VolumeTable,
     WebHookTable,
 )
+from bluestone.declaration.texts import paths
 from bluestone.model.cost import CostPolicy
 from bluestone.model.declaration import Declaration, Store
 from bluestone.model.feed import FeedPolicy, FeedSource, Kind
@@ -112,7 +113,7 @@ def _ansible(table: AnsibleTable, directory: Path) -> Ansible:
 
 def _file(target: str, table: FileTable, directory: Path) -> OverlayFile:
     source = None if table.source is None else place_of(table.source, directory)
-    return OverlayFile(texts.normal(target), source, table.content, table.mode, table.owner)
+    return OverlayFile(paths.normal(target), source, table.content, table.mode, table.owner)
 
 
 def _store(table: StateTable, directory: Path) -> Store | None:

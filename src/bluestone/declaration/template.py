@@ -7,7 +7,7 @@ from pathlib import Path
 from bluestone.declaration.fault import Fault, quoted
 from bluestone.declaration.keys import BaseTable
 from bluestone.declaration.shorthand import base as read_base
-from bluestone.declaration.texts import name
+from bluestone.declaration.texts.naming import name
 from bluestone.model.problem import Problem
 
 

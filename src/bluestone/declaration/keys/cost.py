@@ -7,18 +7,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bluestone.declaration import texts
 from bluestone.declaration.forms import Written
 from bluestone.declaration.keys.table import Name, Table, key
+from bluestone.declaration.texts import naming, paths
 
 
 class CostTable(Table):
     """What servers cost, and how much a month may."""
 
-    prices: Annotated[str, Written(texts.source, "path")] = key(
+    prices: Annotated[str, Written(paths.source, "path")] = key(
         "The file of prices: provider and size -> price of an hour.", example="prices.toml"
     )
-    budget: Annotated[Decimal, Written(texts.amount, "amount in quotes", texts.AMOUNT)] | None = key(
+    budget: Annotated[Decimal, Written(naming.amount, "amount in quotes", naming.AMOUNT)] | None = key(
         "The most that a month (by UTC) may cost, in the currency of the prices. Left out: no limit.",
         example="500.00",
         default=None,

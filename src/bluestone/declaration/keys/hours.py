@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bluestone.declaration import quantities, texts
+from bluestone.declaration import quantities
 from bluestone.declaration.forms import Written
 from bluestone.declaration.keys.table import Name, Table, key, lasting
+from bluestone.declaration.texts import opening
 
-Opening = Annotated[str, Written(texts.opening_hours, "opening hours")]
+Opening = Annotated[str, Written(opening.opening_hours, "opening hours")]
 Number = Annotated[int, Field(ge=0, le=quantities.MAX_AMOUNT)]
 
 
@@ -22,16 +23,16 @@ class HoursTable(Table):
         "When `count` servers are wanted, in OpenStreetMap's opening-hours syntax. `PH` are public holidays.",
         example="Mo-Fr 08:00-18:00; PH off",
     )
-    zone: Annotated[str, Written(texts.zone, "IANA time zone")] = key(
+    zone: Annotated[str, Written(opening.zone, "IANA time zone")] = key(
         "The time zone of these hours.", example="Europe/Berlin", default="UTC"
     )
-    country: Annotated[str, Written(texts.country, "ISO 3166 code of a country", texts.COUNTRY)] | None = key(
+    country: Annotated[str, Written(opening.country, "ISO 3166 code of a country", opening.COUNTRY)] | None = key(
         "Whose public holidays `PH` are.", example="DE", default=None
     )
-    region: Annotated[str, Written(texts.region, "ISO 3166-2 code of a region", texts.REGION)] | None = key(
+    region: Annotated[str, Written(opening.region, "ISO 3166-2 code of a region", opening.REGION)] | None = key(
         "The part of the country whose holidays count as well.", example="BW", default=None
     )
-    calendars: list[Annotated[str, Written(texts.calendar, "path of an ICS file", texts.CALENDAR)]] = key(
+    calendars: list[Annotated[str, Written(opening.calendar, "path of an ICS file", opening.CALENDAR)]] = key(
         "Calendars (ICS) whose all-day events are holidays (`PH`) too. They are read again when they change.",
         example=["company-holidays.ics"],
         default=[],

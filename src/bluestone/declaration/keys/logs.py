@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from bluestone.declaration import quantities, texts
+from bluestone.declaration import quantities
 from bluestone.declaration.forms import Written
 from bluestone.declaration.keys.table import Name, Table, key, lasting
+from bluestone.declaration.texts import addresses
 
 Age = Annotated[timedelta, lasting("1h", "36500d")]
 
@@ -15,15 +16,15 @@ Age = Annotated[timedelta, lasting("1h", "36500d")]
 class ListenTable(Table):
     """Where lines of devices and programs that are no servers of bluestone's are taken in, by TLS alone."""
 
-    http: Annotated[str, Written(texts.listen, "ADDRESS:PORT")] | None = key(
+    http: Annotated[str, Written(addresses.listen, "ADDRESS:PORT")] | None = key(
         "OpenTelemetry's logs (OTLP by HTTP) and bulk requests of Elasticsearch's clients.",
         example="192.0.2.10:9200",
         default=None,
     )
-    syslog: Annotated[str, Written(texts.listen, "ADDRESS:PORT")] | None = key(
+    syslog: Annotated[str, Written(addresses.listen, "ADDRESS:PORT")] | None = key(
         "Syslog by TLS (RFC 5425).", example="192.0.2.10:6514", default=None
     )
-    names: list[Annotated[str, Written(texts.host_name, "host name or IP address")]] = key(
+    names: list[Annotated[str, Written(addresses.host_name, "host name or IP address")]] = key(
         "Host names by which senders reach these addresses, for the receiver's certificate.",
         example=["logs.example.org"],
         default=[],

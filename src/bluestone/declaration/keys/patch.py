@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bluestone.declaration import moments, quantities, texts
+from bluestone.declaration import moments, quantities
 from bluestone.declaration.forms import Written, WrittenAs
 from bluestone.declaration.keys.table import Name, Table, key, lasting
+from bluestone.declaration.texts import addresses, naming, paths
 from bluestone.model.patching import Table as TableName
 from bluestone.model.patching import Urgency
 from bluestone.model.patching import Window as WindowValue
@@ -54,7 +55,7 @@ class FreezeTable(Table):
 
     begin: Moment = key("From when on; of a day its beginning.", example="2026-12-19")
     end: Moment = key("Until when; of a day its end.", example="2027-01-03")
-    reason: Annotated[str, Written(texts.reason, "sentence")] = key(
+    reason: Annotated[str, Written(naming.reason, "sentence")] = key(
         "Why, for whoever wants to patch then.", example="the shop's busiest weeks"
     )
     unless: list[Urgency] = key(
@@ -67,18 +68,18 @@ class FreezeTable(Table):
 class FixWaiverTable(Table):
     """An advisory that is lived with for a time. When it ends, the deadline counts again as if it had never been."""
 
-    advisory: Annotated[str, Written(texts.advisory, "name of an advisory", texts.ADVISORY)] = key(
+    advisory: Annotated[str, Written(naming.advisory, "name of an advisory", naming.ADVISORY)] = key(
         "The advisory's name, or any other name of it.", example="CVE-2026-12345"
     )
-    owner: Annotated[str, Written(texts.reason, "name")] = key("Who answers for it.", example="jane@example.org")
-    reason: Annotated[str, Written(texts.reason, "sentence")] = key(
+    owner: Annotated[str, Written(naming.reason, "name")] = key("Who answers for it.", example="jane@example.org")
+    reason: Annotated[str, Written(naming.reason, "sentence")] = key(
         "Why it can be lived with.", example="the parser that it is in is never called"
     )
     end: Moment = key("Until when; of a day its end.", example="2026-12-31")
     groups: list[Name] = key("The groups that it holds for. Left out: all.", example=["web"], default=[])
 
 
-Place = Annotated[str, Written(texts.place, "http(s) address or path", texts.PLACE)]
+Place = Annotated[str, Written(addresses.place, "http(s) address or path", addresses.PLACE)]
 
 
 class FeedsTable(Table):
@@ -174,7 +175,7 @@ class PatchTable(Table):
         ],
         default=[],
     )
-    raises: list[Annotated[str, Written(texts.source, "path")]] = key(
+    raises: list[Annotated[str, Written(paths.source, "path")]] = key(
         "Files beside the declaration whose pinned versions may be raised: requirements files of Python.",
         example=["app/requirements.txt"],
         default=[],

@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bluestone.declaration import quantities, shorthand, texts
+from bluestone.declaration import quantities, shorthand
 from bluestone.declaration.forms import OrShort, Written, WrittenAs
 from bluestone.declaration.keys.hours import HoursTable
 from bluestone.declaration.keys.table import Name, Table, key, lasting
+from bluestone.declaration.texts import addresses, naming, paths, shipping
 from bluestone.model.group import Amount, StrategyName
 
-Variable = Annotated[str, Written(texts.variable, "variable's name", texts.VARIABLE)]
+Variable = Annotated[str, Written(naming.variable, "variable's name", naming.VARIABLE)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Servers = Annotated[
     Amount,
@@ -29,6 +30,8 @@ Servers = Annotated[
     ),
 ]
 
+SecretPlace = Annotated[str, Written(addresses.secret, "env:VARIABLE or file:PATH", addresses.SECRET)]
+
 
 class PortTable(Table):
     """A port that the balancer listens on, and the servers' port behind it."""
@@ -36,7 +39,7 @@ class PortTable(Table):
     listen: PortNumber = key("The port that clients connect to.", example=8080)
     server: PortNumber = key("The port that the server's program listens on.", example=80)
     mode: Literal["http", "tcp"] = key("`http` shares requests out, `tcp` connections.", example="tcp", default="http")
-    bind: Annotated[str, Written(texts.bind, "IP address")] = key(
+    bind: Annotated[str, Written(addresses.bind, "IP address")] = key(
         "The address of this machine to listen on; 0.0.0.0 is all of them.",
         example="0.0.0.0",  # noqa: S104 - an example
         default="127.0.0.1",
@@ -46,7 +49,7 @@ class PortTable(Table):
 class HealthTable(Table):
     """How the balancer finds out whether a server works."""
 
-    path: Annotated[str, Written(texts.health_path, "path", texts.HEALTH_PATH)] | None = key(
+    path: Annotated[str, Written(addresses.health_path, "path", addresses.HEALTH_PATH)] | None = key(
         "Asked for by HTTP GET; 200 to 399 is healthy. Left out: a connection suffices.",
         example="/health",
         default=None,
@@ -90,7 +93,7 @@ class ResourcesTable(Table):
 class VolumeTable(Table):
     """Data of a server that outlives it: its successor in the same slot gets it."""
 
-    path: Annotated[str, Written(texts.volume_path, "absolute path", texts.VOLUME_PATH)] = key(
+    path: Annotated[str, Written(paths.volume_path, "absolute path", paths.VOLUME_PATH)] = key(
         "Where the server sees it. At first it holds what the image has there.", example="/var/lib/postgresql"
     )
     size: (
@@ -101,7 +104,7 @@ class VolumeTable(Table):
         example="10GB",
         default=None,
     )
-    owner: Annotated[str, Written(texts.owner, "user or user:group", texts.OWNER)] | None = key(
+    owner: Annotated[str, Written(paths.owner, "user or user:group", paths.OWNER)] | None = key(
         "Owner of its top directory on the server, `user` or `user:group`. Left out: as the image has the directory.",
         example="postgres:postgres",
         default=None,
@@ -190,7 +193,7 @@ class DriftTable(Table):
         example="report",
         default="replace",
     )
-    ignore: list[Annotated[str, Written(texts.may_differ, "path or unit")]] = key(
+    ignore: list[Annotated[str, Written(paths.may_differ, "path or unit")]] = key(
         "What may differ: paths of files and programs (`*` and `?` within a directory, `**` at any depth), and units "
         "that may fail.",
         example=["/tmp/jna-*", "flaky.service"],  # noqa: S108 - a path on the server
@@ -202,14 +205,14 @@ class ShippingTable(Table):
     """What the servers ship besides their journal, and what of all that never leaves them."""
 
     files: Annotated[
-        list[Annotated[str, Written(texts.log_file, "absolute path", texts.ABSOLUTE)]], Field(max_length=32)
+        list[Annotated[str, Written(shipping.log_file, "absolute path", paths.ABSOLUTE)]], Field(max_length=32)
     ] = key(
         "Files that programs write lines to; `*` and `?` may stand in the last part of a path. They may be rotated and "
         "truncated. The group `adm` must be able to read them.",
         example=["/var/log/nginx/access.log", "/var/log/app/*.log"],
         default=[],
     )
-    mask: Annotated[list[Annotated[str, Written(texts.mask, "regular expression")]], Field(max_length=32)] = key(
+    mask: Annotated[list[Annotated[str, Written(shipping.mask, "regular expression")]], Field(max_length=32)] = key(
         "Regular expressions (Python's): what they match is replaced by `[masked]` before a line leaves the server; "
         "where one has groups, what these match.",
         example=["(?i)password=(\\S+)"],
@@ -220,7 +223,7 @@ class ShippingTable(Table):
 class GroupTable(Table):
     """Servers of one kind."""
 
-    provider: Annotated[str, Written(texts.provider, "provider", texts.NAME)] = key(
+    provider: Annotated[str, Written(naming.provider, "provider", naming.NAME)] = key(
         "Where the servers run: `podman`, as containers; `qemu`, as virtual machines.",
         example="podman",
         default="podman",
@@ -237,18 +240,20 @@ class GroupTable(Table):
         default=None,
     )
     resources: ResourcesTable = key("Limits of one server.", example={"memory": "256MiB"}, default={})
-    environment: dict[Variable, Annotated[str, Written(texts.environment_value, "line of text")]] = key(
+    environment: dict[Variable, Annotated[str, Written(naming.environment_value, "line of text")]] = key(
         "Variables for the programs on the server. Nothing secret: it shows.",
         example={"STAGE": "test"},
         default={},
     )
-    secrets: dict[Variable, Annotated[str, Written(texts.secret, "env:VARIABLE or file:PATH", texts.SECRET)]] = key(
+    secrets: dict[
+        Variable, Annotated[str, Written(addresses.secret, "env:VARIABLE or file:PATH", addresses.SECRET)]
+    ] = key(
         "Where secrets come from when a server starts: `env:VARIABLE` or `file:PATH`. "
         "Their values never stand in this file.",
         example={"TOKEN": "env:TOKEN"},
         default={},
     )
-    volumes: dict[Name, Annotated[VolumeTable, OrShort(shorthand.volume, "path", texts.VOLUME_PATH)]] = key(
+    volumes: dict[Name, Annotated[VolumeTable, OrShort(shorthand.volume, "path", paths.VOLUME_PATH)]] = key(
         "Volumes, one of each for every server: its slot keeps them when it is replaced. "
         "Only `bluestone volumes rm` destroys one.",
         example={"data": "/var/lib/postgresql"},

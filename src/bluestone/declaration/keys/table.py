@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bluestone.declaration import quantities, texts
+from bluestone.declaration import quantities
 from bluestone.declaration.forms import Written
+from bluestone.declaration.texts import naming
 
 
 def key(meaning: str, *, example: Any, default: Any = ...) -> Any:
@@ -26,4 +27,4 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-Name = Annotated[str, Written(texts.name, "name", texts.NAME)]
+Name = Annotated[str, Written(naming.name, "name", naming.NAME)]
