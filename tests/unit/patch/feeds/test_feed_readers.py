@@ -196,7 +196,7 @@ def of_tracker(content: bytes) -> Reading:
     [
         (of_tracker, json.dumps(TRACKER).encode()),
         (priorities.exploited, json.dumps(KEV).encode()),
-        (priorities.scores, gzip.compress(EPSS.encode())),
+        (priorities.scores, gzip.compress(EPSS.encode(), mtime=0)),
         (openvex.read, json.dumps(VEX).encode()),
         (lambda content: osv.read([("a.json", content)], "maven"), json.dumps(STRUTS).encode()),
     ],
@@ -212,8 +212,8 @@ def test_half_of_a_feed_is_refused_wherever_it_is_cut(read: Callable[[bytes], Re
     ("read", "content"),
     [
         (priorities.exploited, json.dumps(KEV | {"count": 2}).encode()),
-        (priorities.scores, gzip.compress(b"#x\ncve,epss\nCVE-1,2.5\n")),
-        (priorities.scores, gzip.compress(b"<html>\n</html>\n")),
+        (priorities.scores, gzip.compress(b"#x\ncve,epss\nCVE-1,2.5\n", mtime=0)),
+        (priorities.scores, gzip.compress(b"<html>\n</html>\n", mtime=0)),
         (openvex.read, json.dumps(VEX | {"@context": "https://example.org"}).encode()),
         (openvex.read, json.dumps(VEX | {"statements": [{"vulnerability": "CVE-1", "status": "fixed"}]}).encode()),
         (of_tracker, json.dumps({"a": {"CVE-1": {"releases": {"trixie": release("new word")}}}}).encode()),
