@@ -130,6 +130,7 @@ class Archives:
     key: Key
     published: dict[tuple[str, str], tuple[Deb, ...]] = field(default_factory=dict)
     stop: Callable[[], None] = lambda: None
+    made: float = 0.0
 
     def publish(
         self,
@@ -170,6 +171,10 @@ class Archives:
             (place / "InRelease").write_text(signer.clearsign(release))
         else:
             (place / "Release").write_text(release)
+        # HTTP tells times by the second: what is published twice within one would be taken for unchanged.
+        self.made = max(datetime.now(UTC).timestamp(), self.made + 2)
+        for file in place.rglob("*"):
+            os.utime(file, (self.made, self.made))
         self.published[archive, suite] = tuple(debs)
 
     def _release(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,8 +77,14 @@ class World:
         (place / CYCLONEDX).write_bytes(cyclonedx.write(Bom(IMAGE, "debian", "13", components, (), ())))
         (place / SPDX).write_bytes(b"{}")
 
-    def feed(self, kind: Kind, content: bytes) -> None:
-        (self.served / kind).write_bytes(content)
+    def feed(self, kind: Kind, content: bytes | None, later: int = 0) -> None:
+        """Have a feed served, as one that was made so many seconds later than now; None: it is not there."""
+        path = self.served / kind
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_bytes(content)
+            made = datetime.now(UTC).timestamp() + later
+            os.utime(path, (made, made))
         source = FeedSource(kind, f"{self.archives.address}/feeds/{kind}")
         others = tuple(each for each in self.policy.sources if each.kind != kind)
         self.policy = replace(self.policy, sources=(*others, source))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import fake_archive
@@ -50,12 +49,7 @@ def _of_feed(world: World, fault: str) -> bool:
     world.hold(replace(JINJA, version="3.1.6"))
     world.feed("pypi", zipped(*WHOLE))
     assert world.assess().outcome == "clean"
-    content = FEED_FAULTS[fault]
-    if content is None:
-        (world.served / "pypi").unlink()
-    else:
-        world.feed("pypi", content)
-        os.utime(world.served / "pypi", (0, datetime.now(UTC).timestamp() + 5))
+    world.feed("pypi", FEED_FAULTS[fault], later=10)
     return world.assess(after=timedelta(hours=1)).outcome == "unknown"
 
 
