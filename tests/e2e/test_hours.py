@@ -57,8 +57,6 @@ def test_a_fleet_sleeps_and_wakes(machine: Machine) -> None:
         machine.run("keep", "up", "web", "until", "60m", "--because", "release")
         until(lambda: len(of_kind(machine, "server.attached")) == 6, "all three serve", 20)
         assert "release" in machine.run("hours", "list")
-        took = of_kind(machine, "server.attached")[-1]["at"], of_kind(machine, "hours.kept")[-1]["at"]
-        print("WAKE", took)
         machine.run("keep", "hours")
         until(lambda: machine.servers() == [], "asleep again", 30)
     assert not of_kind(machine, "server.died"), "all were drained and destroyed"
