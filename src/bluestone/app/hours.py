@@ -31,7 +31,7 @@ WOKEN, SLEPT = "hours.woken", "hours.slept"
 AHEAD = timedelta(days=400)
 """How far a timetable goes."""
 
-LEADS_KEPT = timedelta(minutes=10)
+LEADS_KEPT = timedelta(hours=1)
 """How long leads are taken for right before they are learned anew."""
 
 NEWEST = 20

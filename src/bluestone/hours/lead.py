@@ -17,7 +17,9 @@ from bluestone.model.event import Event
 FLOOR = 30.0
 """Seconds: the daemon looks every ten, and a first look may fail."""
 
-LONGEST = 4 * 3600.0
+LONGEST = 3600.0
+"""Seconds: whoever needs more declares it. One bad morning must not have servers up half the night for weeks."""
+
 UNKNOWN = 300.0
 """Seconds, as long as nothing was measured. In a simulated year 5 minutes met 98 % of the openings."""
 
@@ -64,10 +66,11 @@ def boots(events: Iterable[Event], *, balanced: bool = True) -> list[Boot]:
         elif event.kind == ("server.attached" if balanced else "server.created"):
             if create := begun.pop(event.server, None):
                 found.append(_boot(create, event, worked=True))
-        elif event.kind == "server.died" or (event.kind == "action.failed" and event.data.get("verb") == "create"):
+        elif event.kind == "server.died":
             if create := begun.pop(event.server, None):
                 found.append(_boot(create, event, worked=False))
-        elif event.kind == "server.destroy":
+        elif event.kind == "server.destroy" or (event.kind == "action.failed" and event.data.get("verb") == "create"):
+            # A call that fails says nothing of the image: it is the provider's outage, or a quota.
             begun.pop(event.server, None)
     return found
 
