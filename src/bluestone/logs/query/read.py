@@ -24,7 +24,7 @@ def found_in_block(
     if not picked.exact and (pieces := needed(node)):
         lines = lines[np.isin(lines - base, lines_with(content, max(pieces, key=len)))]
     spans = np.searchsorted(segment.span_firsts, lines, side="right") - 1
-    for line, at, span in zip(lines.tolist(), segment.at[lines].tolist(), spans.tolist(), strict=True):
+    for line, at, span in zip(lines.tolist(), segment.at_of(lines).tolist(), spans.tolist(), strict=True):
         entry = Entry(segment.identities[span], at, content[line - base])
         if picked.exact or holds(node, entry):
             yield line, entry
