@@ -145,6 +145,11 @@ class Segment:
         return self._numbers("block_lines")
 
     @cached_property
+    def block_plain(self) -> Mask:
+        """The blocks in which messages stand as they are (`words.written_as_it_is`)."""
+        return self._numbers("block_plain").astype(bool)
+
+    @cached_property
     def block_newest(self) -> Numbers:
         """The newest time in each block."""
         return self._numbers("block_newest")
