@@ -62,6 +62,7 @@ def measure(directory: Path, count: int, program: Path | None) -> tuple[dict[str
     ratios = {
         "ingest_vs_peer": mine["ingest_per_s"] / theirs["ingest_per_s"],
         "sealed_vs_peer": mine["sealed_per_s"] / theirs["ingest_per_s"],
+        "ingest_cpu_vs_peer": theirs["ingest_cpu_s"] / mine["ingest_cpu_s"],
         "disk_vs_peer": mine["disk_mb"] / theirs["disk_mb"],
         **{f"{name}_vs_peer": theirs[f"{name}_ms"] / mine[f"{name}_ms"] for name in FASTER},
     }

@@ -144,8 +144,8 @@ def _hours(archive: Archive, query: Query) -> dict[int, int]:
 
 
 def peak_memory(store: Path) -> dict[str, float]:
-    """The largest resident sizes, in MB, of the processes that serve a store."""
-    found = {"receiver_mb": 0.0, "sealer_mb": 0.0}
+    """The largest resident sizes, in MB, of the processes that serve a store, and the CPU seconds they took."""
+    found = {"receiver_mb": 0.0, "sealer_mb": 0.0, "ingest_cpu_s": 0.0}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
@@ -155,7 +155,14 @@ def peak_memory(store: Path) -> dict[str, float]:
         for name, module in (("receiver_mb", b"receiver\0"), ("sealer_mb", b"store.seal\0")):
             if module in command and os.fsencode(store) in command:
                 found[name] = int(status.split("VmHWM:")[1].split()[0]) / 1e3
+                found["ingest_cpu_s"] += cpu_seconds(int(process.name))
     return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process took so far: on a machine with other work the fairer figure."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def size(directory: Path) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bench.logs.events import RARE
-from bench.logs.ours import BATCH, CONNECTIONS, ROUNDS, size
+from bench.logs.ours import BATCH, CONNECTIONS, ROUNDS, cpu_seconds, size
 from bench.logs.truth import FIELD, HOST, HOUR, WORD, Truth, asked_hour, read
 
 MODULE, VERSION = "github.com/VictoriaMetrics/VictoriaLogs", "v1.52.2"
@@ -109,7 +109,8 @@ class Peer:
         while float(self._metric("vl_active_merges")) > 0:
             time.sleep(0.5)
         time.sleep(2)
-        return {"ingest_per_s": (sent + len(batch)) / took, "disk_mb": size(self.directory) / 1e6}
+        cpu = cpu_seconds(self._process.pid)
+        return {"ingest_per_s": (sent + len(batch)) / took, "disk_mb": size(self.directory) / 1e6, "ingest_cpu_s": cpu}
 
     def ask(self, truth: Truth) -> dict[str, float]:
         """Compare counts with the truth, then measure: milliseconds, medians of `ROUNDS`."""

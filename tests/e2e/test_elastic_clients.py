@@ -34,14 +34,16 @@ template(name="line" type="list" option.json="on") {{
     constant(value="\\",\\"@timestamp\\":\\"") property(name="timereported" dateFormat="rfc3339")
     constant(value="\\"}}")
 }}
-template(name="id" type="string" string="%msg:::%")
+template(name="id" type="string" string="%$.id%")
 ruleset(name="again") {{
     if $.omes!status == 200 or $.omes!status == 201 or $.omes!status == 409 then {{ stop }}
+    set $.id = $.omes!_id;
     action(type="omelasticsearch" server="127.0.0.1" serverport="{port}" bulkmode="on" searchIndex="logs"
            searchType="" uid="rsyslog" pwd="{token}" template="line" writeoperation="create" bulkid="id" dynbulkid="on"
            retryfailures="on" retryruleset="again" action.resumeRetryCount="-1" action.resumeInterval="1")
 }}
 ruleset(name="ship") {{
+    set $.id = $uuid;
     action(type="omelasticsearch" server="127.0.0.1" serverport="{port}" bulkmode="on" searchIndex="logs"
            searchType="" uid="rsyslog" pwd="{token}" template="line" writeoperation="create" bulkid="id" dynbulkid="on"
            retryfailures="on" retryruleset="again" action.resumeRetryCount="-1" action.resumeInterval="1"

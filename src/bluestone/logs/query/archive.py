@@ -246,7 +246,7 @@ def in_segment(
     source = file.rpartition("/")[2]
     blocks = np.searchsorted(segment.block_lines, lines, side="right") - 1
     firsts = np.flatnonzero(np.diff(blocks, prepend=-1))
-    nearest = (np.maximum if query.newest else np.minimum).reduceat(segment.at[lines], firsts)
+    nearest = (np.maximum if query.newest else np.minimum).reduceat(segment.at_of(lines), firsts)
     ends = [*firsts[1:].tolist(), len(lines)]
     for group in np.argsort(-nearest if query.newest else nearest, kind="stable").tolist():
         if complete(int(nearest[group])):

@@ -11,30 +11,13 @@ import msgspec
 from bluestone.logs.ingest.fields import flat
 from bluestone.logs.ingest.lines import INFO, Known
 from bluestone.logs.query.nodes import ANY_FIELD, And, Leaf, Node, Not, Or
+from bluestone.logs.store.words import written_as_it_is
 from bluestone.model.record import Identity, Record
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 OF_IDENTITY = ("server", "group", "generation", "image", "project")
 """Fields that come from who wrote a line, whatever the line says."""
 
-
-def written_as_it_is(lowered: bytes) -> bool:
-    """Whether what is ASCII in messages stands so in their JSON, given in small letters.
-
-    Not where there are escapes for it, where a message is no text (the journal writes some as lists of
-    bytes), or where letters beyond ASCII may be small forms of others.
-    """
-    return (
-        lowered.isascii()
-        and b"\\u" not in lowered
-        and b"\\/" not in lowered
-        and all(
-            lowered.count(name) == lowered.count(name + b':"') + lowered.count(name + b': "') for name in MESSAGE_NAMES
-        )
-    )
-
-
-MESSAGE_NAMES = (b'"message"', b'"msg"', b'"log"')
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
 

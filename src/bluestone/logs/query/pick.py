@@ -26,12 +26,20 @@ def pick(node: Node, segment: Segment, since: int | None = None, until: int | No
     Raises `Damaged`.
     """
     found = _pick(node, segment)
-    lines = found.lines
-    if since is not None and since > segment.footer.oldest:
-        lines = lines & (segment.at >= since)
-    if until is not None and until <= segment.footer.newest:
-        lines = lines & (segment.at < until)
-    return Picked(lines, found.exact)
+    late = since is not None and since > segment.footer.oldest
+    early = until is not None and until <= segment.footer.newest
+    if not (late or early):
+        return found
+    lines = np.flatnonzero(found.lines)
+    at = segment.at_of(lines)
+    within = np.ones(len(lines), bool)
+    if since is not None:
+        within &= at >= since
+    if until is not None:
+        within &= at < until
+    mask = np.zeros(segment.lines, bool)
+    mask[lines[within]] = True
+    return Picked(mask, found.exact)
 
 
 def _pick(node: Node, segment: Segment) -> Picked:

@@ -8,11 +8,12 @@ from itertools import accumulate
 
 import numpy as np
 
-from bluestone.logs.query.entry import Entry, holds, written_as_it_is
+from bluestone.logs.query.entry import Entry, holds
 from bluestone.logs.query.nodes import And, Leaf, Node
 from bluestone.logs.query.pick import Picked
 from bluestone.logs.store.columns import Numbers
 from bluestone.logs.store.segment import Segment
+from bluestone.logs.store.words import written_as_it_is
 
 
 def found_in_block(
@@ -22,9 +23,10 @@ def found_in_block(
     content = segment.block(number)
     base = int(segment.block_lines[number])
     if not picked.exact and (pieces := needed(node)):
-        lines = lines[np.isin(lines - base, lines_with(content, max(pieces, key=len)))]
+        plain = bool(segment.block_plain[number])
+        lines = lines[np.isin(lines - base, lines_with(content, max(pieces, key=len), plain=plain))]
     spans = np.searchsorted(segment.span_firsts, lines, side="right") - 1
-    for line, at, span in zip(lines.tolist(), segment.at[lines].tolist(), spans.tolist(), strict=True):
+    for line, at, span in zip(lines.tolist(), segment.at_of(lines).tolist(), spans.tolist(), strict=True):
         entry = Entry(segment.identities[span], at, content[line - base])
         if picked.exact or holds(node, entry):
             yield line, entry
@@ -40,12 +42,12 @@ def needed(node: Node) -> tuple[bytes, ...]:
     return ()
 
 
-def lines_with(content: list[bytes], piece: bytes) -> list[int]:
-    """The lines of a block that may have a piece in their message, found by going over the block at once."""
-    whole = b"\n".join(content).lower()
-    if not written_as_it_is(whole):
+def lines_with(content: list[bytes], piece: bytes, *, plain: bool) -> list[int]:
+    """The lines of a block that may have a piece in their message; of a plain block found by going over it at once."""
+    if not plain:
         lowered = [line.lower() for line in content]
         return [number for number, line in enumerate(lowered) if piece in line or not written_as_it_is(line)]
+    whole = b"\n".join(content).lower()
     found: list[int] = []
     place = whole.find(piece)
     ends = list(accumulate([len(line) + 1 for line in content])) if place >= 0 else []

@@ -132,13 +132,13 @@ def _counts_in(segment: Segment, query: Query, node: Node, step: int) -> Iterato
     picked = pick(node, segment, query.begin, query.end)
     if not picked.exact:
         times: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
-        for line, entry in _read(segment, picked, node):
-            times[entry.severity <= 3][int(segment.at[line]) // step * step] += 1
+        for _, entry in _read(segment, picked, node):
+            times[entry.severity <= 3][entry.at // step * step] += 1
         yield from ((times[0], False), (times[1], True))
         return
     severe = pick(Leaf("severity", _SEVERE), segment).lines
     for errors, mask in ((False, picked.lines & ~severe), (True, picked.lines & severe)):
-        at = segment.at[mask] // step * step
+        at = segment.at_of(np.flatnonzero(mask)) // step * step
         yield _summed(at, np.ones(len(at), np.int64)), errors
 
 

@@ -17,8 +17,8 @@ from bluestone.host.files import flush
 from bluestone.logs.ingest.fields import flat
 from bluestone.logs.ingest.lines import INFO, Known
 from bluestone.logs.store.columns import Gatherer, Numbers, pack_codes, pack_numbers, pack_values, shuffled
-from bluestone.logs.store.segment import MAGIC, MINUTE, TRAILER, Footer, Part, Span, joined
-from bluestone.logs.store.words import ESCAPE, hashes, words_of_bytes
+from bluestone.logs.store.segment import MAGIC, MINUTE, TIMES, TRAILER, Footer, Part, Span, joined
+from bluestone.logs.store.words import ESCAPE, hashes, words_of_bytes, written_as_it_is
 from bluestone.model.record import Identity
 
 BLOCK = 128 << 10
@@ -75,7 +75,7 @@ def _write(write: Callable[[bytes], Any], entries: Sequence[Entry], identity: Ca
     firsts = _block_firsts(entries)
     gatherer, severities, words = Gatherer(), np.empty(len(entries), np.int64), Words()
     packer = zstandard.ZstdCompressor(level=BLOCK_LEVEL, write_checksum=True)
-    packed = []
+    packed, plain = [], []
     for number, (first, end) in enumerate(pairwise(firsts)):
         block = [entry.original for entry in entries[first:end]]
         packed.append(packer.compress(joined(block)))
@@ -83,12 +83,16 @@ def _write(write: Callable[[bytes], Any], entries: Sequence[Entry], identity: Ca
         for line, original in enumerate(block, first):
             severities[line] = _gather(original, gatherer, found)
         words.add(number, found)
+        plain.append(written_as_it_is(b"\n".join(block).lower()))
     put("blocks", b"".join(packed))
     put("block_ends", pack_numbers(np.cumsum([0, *map(len, packed)], dtype=np.int64)))
     put("block_lines", pack_numbers(np.array(firsts, np.int64)))
+    put("block_plain", pack_numbers(np.array(plain, np.int64)))
     put("block_oldest", pack_numbers(np.minimum.reduceat(at, firsts[:-1])))
     put("block_newest", pack_numbers(np.maximum.reduceat(at, firsts[:-1])))
-    put("at", pack_numbers(at))
+    times = [pack_numbers(at[first : first + TIMES]) for first in range(0, len(at), TIMES)]
+    put("times", b"".join(times))
+    put("times_ends", pack_numbers(np.cumsum([0, *map(len, times)], dtype=np.int64)))
     spans = _spans(entries, at)
     for name, numbers in _minutes(spans, at, severities).items():
         put(name, pack_numbers(numbers))

@@ -73,7 +73,7 @@ class Sealed:
         """A server's lines of one instant; none of a segment that is damaged."""
         try:
             segment = self._segment(file)
-            times = segment.at[span.first : span.first + span.lines]
+            times = segment.at_of(np.arange(span.first, span.first + span.lines))
             first, last = np.searchsorted(times, at, "left"), np.searchsorted(times, at, "right")
             return list(segment.read(span.first + int(first), int(last - first)))
         except (Damaged, FileNotFoundError):

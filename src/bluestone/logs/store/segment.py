@@ -36,6 +36,9 @@ TRAILER = struct.Struct("<QII8s")
 """Where the footer is, its length, its CRC-32, and the magic again."""
 
 MINUTE = 60_000_000
+TIMES = 4096
+"""Lines whose times are read together."""
+
 CACHED_BLOCKS = 16
 LARGEST_BLOCK = 1 << 30
 
@@ -109,6 +112,7 @@ class Segment:
             raise Damaged(path, "its footer does not fit its checksum")
         self.footer: Footer = _footer.decode(zstandard.ZstdDecompressor().decompress(footer))
         self._blocks: OrderedDict[int, list[bytes]] = OrderedDict()
+        self._read_times: dict[int, Numbers] = {}
 
     @property
     def lines(self) -> int:
@@ -127,12 +131,23 @@ class Segment:
     @cached_property
     def at(self) -> Numbers:
         """The time of each line, in microseconds since 1970. Raises `Damaged`."""
-        return self._numbers("at")
+        return np.concatenate([self._times(number) for number in range(-(-self.lines // TIMES))])
+
+    def at_of(self, lines: Numbers) -> Numbers:
+        """The times of some lines, in ascending order of their places. Raises `Damaged`."""
+        numbers = lines // TIMES
+        pieces = [self._times(number)[lines[numbers == number] % TIMES] for number in np.unique(numbers).tolist()]
+        return np.concatenate(pieces) if pieces else lines
 
     @cached_property
     def block_lines(self) -> Numbers:
         """The first line of each block, and the number of lines at the end."""
         return self._numbers("block_lines")
+
+    @cached_property
+    def block_plain(self) -> Mask:
+        """The blocks in which messages stand as they are (`words.written_as_it_is`)."""
+        return self._numbers("block_plain").astype(bool)
 
     @cached_property
     def block_newest(self) -> Numbers:
@@ -247,6 +262,21 @@ class Segment:
         except zstandard.ZstdError as error:
             raise Damaged(self.path, f"block {number}: {error}") from error
         return parted(content, int(self.block_lines[number + 1] - self.block_lines[number]))
+
+    def _times(self, number: int) -> Numbers:
+        """The times of `TIMES` lines, which are read together."""
+        if number not in self._read_times:
+            part, ends = self.footer.parts["times"], self._times_ends
+            packed = self._bytes[part.offset + int(ends[number]) : part.offset + int(ends[number + 1])]
+            try:
+                self._read_times[number] = unpack_numbers(packed)
+            except zstandard.ZstdError as error:
+                raise Damaged(self.path, f"times: {error}") from error
+        return self._read_times[number]
+
+    @cached_property
+    def _times_ends(self) -> Numbers:
+        return self._numbers("times_ends")
 
     @cached_property
     def _block_ends(self) -> Numbers:

@@ -38,3 +38,22 @@ def padded(text: str) -> bytes:
 def hashes(words: Iterable[bytes]) -> Iterable[int]:
     """32 bits for each word."""
     return map(zlib.crc32, words)
+
+
+def written_as_it_is(lowered: bytes) -> bool:
+    """Whether what is ASCII in messages stands so in their JSON, given in small letters.
+
+    Not where there are escapes for it, where a message is no text (the journal writes some as lists of
+    bytes), or where letters beyond ASCII may be small forms of others.
+    """
+    return (
+        lowered.isascii()
+        and b"\\u" not in lowered
+        and b"\\/" not in lowered
+        and all(
+            lowered.count(name) == lowered.count(name + b':"') + lowered.count(name + b': "') for name in MESSAGE_NAMES
+        )
+    )
+
+
+MESSAGE_NAMES = (b'"message"', b'"msg"', b'"log"')

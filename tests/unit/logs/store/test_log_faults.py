@@ -123,7 +123,7 @@ def test_a_damaged_segment_is_reported_and_the_rest_is_served(world: World) -> N
     middle = world.segments()[1]
     healthy = middle.read_bytes()
     parts = Segment(middle).footer.parts
-    for name in ("blocks", "at", "words", "totals.lines", "values.MESSAGE"):
+    for name in ("blocks", "times", "words", "totals.lines", "values.MESSAGE"):
         if name not in parts:
             continue
         content = bytearray(healthy)
