@@ -88,6 +88,8 @@ def heads(setting: Setting) -> list[bytes]:
     found = []
     for path in (setting.directory / "server" / "queue").iterdir():
         with suppress(FileNotFoundError):
+            if path.suffix == ".new":  # not there yet, should it be killed now
+                continue
             found.append(path.read_bytes().partition(b"\n\n")[0])
     return found
 
