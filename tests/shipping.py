@@ -38,6 +38,8 @@ class Fake:
         self.heads: list[bytes] = []
         self.limit = 1 << 30
         self.close_after_answer = False
+        self.breaks_beyond, self.broken = 1 << 30, 0
+        """Bytes of a body that no connection survives, and how many did not."""
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -58,6 +60,9 @@ class Fake:
         with connection, connection.makefile("rb") as stream:
             while head := b"".join(iter(stream.readline, b"\r\n")):
                 length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                if length > self.breaks_beyond:
+                    self.broken += 1
+                    return
                 body = stream.read(length)
                 status = 413 if length > self.limit else self.statuses.pop(0) if self.statuses else 200
                 if status == 0:

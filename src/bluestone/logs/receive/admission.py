@@ -31,6 +31,9 @@ RATE, BURST = 8 << 20, 64 << 20
 """Bytes a second that one sender may go on sending, and what it may send at once: a server's whole journal, after the
 receiver was away."""
 
+BEHIND = 3.0
+"""Seconds after which to ask again where the store lags."""
+
 SENDERS = 10_000
 """Senders whose shares are remembered."""
 
@@ -53,6 +56,9 @@ class Holders(Protocol):
 
 class Sink(Protocol):
     """Where lines go."""
+
+    def overloaded(self) -> bool:
+        """Whether so much waits already that senders should wait."""
 
     async def commit(self, server: int, lines: Sequence[Line], size: int, *, shipped: bool) -> None:
         """Return when they are durable. Raises `Rejection`; then none of them was stored."""
@@ -123,6 +129,8 @@ class Door:
         server = self.holder(request)
         if wait := self._shares.wait(server, time.monotonic()):
             raise Rejection(429, "this sender writes faster than its share", "send less, or later", wait)
+        if self._sink.overloaded():
+            raise Rejection(429, "the log store is behind", "send it again in a few seconds", BEHIND)
         hold = _Hold(self._reserved, server)
         try:
             size = _announced(request)

@@ -45,6 +45,10 @@ class Committer:
         self._bell.set()
         await waiting.done
 
+    def overloaded(self) -> bool:
+        """Whether the store itself asks for a pause."""
+        return self._store.overloaded()
+
     async def run(self) -> None:
         """Work until `stop`."""
         while self._queues or not self._ending:

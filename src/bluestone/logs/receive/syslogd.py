@@ -93,7 +93,8 @@ class Syslog:
                 await asyncio.shield(asyncio.ensure_future(self._store(server, lines, len(data))))
             if not data:
                 return
-            if wait := self._shares.wait(server, time.monotonic()):
+            wait = self._shares.wait(server, time.monotonic())
+            if wait := max(wait, PAUSE if self._sink.overloaded() else 0.0):
                 await asyncio.sleep(wait)
 
     async def _store(self, server: int, lines: Sequence[Line], size: int) -> None:

@@ -31,6 +31,11 @@ class Everybody:
 
 
 class Nowhere:
+    behind = False
+
+    def overloaded(self) -> bool:
+        return self.behind
+
     async def commit(self, server: int, lines: Sequence[Line], size: int, *, shipped: bool) -> None:
         """Keep nothing."""
 
@@ -112,6 +117,15 @@ def test_a_certificate_decides_before_a_token() -> None:
 
     assert asyncio.run(server(request(b"x", token="1", certificate=b"good"))) == 7
     assert refused(door(), request(b"x", token="1", certificate=b"revoked")) == 401
+
+
+def test_a_store_that_is_behind_asks_for_a_pause_before_a_body_is_read() -> None:
+    sink = Nowhere()
+    one = Door(Everybody(), sink)
+    sink.behind = True
+    assert refused(one, request(b"x")) == 429
+    sink.behind = False
+    assert asyncio.run(admitted(one, request(b"x"))) == b"x"
 
 
 def test_a_share_fills_up_again() -> None:

@@ -172,3 +172,13 @@ def test_what_crosses_a_network_is_compressed() -> None:
     assert len(far.pack(lines)) < 100
     assert far.unpack(far.pack(lines)) == lines
     assert near.pack(lines) == near.unpack(lines) == lines
+
+
+def test_over_a_network_that_breaks_lines_go_in_ever_smaller_parts(fake: Fake, queue: Queue) -> None:
+    """What got through stays so: a batch that never passes at once does so in parts."""
+    lines = [line(number, "x" * 1000) for number in range(100)]
+    fake.breaks_beyond = 30_000
+    ship(queue, *lines)
+    connected(fake, queue).finish()
+    assert fake.stored == lines
+    assert fake.broken > 3

@@ -10,6 +10,7 @@ import pytest
 
 from bluestone.logs.ship.shipper import files as module
 from bluestone.logs.ship.shipper.files import GRACE, LONGEST, PARTIAL, POLL, Files
+from bluestone.logs.ship.shipper.masks import Masks
 
 
 class Clock:
@@ -33,8 +34,10 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "app.log"
 
 
-def reader(*patterns: Path, known: Files | None = None, new: bool = False) -> Files:
-    return Files([str(pattern) for pattern in patterns], known.positions() if known else (), new=new)
+def reader(*patterns: Path, known: Files | None = None, new: bool = False, masks: Masks | None = None) -> Files:
+    return Files(
+        [str(pattern) for pattern in patterns], known.positions() if known else (), masks or Masks(()), new=new
+    )
 
 
 def records(files: Files, clock: Clock, wait: float = POLL, *, last: bool = False) -> list[dict[str, Any]]:
@@ -160,6 +163,15 @@ def test_a_line_of_megabytes_leaves_in_parts(log: Path, clock: Clock) -> None:
     assert [part["_BLUESTONE_PART"] for part in parts] == [str(n + 1) for n in range(len(parts))]
     assert len(parts) > 3
     assert (last["MESSAGE"], "_BLUESTONE_PART" in last) == ("next", False)
+
+
+def test_a_secret_or_a_character_at_a_cut_is_in_one_part(log: Path, clock: Clock) -> None:
+    masks = Masks([r"token=s+"])
+    log.write_text("x" * (LONGEST - 20) + "token=" + "s" * 60 + "ü" * LONGEST + "\n")
+    parts = [masks.apply(json.dumps(each).encode()) for each in records(reader(log, masks=masks), clock)]
+    assert len(parts) == 4
+    assert b"sss" not in b"".join(parts)
+    assert "".join(json.loads(part)["MESSAGE"] for part in parts).endswith("[masked]" + "ü" * LONGEST)
 
 
 def test_bytes_that_are_no_text_are_shown_and_none_is_lost(log: Path, clock: Clock) -> None:

@@ -36,6 +36,8 @@ class Receiver:
             + "Content-Type: application/x-ndjson\r\nContent-Length: "
         ).encode()
         self._socket: socket.socket | None = None
+        self.reached = False
+        """Whether there was a connection when the last batch was sent."""
 
     def post(self, body: bytes, timeout: float) -> int:
         """Send one batch, packed by `pack`, and return the answer's HTTP status. Raises `OSError`.
@@ -73,7 +75,9 @@ class Receiver:
             self._socket = None
 
     def _exchange(self, body: bytes, timeout: float) -> int:
+        self.reached = self._socket is not None
         connection = self._socket = self._socket or self._connect(timeout)
+        self.reached = True
         connection.settimeout(timeout)
         connection.sendall(self._head + b"%d\r\n\r\n" % len(body))
         connection.sendall(body)

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 
 from . import json
+from .masks import REACH, Masks
 from .queue import File
 
 POLL = 0.2
@@ -38,8 +39,8 @@ MOST = 64
 class Tail:
     """One file that is read to its end, again and again."""
 
-    def __init__(self, descriptor: int, at: File) -> None:
-        self.descriptor, self.at = descriptor, at
+    def __init__(self, descriptor: int, at: File, masks: Masks) -> None:
+        self.descriptor, self.at, self._masks = descriptor, at, masks
         self.part = 0
         self.left = float("inf")
         """Until when it is read, once its name is gone."""
@@ -60,16 +61,7 @@ class Tail:
 
     def read(self, *, whole: bool) -> list[bytes]:
         """The next lines; with `whole`, what follows the last line end as well, for nothing more will come."""
-        data = os.pread(self.descriptor, PIECE if not whole else LONGEST, self.at.offset)
-        end = data.rfind(b"\n") + 1
-        if not end and len(data) >= PIECE and not whole:
-            data = os.pread(self.descriptor, LONGEST, self.at.offset)
-            end = data.find(b"\n") + 1 or (LONGEST if len(data) >= LONGEST else 0)
-        if whole and not end:
-            end = len(data)
-        taken = data[:end]
-        if not taken:
-            return []
+        taken = self._piece(whole=whole)
         lines = []
         for raw in _split(taken):
             ended = raw.endswith(b"\n")
@@ -82,6 +74,20 @@ class Tail:
             self.at.checked = min(CHECKED, self.at.offset)
             self.at.check = _checksum(self.descriptor, self.at.checked)
         return lines
+
+    def _piece(self, *, whole: bool) -> bytes:
+        """Whole lines; or a part of one that is too long, cut where no secret is; or, with `whole`, what there is."""
+        data = os.pread(self.descriptor, PIECE, self.at.offset)
+        if end := data.rfind(b"\n") + 1:
+            return data[:end]
+        if len(data) < PIECE:
+            return data if whole else b""
+        data = os.pread(self.descriptor, LONGEST + REACH, self.at.offset)
+        if end := data.find(b"\n", 0, LONGEST) + 1:
+            return data[:end]
+        if len(data) < LONGEST + REACH and b"\n" not in data and not whole:
+            return b""
+        return data[: self._masks.cut(data, LONGEST)] if len(data) > LONGEST else data
 
     def _record(self, raw: bytes) -> bytes:
         at = self.at
@@ -105,7 +111,8 @@ class Tail:
 class Files:
     """The declared files: paths whose last part may have `*` and `?`."""
 
-    def __init__(self, patterns: Sequence[str], known: Iterable[File], *, new: bool) -> None:
+    def __init__(self, patterns: Sequence[str], known: Iterable[File], masks: Masks, *, new: bool) -> None:
+        self._masks = masks
         self._patterns = [_pattern(each) for each in patterns]
         self._tails: dict[tuple[int, int], Tail] = {}
         self._trouble: set[str] = set()
@@ -185,7 +192,7 @@ class Files:
         if not stat.S_ISREG(status.st_mode) or (at and (at.device, at.inode) != (status.st_dev, status.st_ino)):
             os.close(descriptor)
             return None
-        tail = Tail(descriptor, at or File(status.st_dev, status.st_ino, _epoch(), 0, 0, 0, path))
+        tail = Tail(descriptor, at or File(status.st_dev, status.st_ino, _epoch(), 0, 0, 0, path), self._masks)
         self._tails[tail.key] = tail
         return tail
 

@@ -77,8 +77,6 @@ class Lines:
         end = min(LONGEST, len(self._rest))
         if end < len(self._rest):
             end = self._masks.cut(self._rest, end)
-        while end < len(self._rest) and self._rest[end] & 0xC0 == 0x80:  # not inside a UTF-8 character
-            end -= 1
         piece, self._rest = self._rest[:end], self._rest[end:]
         self._within = True
         self._part += 1

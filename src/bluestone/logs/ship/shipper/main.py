@@ -49,7 +49,7 @@ class Shipper:
         self._delivery = Delivery(receiver, self._queue, deadline)
         self._masks = Masks(rules.masks)
         self._traces = Traces()
-        self._files = Files(rules.files, self._queue.position.files, new=self._queue.new)
+        self._files = Files(rules.files, self._queue.position.files, self._masks, new=self._queue.new)
         if self._queue.new:
             self._queue.save(Position(files=self._files.positions()))
         self._follow = follow

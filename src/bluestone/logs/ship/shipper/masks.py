@@ -51,14 +51,17 @@ class Masks:
             signal.signal(signal.SIGALRM, before)
 
     def cut(self, text: bytes, end: int) -> int:
-        """Where a long text may be cut, at `end` or a little before: not within what a rule hides."""
+        """Where a long text may be cut, at `end` or a little before: not in what a rule hides, nor in a character."""
         begin = max(0, end - REACH)
         window = text[begin : end + REACH].decode("latin-1")  # a character for each byte, so that places stay
         for rule in self._rules:
             for found in rule.finditer(window):
                 if found.start() < end - begin < found.end() and found.start():
                     end = begin + found.start()
-        return end
+        back = end
+        while back < len(text) and back > end - 3 and text[back] & 0xC0 == 0x80:
+            back -= 1
+        return back if back == len(text) or text[back] & 0xC0 != 0x80 else end  # or else it is no UTF-8
 
     def _text(self, name: str, text: str) -> str:
         if name.startswith(PLAIN):
