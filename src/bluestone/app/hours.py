@@ -31,6 +31,9 @@ WOKEN, SLEPT = "hours.woken", "hours.slept"
 AHEAD = timedelta(days=400)
 """How far a timetable goes."""
 
+AT_THE_OPENING = timedelta(minutes=1)
+"""So long after an opening servers that were ready, and are gone, have missed it: later they just died."""
+
 LEADS_KEPT = timedelta(hours=1)
 """How long leads are taken for right before they are learned anew."""
 
@@ -150,12 +153,15 @@ class Timekeeper:
             return None
         said = self._journal.last((MET, MISSED), group=wanted.group)
         said = said if said and said.sequence > changed.sequence else None
-        if said and said.kind == MET:
-            return None
         opening, now = datetime.fromisoformat(changed.data["opening"]), tick.inventory.at
+        serves = standings.get(wanted.group, Standing()).serving >= wanted.count
+        if said and said.kind == MET:
+            if serves or not opening <= now < opening + AT_THE_OPENING:
+                return None
+            said = None  # They were all up ahead of it, and at the opening itself they are not.
         early = (opening - hours.ready_by - now).total_seconds()
         data = {"opening": changed.data["opening"], "early_s": round(early, 1)}
-        if standings.get(wanted.group, Standing()).serving >= wanted.count:
+        if serves:
             when = f"{early:.0f} s ahead of" if early >= 0 else f"{-early:.0f} s after"
             due = opening - hours.ready_by
             text = f"{wanted.count} servers serve, {when} {due:%a %d %b %H:%M} UTC"

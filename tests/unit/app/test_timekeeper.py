@@ -126,6 +126,22 @@ def test_a_slow_boot_is_the_reason_of_a_miss(day: Day) -> None:
     assert "not healthy yet" in day.said("missed")[0]
 
 
+def test_who_was_ready_and_dies_right_before_the_opening_has_missed_it(day: Day) -> None:
+    day.look(7)
+    day.look(7, 58)
+    day.up = True
+    day.look(7, 59)
+    day.up = False
+    day.journal.record(day.at, [Entry("server.died", "web", SERVER.name, "killed")])
+    day.look(8, 0, 5)
+    assert "server died, last: killed" in day.said("missed")[0]
+    day.up = True
+    day.look(8, 1)
+    day.up = False
+    day.look(12)
+    assert len(day.said("missed")) == 1, "at noon it is no opening that is missed"
+
+
 def test_a_clock_that_is_set_back_takes_no_server_away(day: Day) -> None:
     day.look(7)
     day.look(7, 58)
