@@ -53,40 +53,42 @@ def ingest(directory: Path, events: Path) -> dict[str, float]:
     credentials.close()
     receiver = Receiver(store, directory / "run")
     receiver.ensure()
-    sent = 0
-    began = time.monotonic()
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        connections = [Connection(receiver.socket) for _ in range(CONNECTIONS)]
-        idle = list(connections)
+    try:
+        sent = 0
+        began = time.monotonic()
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            connections = [Connection(receiver.socket) for _ in range(CONNECTIONS)]
+            idle = list(connections)
 
-        def post(server: int, body: bytes) -> None:
-            connection = idle.pop()
-            try:
-                while True:
-                    head = {"Authorization": f"Bearer {tokens[server]}"}
-                    connection.request("POST", "/v1/lines", body, head)
-                    answer = connection.getresponse()
-                    answer.read()
-                    if answer.status == 200:
-                        return
-                    assert answer.status == 429, answer.status
-                    time.sleep(0.05)
-            finally:
-                idle.append(connection)
+            def post(server: int, body: bytes) -> None:
+                connection = idle.pop()
+                try:
+                    while True:
+                        head = {"Authorization": f"Bearer {tokens[server]}"}
+                        connection.request("POST", "/v1/lines", body, head)
+                        answer = connection.getresponse()
+                        answer.read()
+                        if answer.status == 200:
+                            return
+                        assert answer.status == 429, answer.status
+                        time.sleep(0.05)
+                finally:
+                    idle.append(connection)
 
-        waiting: list[Any] = []
-        for server, body, lines in _batches(events):
-            waiting.append(pool.submit(post, server, body))
-            sent += lines
-            if len(waiting) >= 2 * CONNECTIONS:
-                waiting.pop(0).result()
-        for each in waiting:
-            each.result()
-    acknowledged = time.monotonic()
-    while len(list((store / "wal").glob("*.wal"))) > 1:
-        time.sleep(0.2)
-    memory = peak_memory(store)
-    receiver.stop()
+            waiting: list[Any] = []
+            for server, body, lines in _batches(events):
+                waiting.append(pool.submit(post, server, body))
+                sent += lines
+                if len(waiting) >= 2 * CONNECTIONS:
+                    waiting.pop(0).result()
+            for each in waiting:
+                each.result()
+        acknowledged = time.monotonic()
+        while len(list((store / "wal").glob("*.wal"))) > 1:
+            time.sleep(0.2)
+        memory = peak_memory(store)
+    finally:
+        receiver.stop()
     seal(store, through=1 << 30)
     return {
         "ingest_per_s": sent / (acknowledged - began),
