@@ -14,7 +14,7 @@ from . import json
 MARK = "[masked]"
 WITHHELD = "[withheld: masking took too long]"
 PATIENCE = 1.0
-"""Seconds that the rules may take for one line. One that runs away hides the line's texts whole, and stops nothing."""
+"""Seconds of a processor that the rules may take for one line. One that runs away hides the line's texts whole."""
 
 REACH = 4096
 """Bytes around a cut of a long line that are looked at, so that no secret leaves in two halves."""
@@ -40,15 +40,15 @@ class Masks:
         """The line without what the rules hide."""
         if not self._rules:
             return line
-        before = signal.signal(signal.SIGALRM, _too_long)
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        before = signal.signal(signal.SIGPROF, _too_long)
+        signal.setitimer(signal.ITIMER_PROF, PATIENCE)
         try:
             return json.with_texts(line, self._text)
         except _TooLong:
             return json.with_texts(line, lambda name, text: text if name.startswith(PLAIN) else WITHHELD)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.signal(signal.SIGPROF, before)
 
     def cut(self, text: bytes, end: int) -> int:
         """Where a long text may be cut, at `end` or a little before: not in what a rule hides, nor in a character."""
