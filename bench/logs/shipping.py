@@ -20,6 +20,7 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+from bench.logs.journalctl import JOURNALCTL
 from bluestone.host.daemons import Daemon
 from bluestone.logs.audit import account
 from bluestone.logs.query.archive import Archive
@@ -35,30 +36,6 @@ TICKS = 200
 TRIALS = 500
 LONG = 10 << 20
 PATIENCE = 120.0
-
-JOURNALCTL = """\
-import os, sys, time
-parent = os.getppid()
-cursor = sys.argv[-1].partition("--cursor=")[2]
-with open(JOURNAL) as journal:
-    if cursor:
-        for line in iter(journal.readline, ""):
-            if f'"{cursor}"' in line:
-                sys.stdout.write(line)
-                break
-    rest = ""
-    while True:
-        line = journal.readline()
-        rest += line
-        if rest.endswith("\\n"):
-            sys.stdout.write(rest)
-            rest = ""
-        elif not line:
-            sys.stdout.flush()
-            if "--follow" not in sys.argv or os.getppid() != parent:
-                break
-            time.sleep(0.01)
-"""
 
 
 class Server:

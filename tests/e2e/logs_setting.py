@@ -16,36 +16,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.logs.journalctl import JOURNALCTL
 from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import Query
 from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.receive.service import Receiver
 from bluestone.logs.ship.agent import bootfiles
 from bluestone.model.record import Identity
-
-JOURNALCTL = """
-import os, sys, time
-parent = os.getppid()
-cursor = sys.argv[-1].partition("--cursor=")[2]
-with open(JOURNAL) as journal:
-    if cursor:
-        for line in iter(journal.readline, ""):
-            if f'"{cursor}"' in line:
-                sys.stdout.write(line)
-                break
-    rest = ""
-    while True:
-        line = journal.readline()
-        rest += line
-        if rest.endswith("\\n"):
-            sys.stdout.write(rest)
-            rest = ""
-        elif not line:
-            sys.stdout.flush()
-            if "--follow" not in sys.argv or os.getppid() != parent:
-                break
-            time.sleep(0.005)
-"""
 
 
 def wait_for(condition: Callable[[], bool], patience: float = 60.0) -> None:

@@ -34,20 +34,25 @@ class Condition(Protocol):
 
 
 @dataclass(frozen=True)
-class Phrase:
-    """The value has these words, one after the other; in either case."""
+class _Worded:
+    """A test whose text has the words of what it holds for."""
 
     text: str
 
     @cached_property
     def words(self) -> tuple[bytes, ...]:
-        """All of them."""
+        """Those of the text."""
         return tuple(words_of(self.text))
 
     @cached_property
     def pieces(self) -> tuple[bytes, ...]:
         """Its words."""
         return _ascii(self.words)
+
+
+@dataclass(frozen=True)
+class Phrase(_Worded):
+    """The value has these words, one after the other; in either case."""
 
     @cached_property
     def _padded(self) -> bytes:
@@ -61,20 +66,8 @@ class Phrase:
 
 
 @dataclass(frozen=True)
-class Exact:
+class Exact(_Worded):
     """The value is this text."""
-
-    text: str
-
-    @cached_property
-    def words(self) -> tuple[bytes, ...]:
-        """Those of the text."""
-        return tuple(words_of(self.text))
-
-    @cached_property
-    def pieces(self) -> tuple[bytes, ...]:
-        """Its words."""
-        return _ascii(self.words)
 
     def holds(self, value: str | None) -> bool:
         """Whether it is."""
