@@ -119,8 +119,10 @@ class FaultyBalancer(MemoryBalancer):
 
     def enrol(self, group: str, server: str, endpoint: Endpoint) -> None:
         """Know a server, and begin to check it."""
-        self._lossy(lambda: super(FaultyBalancer, self).enrol(group, server, endpoint))
-        self.machines.check(server)
+        try:
+            self._lossy(lambda: super(FaultyBalancer, self).enrol(group, server, endpoint))
+        finally:
+            self.machines.check(server)  # whoever knows it checks it, also if nobody heard that it is known
 
     def attach(self, server: str) -> None:
         """Send requests to a healthy server."""
