@@ -111,6 +111,7 @@ def _wait_for_rollout(process: subprocess.Popen[str]) -> None:
 
 def test_two_at_once_the_second_says_who_holds_the_lock(running: Machine) -> None:
     running.page("twice")
+    running.set('progress = "60s"', 'progress = "60s"\nmin_ready = "5s"')  # so that the first is still at it
     running.run("build")
     first = running.popen("up")
     _wait_for_rollout(first)
