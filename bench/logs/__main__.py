@@ -35,7 +35,8 @@ def main() -> None:
     finally:
         shutil.rmtree(directory)
     values["load"] = os.getloadavg()[0]
-    print(json.dumps({"bench": "logs", "ratios": ratios, "values": values}))
+    named = {"peer": f"VictoriaLogs {peer.VERSION}" if ratios else "none", **values}
+    print(json.dumps({"bench": "logs", "ratios": ratios, "values": named}))
 
 
 def measure(directory: Path, count: int, program: Path | None) -> tuple[dict[str, float], dict[str, float]]:

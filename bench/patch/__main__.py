@@ -1,4 +1,7 @@
-"""`./dev bench patch`: versions, inventory, matching, feeds and their faults, Java archives; the last line is JSON."""
+"""`./dev bench patch [PART ...]`: versions, inventory, matching, feeds and their faults, Java archives, a patched fleet.
+
+The last line is JSON.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import sys
 sys.path.insert(0, "tests")
 
 from bench.images.figures import note
-from bench.patch import faults, inventory, jars, matching, osv_zip, truth, versions
+from bench.patch import faults, inventory, jars, loop, matching, osv_zip, truth, versions
 
 PARTS = {
     "versions": versions.measure,
@@ -19,6 +22,7 @@ PARTS = {
     "truth": truth.measure,
     "jars": jars.measure,
     "faults": faults.measure,
+    "loop": loop.measure,
 }
 
 

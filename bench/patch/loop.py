@@ -2,7 +2,7 @@
 
 The servers are those of examples/web, with a package of an archive of our own on loopback. A newer version comes there,
 whose changelog names a CVE: then the clock starts. `bluestone patch` asks that archive and the distribution's, locks,
-builds, compares and rolls out. The servers' ends are the proof's. `python -m bench.patch_loop` runs it alone.
+builds, compares and rolls out. The servers' ends are the proof's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, "tests")
 
+from bench.images.figures import Figures
 from bench.load import Load, Report
 from examples.demo import CONNECTIONS, SETTLE, Demo
 from fake_archive import Archives, Deb, archives, key
@@ -31,19 +32,14 @@ CHANGELOG = f"""leaky (1.0-2) stable; urgency=high
 """
 
 
-def main() -> None:
-    """Measure and print; the last line is JSON."""
-    print(json.dumps({"bench": "patch_loop", "ratios": {}, "values": values()}))
-
-
-def values() -> dict[str, float]:
-    """`time_to_patch_s` and `verdict_to_gone_s`, both to the last exposed server's end; requests, and failed ones."""
+def measure() -> Figures:
+    """Patch it: `time_to_patch_s` and `verdict_to_gone_s`, both to the last exposed server's end; requests, and failed ones."""
     home = Path(tempfile.mkdtemp(prefix="bs-bench-", dir="/var/tmp"))
     with key() as signing, archives(home / "archives", signing) as site:
         site.publish("shop", "shop", [Deb("leaky", "1.0-1")])
         demo = Demo(home)
         try:
-            return _measured(demo, site)
+            return Figures({}, _measured(demo, site))
         finally:
             demo.bluestone("down", show=False, check=False)
             shutil.rmtree(home)
@@ -76,7 +72,3 @@ def _measured(demo: Demo, site: Archives) -> dict[str, float]:
         "requests": report.sent,
         "load_average": round(loads, 1),
     }
-
-
-if __name__ == "__main__":
-    main()
