@@ -1,6 +1,5 @@
-"""`./dev bench patch [PART ...]`: versions, inventory, matching, feeds and their faults, Java archives, a patched fleet.
-
-The last line is JSON.
+"""`./dev bench patch [PART ...]`: versions, inventory, matching, feeds and their faults, Java archives, a fleet;
+the last line is JSON.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ CHANGELOG = f"""leaky (1.0-2) stable; urgency=high
 
 
 def measure() -> Figures:
-    """Patch it: `time_to_patch_s` and `verdict_to_gone_s`, both to the last exposed server's end; requests, and failed ones."""
+    """`time_to_patch_s` and `verdict_to_gone_s`, to the last exposed server's end; requests, and failed ones."""
     home = Path(tempfile.mkdtemp(prefix="bs-bench-", dir="/var/tmp"))
     with key() as signing, archives(home / "archives", signing) as site:
         site.publish("shop", "shop", [Deb("leaky", "1.0-1")])
