@@ -17,7 +17,7 @@ from trials import a_group, try_out
 FEW = 40
 """How many are played even where the machine is slow."""
 
-SECONDS = 20.0 if os.environ.get("CI") else 3.0
+SECONDS = 12.0 if os.environ.get("CI") else 3.0
 
 
 def a_storm(seed: int) -> Report:
