@@ -226,7 +226,10 @@ def test_a_provider_that_cannot_be_seen_for_a_moment_only_delays(bench: Bench) -
     assert bench.lead("b").done
 
 
-def test_a_provider_that_cannot_be_seen_for_long_is_an_error_and_nothing_changes(bench: Bench) -> None:
+def test_a_provider_that_cannot_be_seen_for_long_is_an_error_and_nothing_changes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bluestone.fleet.controller.controller.BLIND_LIMIT", timedelta(seconds=10))
     bench.lead("a")
     before = bench.names()
     for _ in range(400):
