@@ -106,7 +106,7 @@ class World:
     def assess(self, *, after: timedelta = timedelta(0), ask: bool = True) -> Assessment:
         """As things are after a time, of which the archive knows nothing."""
         now = datetime.now(UTC) + after
-        return exposures.assess(self.project, lambda _: None, image=IMAGE, ask=ask, now=now)
+        return exposures.board(self.project, lambda _: None, image=IMAGE, ask=ask, now=now).assessment
 
 
 def sign_by_another(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import resource
 import sys
 import time
@@ -49,3 +51,20 @@ def quiet(text: str) -> None:
 def note(text: str) -> None:
     """Tell people how far it is."""
     print(text, file=sys.stderr, flush=True)
+
+
+def measure_parts(bench: str, description: str | None, parts: Mapping[str, Callable[[], Figures]]) -> None:
+    """Measure the parts that the command line names, or all, and print: the last line is JSON."""
+    parser = argparse.ArgumentParser(prog=f"./dev bench {bench}", description=description)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(parts)}; all if none is named")
+    asked = parser.parse_args().parts
+    if unknown := sorted(set(asked) - parts.keys()):
+        parser.error(f"no part is called {', '.join(unknown)}: there are {', '.join(parts)}")
+    ratios: dict[str, float | None] = {}
+    values: dict[str, float | None] = {}
+    for title in asked or parts:
+        note(title)
+        figures = parts[title]()
+        ratios |= figures.ratios
+        values |= figures.values
+    print(json.dumps({"bench": bench, "ratios": ratios, "values": values}))

@@ -45,20 +45,6 @@ class _Subject:
     gaps: tuple[str, ...] = ()
 
 
-def assess(
-    project: Project,
-    progress: Progress,
-    *,
-    groups: Collection[str] = (),
-    image: str | None = None,
-    ask: bool = True,
-    older: timedelta = feeds.FRESH,
-    now: datetime | None = None,
-) -> Assessment:
-    """As `board`, without deadlines."""
-    return board(project, progress, groups=groups, image=image, ask=ask, older=older, now=now).assessment
-
-
 def board(
     project: Project,
     progress: Progress,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from bluestone.app.bumps import bumps
-from bluestone.app.exposures import assess
+from bluestone.app.exposures import board
 from bluestone.app.heal import recorded_goals
 from bluestone.app.lock import Progress
 from bluestone.app.project import Project
@@ -71,7 +71,7 @@ def look(project: Project, target: str | None, progress: Progress, *, by_hand: b
     `target` is a group or an advisory; None for everything. Raises `Problem` for one that is neither.
     """
     begun = open_patch(project)
-    assessment = assess(project, progress, older=timedelta(0))
+    assessment = board(project, progress, older=timedelta(0)).assessment
     seen = running(project)
     assessment = replace(assessment, gaps=(*assessment.gaps, *seen.gaps))
     groups = {goal.group.name: goal.group for goal in recorded_goals(project)}

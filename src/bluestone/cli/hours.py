@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -29,21 +30,21 @@ def keep() -> None:
     """Keep servers up, or down, until a time; then their hours hold again."""
 
 
-@keep.command()
-@click.argument("groups", nargs=-1)
-@click.argument("until", metavar="until TIME", nargs=2)
-@click.option("--because", default="", help="What others should know.")
-@file_option
+def _exception(verb: Callable[..., None]) -> click.Command:
+    """A verb of `keep` that makes an exception: of which groups, until when, and why."""
+    verb = file_option(verb)
+    verb = click.option("--because", default="", help="What others should know.")(verb)
+    verb = click.argument("until", metavar="until TIME", nargs=2)(verb)
+    return keep.command()(click.argument("groups", nargs=-1)(verb))
+
+
+@_exception
 def up(groups: tuple[str, ...], until: tuple[str, str], because: str, file: Path) -> None:
     """Keep GROUPS (all, if none is named) up until TIME: 22:00, 2026-12-24T18:00, or 90m."""
     _keep(groups, until, because, file, up=True)
 
 
-@keep.command()
-@click.argument("groups", nargs=-1)
-@click.argument("until", metavar="until TIME", nargs=2)
-@click.option("--because", default="", help="What others should know.")
-@file_option
+@_exception
 def down(groups: tuple[str, ...], until: tuple[str, str], because: str, file: Path) -> None:
     """Keep GROUPS (all, if none is named) down until TIME, but for the `minimum` that never sleeps."""
     _keep(groups, until, because, file, up=False)
