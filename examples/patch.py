@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.load import Load, Report
 from bluestone.app import wiring
-from bluestone.app.lock import wanted_by
+from bluestone.app.image.lock import wanted_by
 from bluestone.app.project import Project
 from bluestone.image.lock import stored
 from bluestone.image.lock.resolve import resolve

@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from bluestone.app import goals, rollout, wiring
-from bluestone.app import up as forward
+from bluestone.app import wiring
+from bluestone.app.fleet import goals, rollout
+from bluestone.app.fleet import up as forward
+from bluestone.app.fleet.rollout import tell_nobody
+from bluestone.app.fleet.up import Arrival
 from bluestone.app.project import Caller, Project
-from bluestone.app.rollout import tell_nobody
-from bluestone.app.up import Arrival
 from bluestone.daemon import api, lead, presence
 from bluestone.daemon.leader import Leader
 from bluestone.daemon.log import Log

@@ -14,7 +14,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import fake_archive
-from bluestone.app import exposures
+from bluestone.app.patch import exposures
 from bluestone.app.project import Project
 from bluestone.fleet.controller.journal import Entry
 from bluestone.host.paths import Home

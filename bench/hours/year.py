@@ -22,8 +22,8 @@ from fractions import Fraction
 from typing import Any
 
 from bluestone.app import wiring
-from bluestone.app.cost import stays
-from bluestone.app.hours import MISSED, Timekeeper, table_of
+from bluestone.app.hours.cost import stays
+from bluestone.app.hours.hours import MISSED, Timekeeper, table_of
 from bluestone.fleet.controller.act import Tools
 from bluestone.fleet.controller.begin import started
 from bluestone.fleet.controller.controller import Controller

@@ -21,7 +21,7 @@ RECORDS, RUNS = 50_000, 3
 LOAD = """
 import json, resource, sys, time
 from pathlib import Path
-from bluestone.app.feeds import _members, _undisturbed
+from bluestone.app.patch.feeds import _members, _undisturbed
 from bluestone.patch.feeds import osv
 before = resource.getrusage(resource.RUSAGE_SELF)
 with _undisturbed():

@@ -14,7 +14,7 @@ import pytest
 
 import fake_archive
 import feed_world
-from bluestone.app import exposures, feeds, looks
+from bluestone.app.patch import exposures, feeds, looks
 from bluestone.model.exposure import Assessment, Exposure, Verdict
 from bluestone.model.feed import FeedPolicy, FeedSource
 from bluestone.model.patching import FixWaiver, PatchPolicy, Rule

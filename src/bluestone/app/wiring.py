@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from bluestone.app.outfit import read_secret
+from bluestone.app.fleet.outfit import read_secret
 from bluestone.app.project import Project
 from bluestone.host.commands import require_all
 from bluestone.image.store import ImageStore
@@ -105,7 +105,7 @@ def providers(project: Project, names: Iterable[str]) -> Mapping[str, Provider]:
 
 def sources(project: Project, names: Iterable[str]) -> dict[str, Watch]:
     """What tells at once of changes to servers of these providers, by name; and what looks for drift among them."""
-    from bluestone.app import drift
+    from bluestone.app.fleet import drift
 
     found: dict[str, Watch] = {}
     if "podman" in names:
@@ -185,7 +185,7 @@ def _podman(project: Project, store: ImageStore) -> Provider:
 
 
 def _qemu(project: Project, store: ImageStore) -> Provider:
-    from bluestone.app.disks import disk_of
+    from bluestone.app.image.disks import disk_of
     from bluestone.fleet.providers.qemu import Media, Qemu
 
     return Qemu(

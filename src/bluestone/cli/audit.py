@@ -12,7 +12,7 @@ from bluestone.cli import options
 from bluestone.cli.options import file_option, json_option, printable, table
 
 if TYPE_CHECKING:
-    from bluestone.app.audit import Audited
+    from bluestone.app.logs.audit import Audited
     from bluestone.logs.audit import Account
 
 SHOWN = 5
@@ -28,8 +28,8 @@ def audit(target: str | None, file: Path, as_json: bool) -> int:
 
     Exits 2 if lines are missing, or if a server ended without a goodbye, so that nobody knows how many it wrote.
     """
-    from bluestone.app.audit import audit as look
-    from bluestone.app.audit import check_seals
+    from bluestone.app.logs.audit import audit as look
+    from bluestone.app.logs.audit import check_seals
     from bluestone.app.project import Project
 
     project = Project.open(file)
@@ -55,7 +55,7 @@ def audit(target: str | None, file: Path, as_json: bool) -> int:
 @json_option
 def last_words(server: str, file: Path, as_json: bool) -> None:
     """Show the last lines of a server that is gone, as they were sealed at its end."""
-    from bluestone.app.audit import last_words as look
+    from bluestone.app.logs.audit import last_words as look
     from bluestone.app.project import Project
 
     seal = look(Project.open(file), server)

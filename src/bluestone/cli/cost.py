@@ -17,7 +17,7 @@ from bluestone.cli.options import file_option
 from bluestone.model.problem import Problem
 
 if TYPE_CHECKING:
-    from bluestone.app.cost import Bill, Forecast
+    from bluestone.app.hours.cost import Bill, Forecast
     from bluestone.model.cost import Line
 
 WORDS = {
@@ -48,7 +48,7 @@ WORDS = {
 @file_option
 def cost(text: str | None, by: str, form: str, other: Path | None, file: Path) -> None:
     """Show what servers cost, what they would have cost if always on, and what went for nothing."""
-    from bluestone.app import cost as use_case
+    from bluestone.app.hours import cost as use_case
 
     project, now = Project.open(file), datetime.now(UTC)
     if other is not None:

@@ -21,7 +21,7 @@ def diff(file: Path, as_json: bool, old: str, new: str | None, all_files: bool) 
 
     Both are digests or beginnings of them; NEW left out is the declaration's own image, which must be built.
     """
-    from bluestone.app.diff import compare
+    from bluestone.app.image.diff import compare
     from bluestone.app.project import Project
     from bluestone.image.diff import text
 

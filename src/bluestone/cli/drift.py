@@ -14,7 +14,7 @@ from bluestone.cli.options import file_option, json_option, printable, table
 from bluestone.cli.progress import Reporter
 
 if TYPE_CHECKING:
-    from bluestone.app.drift import Findings
+    from bluestone.app.fleet.drift import Findings
     from bluestone.fleet.controller.watcher import Examined
 
 EXIT_DRIFT = 2
@@ -34,7 +34,7 @@ def drift(target: str | None, replace: bool, remove_strays: bool, file: Path, as
     `on_drift = "report"`: `--replace`, the next `up` or the daemon replaces it. Exits 0 for none, 2 for some, 1 for
     an error.
     """
-    from bluestone.app import drift as use_case
+    from bluestone.app.fleet import drift as use_case
     from bluestone.daemon import presence
 
     project = Project.open(file)

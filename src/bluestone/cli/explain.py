@@ -24,7 +24,7 @@ def explain(target: str, file: Path, as_json: bool) -> None:
 
     SERVER is a name, also of a server that is long gone; PLAN the id that `plan` prints; EVENT a number of `events`.
     """
-    from bluestone.app.explain import explain as look_up
+    from bluestone.app.fleet.explain import explain as look_up
     from bluestone.fleet import explain as plans
 
     found = look_up(Project.open(file), target)

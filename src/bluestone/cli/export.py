@@ -48,7 +48,7 @@ def export(
 
     IMAGE is a digest or the beginning of one; left out, it is the declaration's own, which must be built.
     """
-    from bluestone.app.export import export_image
+    from bluestone.app.image.export import export_image
     from bluestone.app.project import Project
 
     if len(given) > 2:

@@ -54,7 +54,7 @@ def exposures(
     Exits 2 if anything is affected, 0 if nothing is, and 3 if that cannot be told of all: a feed is stale or in
     trouble, or none covers what is in an image. Deadlines are those of [patch] in the declaration.
     """
-    from bluestone.app.exposures import board
+    from bluestone.app.patch.exposures import board
     from bluestone.app.project import Project
     from bluestone.patch.board import EXIT, outcome
 
@@ -80,7 +80,7 @@ def feeds(update: bool, file: Path, as_json: bool) -> int:
 
     Exits 3 if any feed cannot, and 0 else.
     """
-    from bluestone.app.feeds import states
+    from bluestone.app.patch.feeds import states
     from bluestone.app.project import Project
 
     found = states(Project.open(file), _say, fetch=update)
@@ -105,7 +105,7 @@ def _say(text: str) -> None:
 
 
 def _written(project: Project, found: Board, came: str, wanted: str) -> str:
-    from bluestone.app import looks
+    from bluestone.app.patch import looks
     from bluestone.patch.reports import html, sarif, tables, vex
 
     def as_text(value: Any) -> str:

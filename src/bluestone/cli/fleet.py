@@ -20,7 +20,7 @@ EXIT_CHANGES = 2
 @json_option
 def plan(file: Path, as_json: bool) -> int:
     """Show what `up` would do. Exits 0 for no change, 2 for changes, 1 for an error."""
-    from bluestone.app.up import intend
+    from bluestone.app.fleet.up import intend
     from bluestone.fleet import explain
 
     intention = intend(Project.open(file))
@@ -87,7 +87,7 @@ def rollback(groups: tuple[str, ...], file: Path, as_json: bool, take_over: bool
 @take_over_option
 def down(file: Path, as_json: bool, take_over: bool) -> int:
     """Destroy all servers and stop what runs beside them. Log lines, events, images and volumes stay."""
-    from bluestone.app.volumes import list_volumes
+    from bluestone.app.fleet.volumes import list_volumes
     from bluestone.daemon import lead
 
     project = Project.open(file)

@@ -38,7 +38,7 @@ def gc(file: Path, as_json: bool, dry_run: bool, keep: int, unused_for: timedelt
     What stays: images that a server of any project runs on, that are declared, or that can be rolled back to; and
     the packages that these were built from.
     """
-    from bluestone.app.gc import Policy, collect
+    from bluestone.app.image.gc import Policy, collect
     from bluestone.app.project import Project
     from bluestone.daemon import lead
 

@@ -16,7 +16,7 @@ from bluestone.cli import options
 from bluestone.cli.options import file_option, json_option
 
 if TYPE_CHECKING:
-    from bluestone.app.keep import GroupHours
+    from bluestone.app.hours.keep import GroupHours
     from bluestone.model.hours import Span
 
 MARKS = " ▁▂▃▄▅▆▇█"
@@ -55,7 +55,7 @@ def down(groups: tuple[str, ...], until: tuple[str, str], because: str, file: Pa
 @file_option
 def _hours(groups: tuple[str, ...], file: Path) -> None:
     """End exceptions of GROUPS (all, if none is named) before their time: their hours hold again."""
-    from bluestone.app import keep as use_case
+    from bluestone.app.hours import keep as use_case
     from bluestone.daemon import presence
 
     project = Project.open(file)
@@ -81,7 +81,7 @@ def show(
     groups: tuple[str, ...] = (), span: str = "7d", file: Path = Path("bluestone.toml"), as_json: bool = False
 ) -> None:
     """Show when GROUPS (all, if none is named) are up: a line for each day, and a picture of it."""
-    from bluestone.app import keep as use_case
+    from bluestone.app.hours import keep as use_case
 
     found = use_case.hours(Project.open(file), groups, _span(span))
     if as_json:
@@ -99,7 +99,7 @@ def show(
 @json_option
 def list_(newest: int, file: Path, as_json: bool) -> None:
     """List what hours and exceptions to them did, the newest first: who, when, and why."""
-    from bluestone.app import keep as use_case
+    from bluestone.app.hours import keep as use_case
 
     found = use_case.history(Project.open(file), newest)
     if as_json:
@@ -110,7 +110,7 @@ def list_(newest: int, file: Path, as_json: bool) -> None:
 
 
 def _keep(groups: tuple[str, ...], until: tuple[str, str], because: str, file: Path, *, up: bool) -> None:
-    from bluestone.app import keep as use_case
+    from bluestone.app.hours import keep as use_case
     from bluestone.daemon import presence
 
     if until[0] != "until":

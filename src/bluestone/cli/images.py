@@ -20,8 +20,8 @@ from bluestone.model.ids import short
 @click.option("--twice", is_flag=True, help="Apply Puppet and Ansible twice; refuse an image that changes again.")
 def build(file: Path, as_json: bool, locked: bool, scratch: bool, twice: bool) -> None:
     """Build the image, if it is not built yet."""
-    from bluestone.app.build import build_image
-    from bluestone.app.lock import settled
+    from bluestone.app.image.build import build_image
+    from bluestone.app.image.lock import settled
     from bluestone.app.project import Project
 
     def say(text: str) -> None:
@@ -41,7 +41,7 @@ def build(file: Path, as_json: bool, locked: bool, scratch: bool, twice: bool) -
 def images(file: Path, as_json: bool) -> None:
     """List the images in the store of this machine, and whether a build from nothing gives the same."""
     from bluestone.app import wiring
-    from bluestone.app.build import prove_patches
+    from bluestone.app.image.build import prove_patches
     from bluestone.app.project import Project
 
     project = Project.open(file)

@@ -29,7 +29,7 @@ def lock(packages: tuple[str, ...], file: Path, as_json: bool, upgrade: bool, se
     Pins stay as they are unless what is declared needs others, or --upgrade or --security moves them. PACKAGES are
     names of binary or source packages.
     """
-    from bluestone.app.lock import lock as use_case
+    from bluestone.app.image.lock import lock as use_case
     from bluestone.app.project import Project
     from bluestone.image.lock import diff
     from bluestone.image.lock.pins import Upgrade

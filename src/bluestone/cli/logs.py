@@ -18,7 +18,7 @@ from bluestone.cli.options import DurationType, file_option, json_option, table
 from bluestone.model.record import Record
 
 if TYPE_CHECKING:
-    from bluestone.app.logs import Reading
+    from bluestone.app.logs.logs import Reading
 
 LONGEST_BAR = 50
 ELSEWHERE = {"audit": "audit", "last-words": "audit", "allow": "sources", "forbid": "sources"}
@@ -100,7 +100,7 @@ def show(
     QUERY is words, "phrases" and field:value, joined by AND, OR and NOT: see docs/reference/query-language.md. Further
     verbs: check, export, import, hold, release.
     """
-    from bluestone.app.logs import Asked, generations_asked, reading
+    from bluestone.app.logs.logs import Asked, generations_asked, reading
 
     words = " ".join(text for text in (query, query_option) if text)
     asked = Asked(target, words, since, until, grep, severity, number)
@@ -128,7 +128,7 @@ def show(
 @json_option
 def check(file: Path, as_json: bool) -> int:
     """Read all that is stored, and verify every checksum. Exits 2 if something is damaged."""
-    from bluestone.app.logkeeping import check as look
+    from bluestone.app.logs.logkeeping import check as look
 
     report = look(Project.open(file))
     if as_json:
@@ -155,8 +155,8 @@ def export(
     output: Path, target: str | None, query: str | None, since: str | None, until: str | None, file: Path
 ) -> None:
     """Write lines to a file (`-`: standard output), with who wrote them; compressed if its name ends in .zst."""
-    from bluestone.app.logkeeping import export as write
-    from bluestone.app.logs import Asked
+    from bluestone.app.logs.logkeeping import export as write
+    from bluestone.app.logs.logs import Asked
 
     count = write(Project.open(file), Asked(target, query or "", since, until), output)
     click.echo(f"{count} lines written", err=True)
@@ -167,7 +167,7 @@ def export(
 @file_option
 def import_(source: Path, file: Path) -> None:
     """Take in lines that `bluestone logs export` wrote, each once; those that are there already stay as they are."""
-    from bluestone.app.logkeeping import take_in
+    from bluestone.app.logs.logkeeping import take_in
 
     new, known = take_in(Project.open(file), source)
     click.echo(f"{new} lines taken in, {known} were there already")
@@ -180,7 +180,7 @@ def import_(source: Path, file: Path) -> None:
 @json_option
 def hold(target: str | None, reason: str | None, file: Path, as_json: bool) -> None:
     """Keep the lines of a group or server whatever the rules say (a legal hold), or show what is held."""
-    from bluestone.app import logkeeping
+    from bluestone.app.logs import logkeeping
 
     project = Project.open(file)
     if target:
@@ -203,7 +203,7 @@ def hold(target: str | None, reason: str | None, file: Path, as_json: bool) -> N
 @file_option
 def release(target: str, file: Path) -> None:
     """Have the rules again for lines that were held."""
-    from bluestone.app import logkeeping
+    from bluestone.app.logs import logkeeping
 
     logkeeping.release(Project.open(file), target)
 

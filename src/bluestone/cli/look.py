@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @json_option
 def status(file: Path, as_json: bool) -> None:
     """Show the groups: how many servers are declared, exist and serve."""
-    from bluestone.app.status import status as observe
+    from bluestone.app.fleet.status import status as observe
     from bluestone.daemon import presence
 
     project = Project.open(file)
@@ -83,7 +83,7 @@ def _of_daemon(daemon: Leading | None) -> str:
 @json_option
 def servers(file: Path, as_json: bool) -> None:
     """List the servers."""
-    from bluestone.app.status import status as observe
+    from bluestone.app.fleet.status import status as observe
 
     found = observe(Project.open(file))
     if as_json:

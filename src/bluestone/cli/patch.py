@@ -16,8 +16,8 @@ from bluestone.cli.progress import Reporter
 from bluestone.model.problem import Problem
 
 if TYPE_CHECKING:
-    from bluestone.app.outlook import Outlook
-    from bluestone.app.patch import PatchPlan
+    from bluestone.app.patch.outlook import Outlook
+    from bluestone.app.patch.patch import PatchPlan
 
 EXIT_EXPOSED, EXIT_UNKNOWN = 2, 3
 """What `patch --plan` exits with when there is something to do, and when it cannot be told that there is not."""
@@ -67,7 +67,7 @@ def patch(target: str | None, file: Path, as_json: bool, take_over: bool, plan: 
 
 
 def _plan(project: Project, target: str | None, *, as_json: bool) -> int:
-    from bluestone.app.patch import intend
+    from bluestone.app.patch.patch import intend
 
     def say(text: str) -> None:
         click.echo(text, err=True)

@@ -16,7 +16,7 @@ from bluestone.cli.options import file_option
 @file_option
 def pause(groups: tuple[str, ...], why: str, file: Path) -> None:
     """Have nothing done to GROUPS (to all servers, if none is named) until `resume`."""
-    from bluestone.app import pause as use_case
+    from bluestone.app.fleet import pause as use_case
     from bluestone.daemon import presence
 
     project = Project.open(file)
@@ -30,7 +30,7 @@ def pause(groups: tuple[str, ...], why: str, file: Path) -> None:
 @file_option
 def resume(groups: tuple[str, ...], file: Path) -> None:
     """End a pause. A generation of a named group that failed may be tried again, and its canaries go on."""
-    from bluestone.app import pause as use_case
+    from bluestone.app.fleet import pause as use_case
     from bluestone.daemon import presence
 
     project = Project.open(file)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bluestone.app.fleet.rollout import Failure
+from bluestone.app.fleet.up import Arrival
 from bluestone.app.project import Project
-from bluestone.app.rollout import Failure
-from bluestone.app.up import Arrival
 from bluestone.cli.options import as_json_line
 from bluestone.fleet.controller.journal import Entry
 from bluestone.model.plan import Progress

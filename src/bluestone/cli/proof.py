@@ -15,7 +15,7 @@ from bluestone.cli.options import file_option, json_option, printable, table
 from bluestone.model.ids import short
 
 if TYPE_CHECKING:
-    from bluestone.app.proofs import Vouched
+    from bluestone.app.patch.proofs import Vouched
     from bluestone.patch.proof import Proof, Times
 
 
@@ -31,8 +31,8 @@ def proof(context: click.Context) -> int:
 @json_option
 def list_all(file: Path, as_json: bool) -> int:
     """List the project's proofs. Exits 1 if one does not hold."""
+    from bluestone.app.patch.proofs import Vouched, list_proofs
     from bluestone.app.project import Project
-    from bluestone.app.proofs import Vouched, list_proofs
 
     found = list_proofs(Project.open(file))
     if as_json:
@@ -57,8 +57,8 @@ def list_all(file: Path, as_json: bool) -> int:
 @json_option
 def show(patch: str | None, file: Path, as_json: bool) -> None:
     """Show a proof that holds: of PATCH, or the newest."""
+    from bluestone.app.patch.proofs import find_proof, verify_proof
     from bluestone.app.project import Project
-    from bluestone.app.proofs import find_proof, verify_proof
 
     place = find_proof(Project.open(file), patch)
     _tell(verify_proof(file, place, ()), as_json=as_json)
@@ -84,7 +84,7 @@ def show(patch: str | None, file: Path, as_json: bool) -> None:
 )
 def verify(file: Path, declaration: Path, as_json: bool, keys: tuple[Path, ...]) -> None:
     """Check a proof in FILE: who signed it, every byte of it, and that it agrees with itself. Exits 1 if not."""
-    from bluestone.app.proofs import verify_proof
+    from bluestone.app.patch.proofs import verify_proof
 
     _tell(verify_proof(declaration, file, keys), as_json=as_json)
 

@@ -30,8 +30,8 @@ def sbom(file: Path, as_json: bool, image: str | None, wanted: Literal["table", 
 
     IMAGE is a digest or the beginning of one; left out, it is the declaration's own, which must be built.
     """
+    from bluestone.app.image.sbom import bill, contents
     from bluestone.app.project import Project
-    from bluestone.app.sbom import bill, contents
 
     project = Project.open(file)
     if wanted != "table":

@@ -32,7 +32,7 @@ def simulate(file: Path, faults: str, seed: int, histories: int, picture: Path |
     Each history replaces all servers once while things go wrong, with the same controller that `up` is. Exits 1 if
     something did not hold that always must; the same seed and faults give the same history again.
     """
-    from bluestone.app.simulate import simulate as try_out
+    from bluestone.app.fleet.simulate import simulate as try_out
     from bluestone.host.files import write_atomically
     from bluestone.simulation.picture import sparkline, svg
 

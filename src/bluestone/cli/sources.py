@@ -19,9 +19,9 @@ from bluestone.cli.options import file_option
 @file_option
 def allow(name: str, certificate: Path | None, file: Path) -> None:
     """Let a device or program send lines under NAME, and read none. Prints its token, which is kept nowhere."""
+    from bluestone.app.logs.sources import allow as let_in
+    from bluestone.app.logs.sources import authority
     from bluestone.app.project import Project
-    from bluestone.app.sources import allow as let_in
-    from bluestone.app.sources import authority
 
     project = Project.open(file)
     token = let_in(project, name, certificate)
@@ -35,8 +35,8 @@ def allow(name: str, certificate: Path | None, file: Path) -> None:
 @file_option
 def forbid(name: str, file: Path) -> None:
     """Take the tokens and certificates of NAME back. Its lines stay."""
+    from bluestone.app.logs.sources import forbid as shut_out
     from bluestone.app.project import Project
-    from bluestone.app.sources import forbid as shut_out
 
     shut_out(Project.open(file), name)
     click.echo(f"{name} can send no more lines")

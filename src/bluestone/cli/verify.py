@@ -27,8 +27,8 @@ def verify(file: Path, as_json: bool, image: str | None, keys: tuple[Path, ...],
 
     IMAGE is a digest or the beginning of one; left out, it is the declaration's own, which must be built.
     """
+    from bluestone.app.image.verify import verify as use_case
     from bluestone.app.project import Project
-    from bluestone.app.verify import verify as use_case
 
     project = Project.open(file)
     found, checks = use_case(project, image, keys, lambda text: click.echo(text, err=True), rebuild=rebuild)
@@ -49,8 +49,8 @@ def verify(file: Path, as_json: bool, image: str | None, keys: tuple[Path, ...],
 @json_option
 def key(file: Path, as_json: bool) -> None:
     """Print the public key that this project's images are signed with; it is made if there is none yet."""
+    from bluestone.app.image.provenance import public_key
     from bluestone.app.project import Project
-    from bluestone.app.provenance import public_key
 
     found = public_key(Project.open(file))
     click.echo(options.as_json({"id": found.id, "pem": found.pem}) if as_json else found.pem, nl=as_json)

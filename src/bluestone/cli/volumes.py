@@ -20,8 +20,8 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 @click.pass_context
 def volumes(context: click.Context, file: Path, as_json: bool) -> None:
     """List the volumes of servers, also of those that are gone."""
+    from bluestone.app.fleet.volumes import list_volumes
     from bluestone.app.project import Project
-    from bluestone.app.volumes import list_volumes
 
     context.obj = file
     if context.invoked_subcommand is not None:
@@ -43,8 +43,8 @@ def volumes(context: click.Context, file: Path, as_json: bool) -> None:
 @click.pass_obj
 def rm(named_before: Path, names: tuple[str, ...], yes: bool, file: Path | None) -> None:
     """Destroy volumes and all that is in them. Refused for one that is on a server."""
+    from bluestone.app.fleet.volumes import find, remove
     from bluestone.app.project import Project
-    from bluestone.app.volumes import find, remove
 
     project = Project.open(file or named_before)
     found = find(project, names)

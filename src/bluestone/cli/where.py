@@ -40,8 +40,8 @@ def where(query: str, ever: bool, at: str | None, file: Path, as_json: bool) -> 
 
     Exits 2 if a server runs it (or did), 0 if none does, and 3 if that cannot be told of all.
     """
+    from bluestone.app.patch.where import where as find
     from bluestone.app.project import Project
-    from bluestone.app.where import where as find
 
     if ever and at:
         raise click.UsageError("--ever and --at exclude each other")

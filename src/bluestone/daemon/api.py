@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from bluestone import __version__
-from bluestone.app.rollout import utc_now
+from bluestone.app.fleet.rollout import utc_now
 from bluestone.daemon.job import Job
 from bluestone.daemon.leader import Leader
 from bluestone.daemon.messages import LAST, MAX_ASK, VERSION, Ask, Failed, Message, encode

@@ -10,10 +10,10 @@ import msgspec
 from msgspec.structs import replace
 
 from bluestone import __version__
-from bluestone.app.goals import secret_variables
+from bluestone.app.fleet.goals import secret_variables
+from bluestone.app.fleet.rollout import Notify
+from bluestone.app.fleet.up import Arrival
 from bluestone.app.project import Project
-from bluestone.app.rollout import Notify
-from bluestone.app.up import Arrival
 from bluestone.daemon.connection import Connection
 from bluestone.daemon.messages import (
     VERSION,

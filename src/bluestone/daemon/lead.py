@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bluestone.app import back
-from bluestone.app import patch as patching
-from bluestone.app import up as forward
-from bluestone.app.lead import lead
-from bluestone.app.lock import Progress
-from bluestone.app.outlook import Outlook
+from bluestone.app.fleet import back
+from bluestone.app.fleet import up as forward
+from bluestone.app.fleet.lead import lead
+from bluestone.app.fleet.rollout import Notify, tell_nobody
+from bluestone.app.fleet.up import Arrival
+from bluestone.app.image.lock import Progress
+from bluestone.app.patch import patch as patching
+from bluestone.app.patch.outlook import Outlook
 from bluestone.app.project import Project
-from bluestone.app.rollout import Notify, tell_nobody
-from bluestone.app.up import Arrival
 from bluestone.daemon import client, presence
 from bluestone.daemon.client import Watch
 from bluestone.fleet.controller.controller import Tick

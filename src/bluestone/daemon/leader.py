@@ -14,14 +14,15 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bluestone.app import back, looks
-from bluestone.app import patch as patching
-from bluestone.app import up as forward
-from bluestone.app.heal import anything_left, is_empty, recorded_goals
-from bluestone.app.lead import lease
+from bluestone.app.fleet import back
+from bluestone.app.fleet import up as forward
+from bluestone.app.fleet.heal import anything_left, is_empty, recorded_goals
+from bluestone.app.fleet.lead import lease
+from bluestone.app.fleet.rollout import Site, utc_now
+from bluestone.app.fleet.up import Arrival
+from bluestone.app.patch import looks
+from bluestone.app.patch import patch as patching
 from bluestone.app.project import Caller, Project
-from bluestone.app.rollout import Site, utc_now
-from bluestone.app.up import Arrival
 from bluestone.daemon.job import Interrupted, Job
 from bluestone.daemon.log import Log
 from bluestone.daemon.messages import Ended, Failed, Granted, Recorded, Said, Stands

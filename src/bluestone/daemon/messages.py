@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from bluestone.app.up import Arrival
+from bluestone.app.fleet.up import Arrival
 from bluestone.fleet.controller.journal import Entry
 from bluestone.model.plan import Progress
 from bluestone.model.problem import Place, Problem, Problems

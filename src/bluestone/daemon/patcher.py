@@ -12,10 +12,10 @@ import time
 from dataclasses import replace
 from datetime import datetime
 
-from bluestone.app import patch as patching
-from bluestone.app.outlook import Outlook
+from bluestone.app.fleet.rollout import utc_now
+from bluestone.app.patch import patch as patching
+from bluestone.app.patch.outlook import Outlook
 from bluestone.app.project import Caller, Project
-from bluestone.app.rollout import utc_now
 from bluestone.daemon.job import Job
 from bluestone.daemon.leader import Leader
 from bluestone.daemon.log import Log

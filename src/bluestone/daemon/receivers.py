@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bluestone import __version__
-from bluestone.app.outfit import read_secret
+from bluestone.app.fleet.outfit import read_secret
 from bluestone.model import notify as model
 from bluestone.model.group import SecretRef
 from bluestone.model.problem import Problem

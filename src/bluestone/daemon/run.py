@@ -16,8 +16,8 @@ from starlette.applications import Starlette
 
 from bluestone import __version__
 from bluestone.app import wiring
+from bluestone.app.fleet.rollout import utc_now
 from bluestone.app.project import Project
-from bluestone.app.rollout import utc_now
 from bluestone.daemon import api, presence, systemd
 from bluestone.daemon.leader import Leader
 from bluestone.daemon.log import Log

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bluestone.app import wiring
-from bluestone.app.lead import lead
+from bluestone.app.fleet.lead import lead
 from bluestone.app.project import Project
 from bluestone.app.state import HERE, located, move, opened, state
 from bluestone.fleet.controller.fence import leading

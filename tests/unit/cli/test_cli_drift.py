@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from bluestone.app.drift import Findings
-from bluestone.app.strays import Stray
+from bluestone.app.fleet.drift import Findings
+from bluestone.app.fleet.strays import Stray
 from bluestone.cli import options
 from bluestone.cli.drift import _data, _text
 from bluestone.fleet.controller.watcher import Examined, Report

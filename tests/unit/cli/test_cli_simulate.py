@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bluestone.app import simulate as use_case
+from bluestone.app.fleet import simulate as use_case
 from bluestone.app.project import Project
 from bluestone.fleet.controller.journal import Entry
 from bluestone.model.problem import Problem

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bluestone.app import exposures as use_case
+from bluestone.app.patch import exposures as use_case
 from bluestone.cli import main as cli
 from bluestone.model.advisory import Advisory
 from bluestone.model.bom import Component

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bluestone.app import pause
-from bluestone.app.rollout import tell_nobody
-from bluestone.app.up import Arrival
+from bluestone.app.fleet import pause
+from bluestone.app.fleet.rollout import tell_nobody
+from bluestone.app.fleet.up import Arrival
 from bluestone.daemon import client, lead, presence
 from bluestone.daemon.run import OWNER_ONLY
 from bluestone.fleet.controller.fence import leading

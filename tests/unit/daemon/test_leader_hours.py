@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bluestone.app import back, keep
-from bluestone.app import cost as app_cost
-from bluestone.app import hours as app_hours
-from bluestone.app.rollout import tell_nobody
+from bluestone.app.fleet import back
+from bluestone.app.fleet.rollout import tell_nobody
+from bluestone.app.hours import cost as app_cost
+from bluestone.app.hours import hours as app_hours
+from bluestone.app.hours import keep
 from bluestone.daemon import lead, presence
 from bluestone.model.hours import Wanted
 from daemon_world import APACHE, World, ask_up, daemon, until, world

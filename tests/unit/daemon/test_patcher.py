@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bluestone.app import patch as patching
-from bluestone.app.outlook import Outlook
+from bluestone.app.patch import patch as patching
+from bluestone.app.patch.outlook import Outlook
 from bluestone.app.project import Project
 from bluestone.daemon.job import Job
 from bluestone.daemon.patcher import AGAIN, BY, Patcher
