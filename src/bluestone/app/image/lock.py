@@ -44,10 +44,13 @@ def read_lock(project: Project) -> Lock | None:
     return stored.read(project.lock)
 
 
-def lock(project: Project, upgrade: Upgrade, progress: Progress, *, check: bool = False) -> Locking:
+def lock(
+    project: Project, upgrade: Upgrade, progress: Progress, *, check: bool = False, lists: Path | None = None
+) -> Locking:
     """Pin what the declaration asks for, keeping all pins that `upgrade` does not move; with `check`, write nothing.
 
-    Where nothing that decides packages has changed, no archive is asked. Raises `Problem` and `Problems`.
+    `lists` is where lies what the archives were just asked, if they were. Where nothing that decides packages has
+    changed, no archive is asked. Raises `Problem` and `Problems`.
     """
     from bluestone.image.lock.resolve import resolve
     from bluestone.image.lock.versions import newer
@@ -56,7 +59,7 @@ def lock(project: Project, upgrade: Upgrade, progress: Progress, *, check: bool 
     if old is not None and upgrade == KEEP and not disagreements(old, wanted):
         new = replace(old, inputs=dict(wanted.inputs))
     else:
-        new = resolve(wanted, wiring.images(project).packages, progress, old=old, upgrade=upgrade)
+        new = resolve(wanted, wiring.images(project).packages, progress, old=old, upgrade=upgrade, lists=lists)
     changes = diff(old or replace(new, packages=(), releases=(), inputs={}, tools={}), new, newer)
     if old != new and not check:
         stored.write(project.lock, new)

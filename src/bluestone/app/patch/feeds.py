@@ -39,6 +39,10 @@ FRESH = timedelta(minutes=30)
 OSV: dict[Kind, str] = {"pypi": "PyPI", "npm": "npm", "maven": "Maven", "go": "Go", "crates": "crates.io"}
 
 
+LISTS = "lists"
+"""apt's lists of the archives, beside what was made of them."""
+
+
 class _Archive(msgspec.Struct):
     about: Fetched
     snapshot: archive.Snapshot | None = None
@@ -82,6 +86,17 @@ def update(project: Project, held: Held, now: datetime, progress: Progress, *, o
             if cached.is_remote and _is_due(cached.about(now), now, older):
                 progress(f"fetching {source.place}")
                 cached.fetch(now)
+
+
+@contextmanager
+def lists(project: Project, since: datetime) -> Iterator[Path | None]:
+    """Where apt's lists of a project's archives are, if these were asked at that moment or later; as long as it lasts,
+    nobody puts others there."""
+    with _in_turn(_directory(project)):
+        directory = _archive_directory(project)
+        about = _kept_archive(directory).about
+        asked = project.declaration.patch.feeds.archive and not about.failure and about.fetched
+        yield directory / LISTS if asked and asked >= since and (directory / LISTS).is_dir() else None
 
 
 @contextmanager
@@ -243,7 +258,7 @@ def _asked(
     key = lru_cache(maxsize=None)(debian.key)
     needed = archive.unread(known, held) if known else []
     digests = [release.sha256 for release in known.releases] if known and not needed else []
-    found = published(base, directory / "lists", lambda one, other: key(one) > key(other), digests, progress)
+    found = published(base, directory / LISTS, lambda one, other: key(one) > key(other), digests, progress)
     digest = hashlib.sha256("".join(sorted(r.sha256 for r in found.releases)).encode()).hexdigest()
     if known and found.known:
         snapshot = known

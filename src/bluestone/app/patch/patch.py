@@ -24,6 +24,7 @@ from bluestone.app.image.build import build_image
 from bluestone.app.image.diff import between
 from bluestone.app.image.disks import ensure_disk
 from bluestone.app.image.lock import Progress, lock, read_lock
+from bluestone.app.patch import feeds
 from bluestone.app.patch.bumps import Raised, raise_pins
 from bluestone.app.patch.closing import prove, still_exposed
 from bluestone.app.patch.outlook import BEGAN, CLOSED, REOPENED, STOPPED, Outlook, Patch, look, open_patch
@@ -62,7 +63,8 @@ def intend(project: Project, target: str | None, progress: Progress) -> PatchPla
     old = read_lock(project)
     if not found.servers or old is None:
         return PatchPlan(found, LockDiff(), ())
-    outcome = lock(project, _moves(old, found.fixes), progress, check=True)
+    with feeds.lists(project, found.assessment.at) as lists:
+        outcome = lock(project, _moves(old, found.fixes), progress, check=True, lists=lists)
     return PatchPlan(found, outcome.changes, _lacking(found.fixes, outcome.new))
 
 
@@ -78,13 +80,15 @@ def prepare(
         if found.phase == "prepare" and not by_hand and (why := _held_back(project, found.fixes)):
             return replace(found, phase="wait", why=why)
         if found.phase != "prepare":
+            if by_hand and found.phase == "rest":
+                raise_pins(project, found.bumps)  # Of what is made elsewhere: whoever makes it needs them.
             return found
         old = read_lock(project)
         if old is None:
             raise Problem(f"there is no {project.lock.name}", mend="run `bluestone up`: it locks, and rolls out")
         raised = raise_pins(project, found.bumps)
         try:
-            new = _relocked(project, old, found.fixes, progress)
+            new = _relocked(project, old, found, progress)
             lost = _lacking(found.fixes, new)
             if len(lost) == len(found.fixes):
                 raised.undo()
@@ -153,10 +157,12 @@ def _without(found: Outlook, lost: tuple[Fix, ...], *, by_hand: bool) -> Outlook
     return replace(found, phase="wait", why=why)
 
 
-def _relocked(project: Project, old: Lock, wanted: tuple[Fix, ...], progress: Progress) -> Lock:
-    """The lock with the fixes, not written yet. Where it has all of them, as after a crash, no archive is asked."""
-    move = _moves(old, wanted) if _lacking(wanted, old) else KEEP
-    return lock(project, move, progress, check=True).new
+def _relocked(project: Project, old: Lock, found: Outlook, progress: Progress) -> Lock:
+    """The lock with the fixes, not written yet, by what the archives said when the fixes were found. Where it has all
+    of them, as after a crash, they do not matter."""
+    move = _moves(old, found.fixes) if _lacking(found.fixes, old) else KEEP
+    with feeds.lists(project, found.assessment.at) as lists:
+        return lock(project, move, progress, check=True, lists=lists).new
 
 
 def _begin(project: Project, target: str | None, found: Outlook, wanted: tuple[Fix, ...], notify: Notify) -> Patch:

@@ -176,7 +176,8 @@ class PatchTable(Table):
         default=[],
     )
     raises: list[Annotated[str, Written(paths.source, "path")]] = key(
-        "Files beside the declaration whose pinned versions may be raised: requirements files of Python.",
+        "Files beside the declaration whose pinned versions may be raised: pip's requirements files, npm's "
+        "package-lock.json, Maven's pom.xml.",
         example=["app/requirements.txt"],
         default=[],
     )
