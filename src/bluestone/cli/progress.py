@@ -26,6 +26,8 @@ SHOWN = {
     "patch.locked": "..",
     "patch.built": "..",
     "patch.compared": "==",
+    "patch.rehearses": "..",
+    "patch.rehearsed": "==",
     "patch.stopped": "!!",
     "patch.closed": "ok",
     "patch.reopened": "!!",

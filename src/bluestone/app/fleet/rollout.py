@@ -81,7 +81,7 @@ class Site:
         self.providers: Mapping[str, Provider] = wiring.providers(project, names)
         self.balancer: Balancer = wiring.balancer(project)
         self.receiver = wiring.receiver(project, names)
-        tools = Tools(self.providers, self.balancer, self._outfit, self.destroyed, project.journal.fence.may_act)
+        tools = Tools(self.providers, self.balancer, self.outfit, self.destroyed, project.journal.fence.may_act)
         self.controller = Controller(goals, tools, project.journal, utc_now, notify)
         self.watcher = watcher_of(project, self.providers, notify)
         self.timekeeper = Timekeeper(project.journal, self.record, Purse(project, self.record).stopped)
@@ -231,7 +231,7 @@ class Site:
             if group.state == "done" and group.group not in declared:
                 self.project.journal.forget_group(group.group)
 
-    def _outfit(self, create: Create) -> ServerSpec:
+    def outfit(self, create: Create) -> ServerSpec:
         """What the server is started with. Its credential for log lines is made here."""
         generation = create.generation
         identity = Identity(self.project.name, create.server, create.group, generation.number, generation.image)
@@ -270,9 +270,9 @@ class Site:
             found = found or tuple(archive.last_lines(server, count))
         return tuple(f"{record.at:%H:%M:%S} {record.unit}: {record.message}" for record in found)
 
-    def record(self, entries: Iterable[Entry]) -> None:
-        """Write entries to the journal, and tell whoever listens."""
+    def record(self, entries: Iterable[Entry], *, incarnations: int = 0) -> None:
+        """Write entries to the journal, and tell whoever listens. Numbers of servers up to `incarnations` are taken."""
         now, entries = utc_now(), tuple(entries)
-        self.project.journal.record(now, entries)
+        self.project.journal.record(now, entries, incarnations=incarnations)
         for entry in entries:
             self._notify(now, entry)

@@ -18,7 +18,7 @@ from bluestone import __version__
 from bluestone.app import wiring
 from bluestone.app.fleet.goals import fallback, served_before
 from bluestone.app.fleet.heal import recorded_goals
-from bluestone.app.fleet.rollout import Notify, Site, Watch, utc_now
+from bluestone.app.fleet.rollout import Failure, Notify, Site, Watch, utc_now
 from bluestone.app.fleet.up import Arrival
 from bluestone.app.image.build import build_image
 from bluestone.app.image.diff import between
@@ -28,6 +28,7 @@ from bluestone.app.patch import feeds
 from bluestone.app.patch.bumps import Raised, raise_pins
 from bluestone.app.patch.closing import prove, still_exposed
 from bluestone.app.patch.outlook import BEGAN, CLOSED, REOPENED, STOPPED, Outlook, Patch, look, open_patch
+from bluestone.app.patch.rehearsal import REHEARSED, rehearse
 from bluestone.app.project import Project
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.lock import hold
@@ -117,7 +118,7 @@ def carry_out(project: Project, *, notify: Notify, watch: Watch, progress: Progr
         arrival = _roll_out(project, patch, patch.image, notify, watch, progress)
         if arrival.failures:
             why = "; ".join(f"{failure.group}: {failure.reason}" for failure in arrival.failures)
-            _record(project, notify, Entry(STOPPED, message=f"the rollout failed: {why}", data={"patch": patch.id}))
+            _record(project, notify, Entry(STOPPED, message=f"it failed: {why}", data={"patch": patch.id}))
             return arrival
         changed = arrival.changed
     _close(project, patch, notify, progress)
@@ -269,8 +270,27 @@ def _roll_out(
     forecast = site.forecast()
     if not forecast.steps and not forecast.halted and site.is_led():
         return Arrival(changed=False)
+    if failed := _rehearsed(site, goals, patch, progress):
+        return Arrival(changed=False, failures=(failed,))
     progress(f"plan {forecast.id}: {prediction(forecast)}")
     return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))
+
+
+def _rehearsed(site: Site, goals: Iterable[Goal], patch: Patch, progress: Progress) -> Failure | None:
+    """Try the image with each group that is led to it and has no server of it yet, once; return the first failure."""
+    inventory, journal = site.controller.look(), site.project.journal
+    began = journal.last((BEGAN,))
+    for goal in goals:
+        name, generation = goal.group.name, goal.generation
+        if name not in patch.groups or not goal.group.count or generation.image != patch.image:
+            continue
+        tried = journal.last((REHEARSED,), group=name)
+        once = tried and began and tried.sequence > began.sequence and tried.data["image"] == generation.image
+        if once or any(each.group == name and each.image == generation.image for each in inventory.servers):
+            continue
+        if failed := rehearse(site, goal, patch.id, progress):
+            return failed
+    return None
 
 
 def _patched(project: Project, goal: Goal, image: Digest) -> Goal:
