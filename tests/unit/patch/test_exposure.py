@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from bluestone.model.advisory import Advisory, Affected, Range
 from bluestone.model.bom import Bom, Component, Ecosystem, Unidentified
@@ -93,7 +94,7 @@ def test_what_is_built_in_is_mended_by_another_build_only() -> None:
     fix = advisory("deb", "golang-1.24", Range(fixed="1.24.9-1"))
     (found,) = met([fix], bom(tool))
     assert (found.verdict, found.fixed) == (Verdict.AFFECTED_WITHOUT_FIX, "")
-    assert met([replace(fix, pending=True)], bom(tool)) == []
+    assert met([structs.replace(fix, pending=True)], bom(tool)) == []
 
 
 def test_what_a_package_of_debian_owns_is_told_by_that_package_alone() -> None:
@@ -175,7 +176,7 @@ def cases(draw: st.DrawFn) -> tuple[list[Bom], list[Advisory]]:
         )
         for _ in range(draw(st.integers(0, 3)))
     ]
-    return boms, [replace(each, id=f"CVE-{number}") for number, each in enumerate(said)]
+    return boms, [structs.replace(each, id=f"CVE-{number}") for number, each in enumerate(said)]
 
 
 @settings(max_examples=100, deadline=None)

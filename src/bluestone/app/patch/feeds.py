@@ -39,6 +39,9 @@ FRESH = timedelta(minutes=30)
 OSV: dict[Kind, str] = {"pypi": "PyPI", "npm": "npm", "maven": "Maven", "go": "Go", "crates": "crates.io"}
 
 
+AHEAD = 1 << 20
+"""Bytes that are read at once of a zip."""
+
 LISTS = "lists"
 """apt's lists of the archives, beside what was made of them."""
 
@@ -167,13 +170,25 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
     from bluestone.image.sbom.archive import Zip
 
     with path.open("rb") as file:
-        descriptor = file.fileno()
         try:
-            found = Zip(lambda offset, length: os.pread(descriptor, length, offset), path.stat().st_size)
+            found = Zip(_ahead(file.fileno()), path.stat().st_size)
             for name in found.names:
                 yield name, found.read(name, osv.LARGEST)
         except DamagedZip as error:
             raise Damaged(f"cannot be read: {error}") from error
+
+
+def _ahead(descriptor: int) -> Callable[[int, int], bytes]:
+    """Reads of a file, offset and length, that lie close behind each other: most are of what was read already."""
+    begin, window = 0, b""
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal begin, window
+        if not begin <= offset <= offset + length <= begin + len(window):
+            begin, window = offset, os.pread(descriptor, max(length, AHEAD), offset)
+        return window[offset - begin : offset - begin + length]
+
+    return read
 
 
 def _directory(project: Project) -> Path:
