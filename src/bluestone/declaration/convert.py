@@ -20,7 +20,6 @@ from bluestone.declaration.keys import (
     ImageTable,
     LogsTable,
     NotifyTable,
-    PatchingTable,
     PatchTable,
     PuppetTable,
     RolloutTable,
@@ -66,7 +65,7 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         store=_store(table.state, directory),
         logs=_logs(table.logs),
         cost=_cost(table.cost, directory) if table.cost else None,
-        max_age=_max_age(table.patching),
+        max_age=_max_age(table.patch),
         listen=LogListening(table.logs.listen.http, table.logs.listen.syslog, tuple(table.logs.listen.names)),
         serve=ServePolicy(**dict(table.serve)),
         notify=_notify(table.notify, directory),
@@ -130,7 +129,7 @@ def _cost(table: CostTable, directory: Path) -> CostPolicy:
     return CostPolicy(str(place_of(table.prices, directory)), table.budget, table.warn_at, tuple(table.optional))
 
 
-def _max_age(table: PatchingTable) -> timedelta | None:
+def _max_age(table: PatchTable) -> timedelta | None:
     """The stricter of the two."""
     found = [age for age in (table.max_age, AGES[table.rebuild] if table.rebuild else None) if age]
     return min(found, default=None)

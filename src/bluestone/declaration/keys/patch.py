@@ -129,7 +129,7 @@ class FeedsTable(Table):
 
 
 class PatchTable(Table):
-    """By when a fix must be on all servers, when it may be rolled out, and what is waived."""
+    """By when a fix must be on all servers, when it may be rolled out, what is waived, and how old servers may be."""
 
     automatic: bool = key(
         "Whether the daemon, `bluestone serve`, patches by itself, in the windows.", example=True, default=False
@@ -180,6 +180,16 @@ class PatchTable(Table):
         "package-lock.json, Maven's pom.xml.",
         example=["app/requirements.txt"],
         default=[],
+    )
+    rebuild: Literal["daily", "weekly", "monthly"] | None = key(
+        "How often every server is replaced at least, whatever has changed: none is older than a day, 7 or 30 days.",
+        example="weekly",
+        default=None,
+    )
+    max_age: Annotated[timedelta, lasting("1h", "400d")] | None = key(
+        "The oldest that a server may be. It is replaced as its group's rollout says, within its limits.",
+        example="7d",
+        default=None,
     )
     feeds: FeedsTable = key(
         "Where it is learned from what is wrong with which versions.",
