@@ -103,15 +103,20 @@ def providers(project: Project, names: Iterable[str]) -> Mapping[str, Provider]:
     return {name: _maker(name)(project, store) for name in sorted(set(names))}
 
 
-def rehearsal_name(project: Project) -> str:
-    """What providers know servers by that are tried beside a project's fleet: no project can be called so."""
-    return f"{project.name}.rehearsal"
+def name_beside(project: Project) -> str:
+    """What providers know those servers by that are beside a project's fleet: no project can be called so."""
+    return f"{project.name}.beside"
 
 
-def rehearsal(project: Project, name: str) -> Provider | None:
+def beside(project: Project) -> Path:
+    """What such servers are handed is below this."""
+    return project.runtime / "beside"
+
+
+def provider_beside(project: Project, name: str) -> Provider | None:
     """The provider of that name with nothing of the project's in sight; None of one that is not bluestone's own."""
     maker = OWN.get(name)
-    return maker(project, images(project), rehearsal_name(project), project.runtime / "rehearsal") if maker else None
+    return maker(project, images(project), name_beside(project), beside(project)) if maker else None
 
 
 def sources(project: Project, names: Iterable[str]) -> dict[str, Watch]:

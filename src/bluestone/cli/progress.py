@@ -28,6 +28,7 @@ SHOWN = {
     "patch.compared": "==",
     "patch.rehearses": "..",
     "patch.rehearsed": "==",
+    "patch.retired": "- ",
     "patch.stopped": "!!",
     "patch.closed": "ok",
     "patch.reopened": "!!",

@@ -218,7 +218,8 @@ def _feeds(table: FeedsTable, directory: Path) -> FeedPolicy:
     named = {kind: getattr(table, kind) for kind in get_args(Kind) if kind not in ("archive", "vex")}
     places = [(kind, place) for kind, place in named.items() if place] + [("vex", place) for place in table.vex]
     sources = (FeedSource(kind, _feed_place(place, directory)) for kind, place in places)
-    return FeedPolicy(tuple(sources), table.archive, table.max_age)
+    keys = tuple(str(place_of(path, directory)) for path in table.vex_keys)
+    return FeedPolicy(tuple(sources), table.archive, table.max_age, keys)
 
 
 def _feed_place(text: str, directory: Path) -> str:

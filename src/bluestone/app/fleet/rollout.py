@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from math import inf
 
 from bluestone.app import wiring
+from bluestone.app.fleet import beside
 from bluestone.app.fleet.outfit import bootfiles, read_secrets
 from bluestone.app.fleet.told import ask_lines
 from bluestone.app.hours.cost import Purse
@@ -205,8 +206,9 @@ class Site:
         """Stop and remove what `prepare` started. Log lines, journal and images stay."""
         self.balancer.stop()
         self.receiver.stop()
-        for provider in self.providers.values():
+        for name, provider in self.providers.items():
             provider.clear()
+            beside.clear(self.project, name)
 
     def _last(self, group: str) -> Event | None:
         return self.project.journal.last(START_OR_END, group=group)

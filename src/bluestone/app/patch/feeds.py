@@ -39,6 +39,9 @@ FRESH = timedelta(minutes=30)
 OSV: dict[Kind, str] = {"pypi": "PyPI", "npm": "npm", "maven": "Maven", "go": "Go", "crates": "crates.io"}
 
 
+LARGEST_KEY = 1 << 14
+"""Bytes of a file with a public key."""
+
 AHEAD = 1 << 20
 """Bytes that are read at once of a zip."""
 
@@ -117,7 +120,7 @@ def _is_due(about: Fetched, now: datetime, older: timedelta) -> bool:
 def _load(project: Project, source: FeedSource, now: datetime) -> tuple[Reading | None, FeedState]:
     cached = Cached(_directory(project), source.place)
     about = cached.about(now)
-    reading, damage = None, ""
+    reading, damage, signed = None, "", ""
     if about.fetched is not None:
         try:
             if cached.is_remote and not cached.is_whole(about):
@@ -125,7 +128,13 @@ def _load(project: Project, source: FeedSource, now: datetime) -> tuple[Reading 
                 if not cached.is_whole(about):
                     raise Damaged("is not any more what was fetched")
             with _undisturbed():
-                reading = _read(source.kind, cached.content)
+                if source.kind == "vex":
+                    from bluestone.patch.feeds.signed import opened
+
+                    document, signed = opened(cached.content.read_bytes(), _keys(project))
+                    reading = openvex.read(document)
+                else:
+                    reading = _read(source.kind, cached.content)
         except OSError as error:
             damage = f"cannot be read: {error.strerror or error}"
         except Damaged as damaged:
@@ -134,7 +143,21 @@ def _load(project: Project, source: FeedSource, now: datetime) -> tuple[Reading 
     state = judged(source.kind, about, reading, damage, now, max_age)
     if reading and state.complete:
         cached.note_sound(about, reading.entries)
-    return reading, state
+    return reading, replace(state, verified=signed) if signed else state
+
+
+def _keys(project: Project) -> list[bytes]:
+    """The keys by which VEX documents are checked. Raises `Damaged`: a key that is no key checks nothing."""
+    from bluestone.patch.feeds.signed import is_key
+
+    found = []
+    for place in project.declaration.patch.feeds.vex_keys:
+        with Path(place).open("rb") as file:
+            key = file.read(LARGEST_KEY)
+        if not is_key(key):
+            raise Damaged(f"cannot be checked: {place} has no public key of Ed25519 or P-256")
+        found.append(key)
+    return found
 
 
 @contextmanager
@@ -159,7 +182,6 @@ def _read(kind: Kind, path: Path) -> Reading:
         "kev": priorities.exploited,
         "epss": priorities.scores,
         "support": support.read,
-        "vex": openvex.read,
     }
     return readers[kind](content)
 

@@ -23,6 +23,7 @@ from bluestone.app.fleet.up import Arrival
 from bluestone.app.image.build import build_image
 from bluestone.app.image.diff import between
 from bluestone.app.image.disks import ensure_disk
+from bluestone.app.image.gc import retire
 from bluestone.app.image.lock import Progress, lock, read_lock
 from bluestone.app.patch import feeds
 from bluestone.app.patch.bumps import Raised, raise_pins
@@ -326,6 +327,22 @@ def _close(project: Project, patch: Patch, notify: Notify, progress: Progress) -
     data: dict[str, Any] = {"patch": patch.id, "proof": str(file), "longest_s": longest}
     data |= {"before": list(patch.before), "image": patch.image, "fixes": [fix.key for fix in patch.fixes]}
     _record(project, notify, Entry(CLOSED, message=text, data=data))
+    _retire(project, notify, patch, progress)
+
+
+def _retire(project: Project, notify: Notify, patch: Patch, progress: Progress) -> None:
+    """Remove the images that patches replaced, but for those to which groups would go back. Their bills and what was
+    proved of them stay known."""
+    replaced = {image for event in project.journal.select((CLOSED,)) for image in event.data["before"]}
+    try:
+        gone = retire(project, replaced - {patch.image})
+    except Problem as problem:
+        progress(f"exposed images are kept, as it cannot be seen what needs them: {problem.what}")
+        return
+    if gone:
+        names = ", ".join(map(short, gone))
+        text = f"{names}: exposed, no server runs on it, and no group would go back to it"
+        _note(project, notify, patch, "patch.retired", text, images=" ".join(gone))
 
 
 def _moves(old: Lock, wanted: Iterable[Fix]) -> Upgrade:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import http.client
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 
 from bluestone.app import wiring
+from bluestone.app.fleet.beside import room
 from bluestone.app.fleet.rollout import Failure, Site
 from bluestone.app.image.lock import Progress
-from bluestone.fleet.controller.act import STOP_GRACE
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.provider import Provider
 from bluestone.logs.query.archive import Archive
@@ -44,14 +43,14 @@ def rehearse(site: Site, goal: Goal, patch: str, progress: Progress) -> Failure 
     What one that was killed left is cleared first. The site has what servers need around them. Raises `Problem`.
     """
     generation, group = goal.generation, goal.group
-    provider = wiring.rehearsal(site.project, group.provider)
+    provider = wiring.provider_beside(site.project, group.provider)
     if provider is None:
         progress(f"{group.name}: the provider {group.provider} has no room for a server beside the fleet")
         return None
     number = site.project.journal.next_incarnation()
     create = Create(1, number, generation, "to see whether the patched image works")
     began = time.monotonic()
-    with _room(provider):
+    with room(site.project, group.provider, provider):
         text = "is started beside the fleet: does it boot, is it healthy, does it send a line"
         site.record([Entry("patch.rehearses", group.name, create.server, text, {"patch": patch})], incarnations=number)
         try:
@@ -71,15 +70,6 @@ def rehearse(site: Site, goal: Goal, patch: str, progress: Progress) -> Failure 
     return None
 
 
-def clear(provider: Provider) -> None:
-    """Destroy all that rehearsals left at a provider. Raises `Problem`."""
-    for server in provider.list_servers():
-        provider.destroy(server.name, STOP_GRACE)
-    for volume in provider.list_volumes():
-        provider.remove_volume(volume.name)
-    provider.clear()
-
-
 def passes(endpoint: Endpoint, port: int, health: Health) -> str:
     """Ask a server once as its group's check says: why it does not pass, empty if it does."""
     timeout = health.timeout.total_seconds()
@@ -96,19 +86,8 @@ def passes(endpoint: Endpoint, port: int, health: Health) -> str:
     return "" if 200 <= status < 400 else f"port {port}: {health.path} is answered {status}"
 
 
-@contextmanager
-def _room(provider: Provider) -> Iterator[None]:
-    """A place for one server, with nothing there before and afterwards. Raises `Problem`."""
-    clear(provider)
-    provider.prepare()
-    try:
-        yield
-    finally:
-        clear(provider)
-
-
 def _started(site: Site, provider: Provider, create: Create) -> Server:
-    spec = replace(site.outfit(create), project=wiring.rehearsal_name(site.project))
+    spec = replace(site.outfit(create), project=wiring.name_beside(site.project))
     made = provider.create(spec)
     return made or _seen(provider, create.server)
 
@@ -136,7 +115,7 @@ def _unfit(site: Site, provider: Provider, server: Server, group: Group) -> str:
             refused = next(filter(None, (passes(endpoint, port, health) for port in ports if endpoint)), "")
             passed = 0 if refused else passed + 1
             why = f"did not become healthy: {refused}" if refused else why
-            if passed >= health.rise:
+            if passed >= (health.rise if ports else 1):
                 if _has_spoken(site, server.name):
                     return ""
                 why = "is healthy, and none of its log lines arrived"

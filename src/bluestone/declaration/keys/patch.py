@@ -123,6 +123,12 @@ class FeedsTable(Table):
         example=["vex/openssl.json"],
         default=[],
     )
+    vex_keys: list[Annotated[str, Written(paths.source, "path")]] = key(
+        "Files with public keys (PEM; Ed25519, or ECDSA on P-256). Where some are named, each OpenVEX document must be "
+        "signed by one of them: an in-toto statement in a DSSE envelope.",
+        example=["keys/vendor.pem"],
+        default=[],
+    )
     max_age: Annotated[timedelta, lasting("1h", "30d")] = key(
         "How long what was fetched counts. After that, all that it covers is unknown.", example="6h", default="1d"
     )
