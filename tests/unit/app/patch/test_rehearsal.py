@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bluestone.app import wiring
 from bluestone.app.patch import rehearsal
 from bluestone.app.patch.rehearsal import passes, rehearse
 from bluestone.fleet.controller.journal import Entry
@@ -106,8 +107,8 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(rehearsal, "Archive", lambda logs: logs)
         monkeypatch.setattr(rehearsal, "room", room)
         monkeypatch.setattr(rehearsal, "LOOKS", 0.0)
-        monkeypatch.setattr(rehearsal.wiring, "provider_beside", lambda *_: world)
-        monkeypatch.setattr(rehearsal.wiring, "name_beside", lambda _: "shop.beside")
+        monkeypatch.setattr(wiring, "provider_beside", lambda *_: world)
+        monkeypatch.setattr(wiring, "name_beside", lambda _: "shop.beside")
         site: Any = world
         return rehearse(site, goal, "p1", lambda _: None)
 
