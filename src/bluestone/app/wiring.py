@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from bluestone.app.fleet.outfit import read_secret
 from bluestone.app.project import Project
 from bluestone.host.commands import require_all
-from bluestone.image.store import ImageStore
 from bluestone.model.declaration import Store
 from bluestone.model.problem import MissingTool, Problem, Problems
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from bluestone.fleet.controller.journal import Journal
     from bluestone.fleet.provider import Provider
     from bluestone.image.builders.port import Engine
+    from bluestone.image.store import ImageStore
     from bluestone.logs.receive.service import Receiver
     from bluestone.model.generation import ServerConfig
     from bluestone.model.record import Identity
@@ -57,6 +57,8 @@ def journal_elsewhere(project: str, store: Store) -> Journal:
 
 def images(project: Project) -> ImageStore:
     """The image store of this machine."""
+    from bluestone.image.store import ImageStore
+
     return ImageStore(project.home.images)
 
 
@@ -109,9 +111,9 @@ def sources(project: Project, names: Iterable[str]) -> dict[str, Watch]:
 
     found: dict[str, Watch] = {}
     if "podman" in names:
-        from bluestone.fleet.providers import podman
+        from bluestone.fleet.providers.podman.events import follow
 
-        found["podman"] = lambda heard, ended: podman.follow(project.name, heard, ended)
+        found["podman"] = lambda heard, ended: follow(project.name, heard, ended)
     if "qemu" in names:
         from bluestone.fleet.providers import qemu
 
