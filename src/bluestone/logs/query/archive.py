@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from bluestone.logs.query.asked import Query
-from bluestone.logs.query.entry import Entry, holds
+from bluestone.logs.query.entry import Entry, holds, holds_of
 from bluestone.logs.query.nodes import Node
 from bluestone.logs.query.pick import pick
 from bluestone.logs.query.read import found_in_block
@@ -214,10 +214,17 @@ def in_frame(
 ) -> Iterator[Found]:
     """What a query finds in a frame of the log's file of that number, in the order of arrival."""
     begin, end = query.begin, query.end
-    if all(_outside(share.oldest, share.newest, begin, end) for share in frame.shares):
+    wanted = [
+        not _outside(share.oldest, share.newest, begin, end) and holds_of(node, identity(share.server))
+        for share in frame.shares
+    ]
+    if not any(wanted):
         return
     line = frame.end << 20  # behind all of the frames before
-    for share, lines in frame.lines():
+    for (share, lines), look in zip(frame.lines(), wanted, strict=True):
+        if not look:
+            line += len(lines)
+            continue
         writer = identity(share.server)
         for stored in lines:
             line += 1

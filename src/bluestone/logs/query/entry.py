@@ -109,3 +109,13 @@ def holds(node: Node, entry: Entry) -> bool:
             return any(holds(part, entry) for part in parts)
         case Not(part):
             return not holds(part, entry)
+
+
+def holds_of(node: Node, writer: Identity) -> bool:
+    """Whether a query may find a line of this writer, by what it asks of writers alone: no line is read for that."""
+    match node:
+        case Leaf(field, test) if field in OF_IDENTITY:
+            return test.holds(str(getattr(writer, field)))
+        case And(parts):
+            return all(holds_of(part, writer) for part in parts)
+    return True
