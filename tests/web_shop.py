@@ -14,7 +14,9 @@ from bluestone.logs.store.seal import seal
 from bluestone.logs.store.store import Batch, Store
 from bluestone.model.record import Identity
 
-DECLARATION = 'project = "shop"\n[image]\nbase = "debian:trixie"\n[servers.web]\ncount = 2\n[servers.worker]\ncount = 1\n'
+DECLARATION = (
+    'project = "shop"\n[image]\nbase = "debian:trixie"\n[servers.web]\ncount = 2\n[servers.worker]\ncount = 1\n'
+)
 BEGIN = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 MINUTES = 360
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)> \u202etxt.exe \x1b[31mred"

@@ -11,6 +11,8 @@ from bluestone.cli import options
 from bluestone.cli.options import file_option, json_option, table
 from bluestone.model.user import Role
 
+ROLES = [role.value for role in Role]
+
 
 @click.group()
 def users() -> None:
@@ -19,9 +21,15 @@ def users() -> None:
 
 @users.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice([*Role]), default=Role.READER, show_default=True, help="What they may do.")
+@click.option(
+    "--role",
+    type=click.Choice(ROLES),
+    default=Role.READER.value,
+    show_default=True,
+    help="What they may do.",
+)
 @file_option
-def add(name: str, role: Role, file: Path) -> None:
+def add(name: str, role: str, file: Path) -> None:
     """Add a user. Prints their token once; only its hash is kept."""
     from bluestone.app.users import add as use_case
 

@@ -87,6 +87,13 @@ class Gate:
         session = self.session(request)
         return Visitor(session.user, address, session.form_token) if session else None
 
+    def lets_in(self, request: Request) -> bool:
+        """Whether whoever a request is of is let in still: one who was removed reads no further."""
+        try:
+            return self.visitor(request) is not None
+        except Refused:
+            return False
+
     def session(self, request: Request) -> Session | None:
         """The session of a request's cookie, if its token is still good; with the role that its user has now."""
         session = self.sessions.find(request.cookies.get(self.cookie, ""), self._clock())

@@ -28,7 +28,7 @@ from bluestone.web.site import Site
 
 USUAL_SINCE = "24h ago"
 SPANS = (("15m ago", "15 min"), ("1h ago", "1 hour"), ("24h ago", "24 hours"), ("7d ago", "7 days"), ("", "all"))
-ALWAYS_OPEN = ("severity", "group")
+ALWAYS_OPEN = ("severity", "group", "server")
 """Fields whose values are shown without being asked for: each is counted from columns."""
 
 TOP = 10
@@ -92,7 +92,7 @@ class Pages:
         def look() -> dict[str, Any]:
             record, before, after = line(self._site.project, name, 0 if part else CONTEXT)
             self._site.note(visitor, "line", {"line": name}, 1 + len(before) + len(after))
-            return {"record": record, "before": before, "after": after}
+            return {"record": record, "before": before, "after": after, "around": (*before, record, *after)}
 
         try:
             seen = await self._site.work(look)
@@ -163,6 +163,8 @@ class Pages:
             self._site.note(visitor, "search", search.words, len(seen.lines))
             counted = opened.histogram(step)
             last = counted.bars[-1].at + counted.step if counted.bars else now
+            if step is None and counted.bars and (finer := step_for(counted.bars[0].at, last)) < counted.step:
+                counted = opened.histogram(finer)
             drawn = picture(counted, query.since, query.until or (now if query.since else last))
             opens = dict.fromkeys((*ALWAYS_OPEN, *([search.open] if FIELD.fullmatch(search.open) else [])))
             tops = {name: opened.top(name, TOP) for name in opens} if drawn else {}

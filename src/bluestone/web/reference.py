@@ -49,8 +49,8 @@ Written by `./dev docs` from the code. `bluestone web` serves it, see
 
 Say who you are by `Authorization: Bearer TOKEN`, with a token of `bluestone users add`. Readers may *search*; operators
 may *export* and *hold* as well. An error is `{"error": {"what", "mend"}}`, of a query that cannot be read with the
-character `at` which that shows: 400 for what cannot be asked, 401 for nobody, 403 for what a role may not, 429 and 503 with
-`Retry-After`. Every read is noted: `bluestone logs reads`. Times are ISO 8601.
+character `at` which that shows: 400 for what cannot be asked, 401 for nobody, 403 for what a role may not, 429 and 503
+with `Retry-After`. Every read is noted: `bluestone logs reads`. Times are ISO 8601.
 
 ## What narrows the lines
 """

@@ -58,7 +58,7 @@ class Streams:
             async with kept:
                 try:
                     yield b"retry: 1000\n\n"
-                    while self._still_may(request):
+                    while self._site.gate.lets_in(request):
                         records, position = await anyio.to_thread.run_sync(
                             lambda: fresh.fresh(time.time_ns() // 1000), abandon_on_cancel=False
                         )
@@ -121,10 +121,6 @@ class Streams:
                     piece = await anyio.to_thread.run_sync(lambda: list(islice(lines, PIECE)))
             finally:
                 self._site.note(visitor, "download ended", {**asked.words, "format": form}, count)
-
-    def _still_may(self, request: Request) -> bool:
-        """Whether whoever reads is still let in: a user who was removed reads no further."""
-        return self._site.gate.visitor(request) is not None
 
 
 def event(record: Record, position: str | None) -> bytes:

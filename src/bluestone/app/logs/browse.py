@@ -29,6 +29,9 @@ SAMPLE = 500
 OF_ALL = ("severity", "group", "server", "unit", "generation", "image")
 """Fields that every line has."""
 
+SHOWN_OTHERWISE = frozenset({"MESSAGE", "PRIORITY", *OF_ALL})
+"""Fields of a line that are shown under other names, or as the line itself."""
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -100,7 +103,7 @@ def overview(found: Reading) -> Overview:
         sample += 1
         counted.update(fields_of(record.original).keys())
     order = sorted(counted.items(), key=lambda item: (item[0].startswith("_"), -item[1], item[0]))
-    own = tuple(Field(name, lines) for name, lines in order if name not in OF_ALL)
+    own = tuple(Field(name, lines) for name, lines in order if name not in SHOWN_OTHERWISE)
     return Overview((*(Field(name, sample) for name in OF_ALL), *own), sample)
 
 

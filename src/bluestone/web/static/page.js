@@ -189,13 +189,28 @@ class Tail {
     one(".server", made).href = this.only(line.server);
     one(".unit", made).textContent = one(".unit", made).title = line.unit;
     one(".message", made).textContent = visible(line.message);
-    list.prepend(made);
+    this.dayOf(at).after(made);
   }
 
-  // In the zone of the page, which is the server's: its offset is in every time that it has shown.
+  // In the zone of the page, which is the server's.
+  local(at) {
+    return new Date(at.getTime() + Number(live.dataset.offset) * 1000).toISOString();
+  }
+
   clock(at) {
-    const zone = live.dataset.offset ? Number(live.dataset.offset) : 0;
-    return new Date(at.getTime() + zone * 1000).toISOString().slice(11, 23);
+    return this.local(at).slice(11, 23);
+  }
+
+  // The heading of a day, at the top of the list.
+  dayOf(at) {
+    const day = this.local(at).slice(0, 10);
+    const first = list.firstElementChild;
+    if (first?.dataset.day === day) return first;
+    const made = document.createElement("li");
+    made.className = "day";
+    made.dataset.day = made.textContent = day;
+    list.prepend(made);
+    return made;
   }
 
   only(server) {
