@@ -36,12 +36,15 @@ class Client:
         self.app, self.token, self.address = app, token, address
         self.cookie = ""
 
-    def get(self, path: str, headers: Mapping[str, str] | None = None, **parameters: str) -> Answer:
+    def get(self, path: str, headers: Mapping[str, str] | None = None, /, **parameters: str) -> Answer:
         query = urlencode(parameters)
         return asyncio.run(self._ask("GET", path, query, b"", dict(headers or {})))
 
-    def post(self, path: str, headers: Mapping[str, str] | None = None, method: str = "POST", **fields: str) -> Answer:
-        return asyncio.run(self._ask(method, path, "", urlencode(fields).encode(), dict(headers or {})))
+    def post(self, path: str, headers: Mapping[str, str] | None = None, /, **fields: str) -> Answer:
+        return asyncio.run(self._ask("POST", path, "", urlencode(fields).encode(), dict(headers or {})))
+
+    def delete(self, path: str) -> Answer:
+        return asyncio.run(self._ask("DELETE", path, "", b"", {}))
 
     def stream(self, path: str, enough: Callable[[bytes], bool], headers: Mapping[str, str] | None = None) -> bytes:
         """What comes until it is enough; then the connection is gone."""

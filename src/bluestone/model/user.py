@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Role(StrEnum):
@@ -31,8 +32,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
 """The one table of who may do what."""
 
 
-@dataclass(frozen=True)
-class User:
+class User(Struct, frozen=True):
     """Somebody by a name that is unique in a project."""
 
     name: str

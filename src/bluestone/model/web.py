@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 USUAL = "127.0.0.1:8700"
 
 
-@dataclass(frozen=True)
-class WebPolicy:
+class WebPolicy(Struct, frozen=True):
     """`listen` is `ADDRESS:PORT`; off the loopback TLS is spoken.
 
     `names` are those under which browsers reach it. `certificate` is a PEM file with a certificate and its key; without

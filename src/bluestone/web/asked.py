@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app.logs.browse import Mark
 from bluestone.app.logs.logs import Asked
@@ -28,8 +30,7 @@ WORDS = ("q", "target", "since", "until", "severity")
 """What narrows the lines; everything else is how they are shown."""
 
 
-@dataclass(frozen=True)
-class Search:
+class Search(Struct, frozen=True):
     """A search as an address has it. All are what a person wrote; empty is not asked for."""
 
     q: str = ""
@@ -60,7 +61,7 @@ class Search:
 
     def link(self, path: str = "/logs", **changes: str) -> str:
         """The address of this search with some of it changed; pages begin anew."""
-        other: Search = replace(self, **{"before": "", **changes})  # type: ignore[arg-type]
+        other: Search = replace(self, **{"before": "", **changes})
         shown = {**other.words, "since": other.since, "before": other.before, "open": other.open}
         shown = {name: value for name, value in shown.items() if value or name == "since"}
         if other.size != USUAL:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hmac
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, quote, urlsplit
 
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -30,8 +30,7 @@ class Refused(Exception):
         self.status, self.why, self.wait = status, why, wait
 
 
-@dataclass(frozen=True)
-class Visitor:
+class Visitor(Struct, frozen=True):
     """Who a request is of. `form_token` is None for one by token, which no other site can send."""
 
     user: User

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from bluestone.logs.query.asked import EPOCH
 from bluestone.logs.query.statistics import STEPS, Bar, Histogram
@@ -13,8 +14,7 @@ WIDTH, HEIGHT = 1000, 100
 MOST_BARS = 100
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """A bar: where it is, how high, how high its errors are, and what it stands for. In units of the picture."""
 
     x: float
@@ -27,8 +27,7 @@ class Shape:
     errors: int
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """Bars from `begin` to `end`; `most` lines are as high as the picture; `total` lines are in all of them."""
 
     begin: datetime

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.model.user import Right
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "http-api.md"
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """What can be asked for. `search`: it takes what narrows the lines; `more` are further parameters."""
 
     name: str

@@ -6,12 +6,12 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
+from msgspec.structs import replace
 
 from bluestone.app.logs.web import certificate_for
 from bluestone.app.project import Project

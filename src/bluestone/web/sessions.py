@@ -6,9 +6,10 @@ import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+
+from msgspec import Struct
 
 from bluestone.model.user import User
 
@@ -17,8 +18,7 @@ MOST = 10_000
 """Sessions at a time; beyond, the oldest end."""
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(Struct, frozen=True):
     """A login. `token_hash` is that of the token it came by, None for one by a one-time address.
 
     `form_token` is in every form of its pages: a form without it is of another site.

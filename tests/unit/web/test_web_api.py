@@ -96,8 +96,8 @@ def test_holds_are_for_operators(shop: Served) -> None:
     assert anna.post(f"{API}/holds", target="web").json["error"]["mend"]
     assert anna.post(f"{API}/holds", target="web", reason="case 17").status == 201
     assert [hold["target"] for hold in rita.get(f"{API}/holds").json] == ["web"]
-    assert rita.post(f"{API}/holds/web", method="DELETE").status == 403
-    assert anna.post(f"{API}/holds/web", method="DELETE").status == 204
+    assert rita.delete(f"{API}/holds/web").status == 403
+    assert anna.delete(f"{API}/holds/web").status == 204
     assert rita.get(f"{API}/holds").json == []
 
 
@@ -183,7 +183,8 @@ def test_a_tail_goes_on_where_it_was_also_when_the_log_was_sealed(fresh: Served)
         return [json.loads(data)["message"] for data in re.findall(rb"^data: (.+)$", body, re.MULTILINE)]
 
     def position(body: bytes) -> str:
-        return re.findall(rb"^id: (.+)$", body, re.MULTILINE)[-1].decode()
+        found: list[bytes] = re.findall(rb"^id: (.+)$", body, re.MULTILINE)
+        return found[-1].decode()
 
     first = client.stream(f"{API}/tail", lambda body: b"alive" in body)
     assert messages(first) == []

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app.logs.logs import INSTANT, Asked, Reading, reading
 from bluestone.app.project import Project
@@ -33,8 +35,7 @@ SHOWN_OTHERWISE = frozenset({"MESSAGE", "PRIORITY", *OF_ALL})
 """Fields of a line that are shown under other names, or as the line itself."""
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """The place in the order of time where a page of lines ends: `shown` lines of that very instant are before it."""
 
     at: datetime
@@ -52,24 +53,21 @@ class Mark:
         return cls(EPOCH + timedelta(microseconds=int(at)), int(shown))
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """Lines, the newest first; `older` is where the next page begins, None if there are no more."""
 
     lines: tuple[Record, ...]
     older: Mark | None
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(Struct, frozen=True):
     """A field, and how many of the newest lines have it."""
 
     name: str
     lines: int
 
 
-@dataclass(frozen=True)
-class Overview:
+class Overview(Struct, frozen=True):
     """What the lines have: fields, of the newest `sample` lines."""
 
     fields: tuple[Field, ...]

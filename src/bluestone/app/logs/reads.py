@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from bluestone.app.project import Project
 from bluestone.logs.moments import parse_moment
 from bluestone.logs.reads import FIRST, Read, Reads
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """The newest reads that were asked for, the oldest first; of `total` in all, whose chain is whole up to `head`."""
 
     reads: tuple[Read, ...]
