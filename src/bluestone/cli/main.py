@@ -50,6 +50,8 @@ VERBS = {
     "events": "look",
     "explain": "explain",
     "logs": "logs",
+    "web": "web",
+    "users": "users",
     "state": "state",
     "volumes": "volumes",
 }

@@ -24,6 +24,7 @@ from bluestone.declaration.keys.patching import PatchingTable
 from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable, VolumeTable
 from bluestone.declaration.keys.state import StateTable
 from bluestone.declaration.keys.table import Name, Table, key
+from bluestone.declaration.keys.web import WebTable
 
 __all__ = [
     "AnsibleTable",
@@ -51,6 +52,7 @@ __all__ = [
     "VolumeTable",
     "WaiverTable",
     "WebHookTable",
+    "WebTable",
 ]
 
 
@@ -79,6 +81,7 @@ class DeclarationTable(Table):
         default={},
     )
     logs: LogsTable = key("How long log lines are kept.", example={"keep": "90d"}, default={})
+    web: WebTable = key("Where the web page and its API are served.", example={"listen": "192.0.2.10:8443"}, default={})
     serve: ServeTable = key("How the daemon, `bluestone serve`, goes about it.", example={"every": "30s"}, default={})
     notify: NotifyTable = key(
         "Whom the daemon tells of what a person must see.", example={"exec": ["/usr/local/bin/page"]}, default={}
