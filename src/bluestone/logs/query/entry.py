@@ -37,10 +37,7 @@ class Entry:
 
     @cached_property
     def _known(self) -> Known:
-        try:
-            return msgspec.convert(self._document or {}, Known)
-        except msgspec.ValidationError:
-            return Known()
+        return Known(self._document or {})
 
     @cached_property
     def fields(self) -> dict[str, str]:
