@@ -65,7 +65,7 @@ def case(tmp_path: Path) -> Iterator[Case]:
             return [record.message for record in archive.search(Query())]
 
     sink = Elasticsearch(f"http://127.0.0.1:{listener.getsockname()[1]}", "lines", str(key))
-    yield Case(sink, messages, lambda: key.write_text("nobody's\n") and None)  # type: ignore[func-returns-value]
+    yield Case(sink, messages, key.unlink)
     sink.close()
     server.should_exit = True
     thread.join(20)
@@ -99,9 +99,9 @@ def test_nothing_is_no_trouble(case: Case) -> None:
     assert case.sink.take([]) == 0
 
 
-def test_one_that_lets_nobody_in_is_tried_again_later(case: Case) -> None:
+def test_one_that_cannot_be_reached_or_lets_nobody_in_is_tried_again_later(case: Case) -> None:
     case.break_it()
-    with pytest.raises(Unavailable, match="401"):
+    with pytest.raises(Unavailable):
         case.sink.take([given(1)])
     assert case.messages() == []
 
