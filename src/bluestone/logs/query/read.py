@@ -19,14 +19,17 @@ def found_in_block(
     """Those of some lines of a block that a query finds, with their places in the segment. Raises `Damaged`."""
     block = segment.block(number)
     base = int(segment.block_lines[number])
+    content: dict[int, bytes] | list[bytes] = []
     if not picked.exact and (pieces := needed(node)):
-        having = np.array(block.lines_with(max(pieces, key=len)), np.int64) + base
+        content = block.lines_with(max(pieces, key=len))
+        having = np.fromiter(content, np.int64, len(content)) + base
         lines = having if len(lines) == len(block) else np.intersect1d(lines, having, assume_unique=True)
         if len(lines) == 0:
             return
+    content = content or block.lines
     spans = np.searchsorted(segment.span_firsts, lines, side="right") - 1
     for line, at, span in zip(lines.tolist(), segment.at_of(lines).tolist(), spans.tolist(), strict=True):
-        entry = Entry(segment.identities[span], at, block.lines[line - base])
+        entry = Entry(segment.identities[span], at, content[line - base])
         if picked.exact or holds(node, entry):
             yield line, entry
 

@@ -40,18 +40,24 @@ class Block:
             place += length
         return lines
 
-    def lines_with(self, piece: bytes) -> list[int]:
-        """The places of lines that may have a piece (small letters, no newline) in their message, ascending."""
+    @cached_property
+    def _lowered(self) -> bytes:
+        return self._content.lower()
+
+    def lines_with(self, piece: bytes) -> dict[int, bytes]:
+        """Lines that may have a piece (small letters, no newline) in their message, by their places, ascending."""
         if not self._plain:
             lowered = [line.lower() for line in self.lines]
-            return [number for number, line in enumerate(lowered) if piece in line or not written_as_it_is(line)]
+            may = [piece in line or not written_as_it_is(line) for line in lowered]
+            return {number: line for number, line in enumerate(self.lines) if may[number]}
         # Gone over at once, and lines counted only up to where it is found.
-        whole = self._content.lower()
-        found: list[int] = []
+        whole = self._lowered
+        found: dict[int, bytes] = {}
         counted, number, place = 1, 0, whole.find(piece, 1)
         while place >= 0:
             number += whole.count(b"\n", counted, place)
-            found.append(number)
             counted = whole.find(b"\n", place)
+            end = counted if counted >= 0 else len(whole)
+            found[number] = self._content[whole.rfind(b"\n", 0, place) + 1 : end]
             place = whole.find(piece, counted) if counted >= 0 else -1
         return found

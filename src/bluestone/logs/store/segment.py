@@ -9,9 +9,9 @@ from __future__ import annotations
 import mmap
 import struct
 import zlib
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ import numpy as np
 import zstandard
 
 from bluestone.logs.store.block import Block
+from bluestone.logs.store.cache import Cache
 from bluestone.logs.store.columns import (
     Column,
     Mask,
@@ -44,8 +45,11 @@ MINUTE = 60_000_000
 TIMES = 4096
 """Lines whose times are read together."""
 
-CACHED_BLOCKS = 16
-LARGEST_BLOCK = 1 << 30
+_blocks: Cache[Block] = Cache(64)
+_times: Cache[Numbers] = Cache(512)
+"""Some 40 and 16 MB, of all segments that are open."""
+
+_tokens = count()
 
 
 class Part(msgspec.Struct, array_like=True):
@@ -117,8 +121,7 @@ class Segment:
             raise Damaged(path, "its footer does not fit its checksum")
         self.former = magic == FORMER
         self.footer: Footer = _footer.decode(zstandard.ZstdDecompressor().decompress(footer))
-        self._blocks: OrderedDict[int, Block] = OrderedDict()
-        self._read_times: dict[int, Numbers] = {}
+        self._token = next(_tokens)
 
     @property
     def lines(self) -> int:
@@ -222,14 +225,7 @@ class Segment:
 
     def block(self, number: int) -> Block:
         """A block. Raises `Damaged`."""
-        if number in self._blocks:
-            self._blocks.move_to_end(number)
-            return self._blocks[number]
-        block = self._read_block(number)
-        self._blocks[number] = block
-        if len(self._blocks) > CACHED_BLOCKS:
-            self._blocks.popitem(last=False)
-        return block
+        return _blocks.get((self._token, number), lambda: self._read_block(number))
 
     def read(self, first: int, count: int) -> Iterator[bytes]:
         """Lines from one on. Raises `Damaged`."""
@@ -274,14 +270,15 @@ class Segment:
 
     def _times(self, number: int) -> Numbers:
         """The times of `TIMES` lines, which are read together."""
-        if number not in self._read_times:
-            part, ends = self.footer.parts["times"], self._times_ends
-            packed = self._bytes[part.offset + int(ends[number]) : part.offset + int(ends[number + 1])]
-            try:
-                self._read_times[number] = unpack_numbers(packed)
-            except zstandard.ZstdError as error:
-                raise Damaged(self.path, f"times: {error}") from error
-        return self._read_times[number]
+        return _times.get((self._token, number), lambda: self._read_times(number))
+
+    def _read_times(self, number: int) -> Numbers:
+        part, ends = self.footer.parts["times"], self._times_ends
+        packed = self._bytes[part.offset + int(ends[number]) : part.offset + int(ends[number + 1])]
+        try:
+            return unpack_numbers(packed)
+        except zstandard.ZstdError as error:
+            raise Damaged(self.path, f"times: {error}") from error
 
     @cached_property
     def _times_ends(self) -> Numbers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,7 @@ def word_hashes(text: bytes) -> npt.NDArray[np.uint32]:
     return np.unique(np.concatenate(found)) if found else np.empty(0, np.uint32)
 
 
+@lru_cache(maxsize=4096)
 def hash_of(word: bytes) -> int:
     """The hash of one word, as `words_of` gives them."""
     return int(word_hashes(word)[0])
