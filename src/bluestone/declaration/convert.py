@@ -24,6 +24,7 @@ from bluestone.declaration.keys import (
     PatchTable,
     PuppetTable,
     RolloutTable,
+    SinkTable,
     StateTable,
     VolumeTable,
     WebHookTable,
@@ -45,7 +46,7 @@ from bluestone.model.group import (
     SecretRef,
 )
 from bluestone.model.hours import Hours, Period
-from bluestone.model.logs import LogKeeping, LogListening
+from bluestone.model.logs import LogKeeping, LogListening, LogSink
 from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
 from bluestone.model.patching import FixWaiver, Freeze, PatchPolicy, Rule
 from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe, Waiver
@@ -71,6 +72,7 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         max_age=_max_age(table.patching),
         listen=LogListening(table.logs.listen.http, table.logs.listen.syslog, tuple(table.logs.listen.names)),
         web=_web(table.web, directory),
+        sinks=tuple(_sink(name, sink, directory) for name, sink in table.logs.sinks.items()),
         serve=ServePolicy(**dict(table.serve)),
         notify=_notify(table.notify, directory),
         patch=_patch(table.patch, directory),
@@ -132,6 +134,12 @@ def _logs(table: LogsTable) -> LogKeeping:
 def _web(table: WebTable, directory: Path) -> WebPolicy:
     certificate = place_of(table.certificate, directory) if table.certificate else None
     return WebPolicy(table.listen, tuple(table.names), certificate)
+
+
+def _sink(name: str, table: SinkTable, directory: Path) -> LogSink:
+    files = {"key_file": table.key_file, "authority": table.authority}
+    found = {option: str(place_of(path, directory)) for option, path in files.items() if path}
+    return LogSink(name, table.kind, {"address": table.address, "index": table.index, **found})
 
 
 def _cost(table: CostTable, directory: Path) -> CostPolicy:

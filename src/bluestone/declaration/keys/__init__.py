@@ -17,7 +17,7 @@ from bluestone.declaration.keys.image import (
     PuppetTable,
     WaiverTable,
 )
-from bluestone.declaration.keys.logs import LogsTable
+from bluestone.declaration.keys.logs import LogsTable, SinkTable
 from bluestone.declaration.keys.operation import NotifyTable, ServeTable, WebHookTable
 from bluestone.declaration.keys.patch import FeedsTable, FixWaiverTable, FreezeTable, PatchTable, RuleTable
 from bluestone.declaration.keys.patching import PatchingTable
@@ -48,6 +48,7 @@ __all__ = [
     "RolloutTable",
     "RuleTable",
     "ServeTable",
+    "SinkTable",
     "StateTable",
     "VolumeTable",
     "WaiverTable",

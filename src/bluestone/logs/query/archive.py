@@ -299,9 +299,9 @@ def in_segment(
     if len(lines) == 0:
         return
     source = file.rpartition("/")[2]
-    blocks = np.searchsorted(segment.block_lines, lines, side="right") - 1
+    blocks = segment.blocks_of(lines)
     firsts = np.flatnonzero(np.diff(blocks, prepend=-1))
-    nearest = (np.maximum if query.newest else np.minimum).reduceat(segment.at_of(lines), firsts)
+    nearest = (segment.block_newest if query.newest else segment.block_oldest)[blocks[firsts]]
     ends = [*firsts[1:].tolist(), len(lines)]
     for group in np.argsort(-nearest if query.newest else nearest, kind="stable").tolist():
         if complete(int(nearest[group])):
