@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from bluestone.simulation.history import Violation
 from bluestone.simulation.many import play_many

@@ -6,9 +6,10 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from bluestone.fleet.lint import lint
 from bluestone.fleet.plan import plan

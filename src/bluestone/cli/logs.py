@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from bluestone.app.project import Project
 from bluestone.cli import options
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bluestone.app.logs.logs import Reading
 
 LONGEST_BAR = 50
-ELSEWHERE = {"audit": "audit", "last-words": "audit", "allow": "sources", "forbid": "sources"}
+ELSEWHERE = {"audit": "audit", "last-words": "audit", "allow": "sources", "forbid": "sources", "reads": "reads"}
 """Verb -> the module of this package that has it."""
 
 

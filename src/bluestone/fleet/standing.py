@@ -5,9 +5,10 @@ Pure: values in, values out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
 
 from bluestone.model.inventory import Backend, Inventory
 from bluestone.model.memory import Memory
@@ -51,8 +52,7 @@ class Member(NamedTuple):
         return self.backend is not None and self.backend.admission == "attached"
 
 
-@dataclass(frozen=True)
-class View:
+class View(Struct, frozen=True):
     """One group at one instant, ready to be planned for.
 
     `new` are the members that shall stay, `old` those that have to go (of other generations, or tainted); both without

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from bluestone.model.advisory import Advisory, Severity, Statement
 from bluestone.model.exposure import Exposure, FeedState, Verdict
@@ -78,7 +77,7 @@ def _one(those: Sequence[Exposure]) -> Exposure:
     severity = max((each.severity for each in advisories), key=RANKS.index)
     cvss = max((each.cvss for each in advisories if each.cvss is not None), default=None)
     told = next((each.summary for each in advisories if each.summary), "")
-    advisory = structs.replace(
+    advisory = replace(
         best.advisory,
         aliases=tuple(names),
         severity=severity,
@@ -125,7 +124,7 @@ def prioritised(
         scores += [reading.epss[cve] for cve in advisory.cves if cve in reading.epss]
     ratings = [rated[cve] for cve in advisory.cves if rated and cve in rated]
     rank, cvss = max(ratings, default=(0, 0.0))
-    return structs.replace(
+    return replace(
         advisory,
         severity=max(advisory.severity, RANKS[rank], key=RANKS.index),
         cvss=max(advisory.cvss or 0.0, cvss) or advisory.cvss,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bluestone.model.bom import Ecosystem
 from bluestone.patch.pins import maven, npm, requirements
@@ -20,8 +21,7 @@ Ask = Callable[[str], bytes | None]
 """A registry's answer at an address; None where there is none."""
 
 
-@dataclass(frozen=True)
-class Bump:
+class Bump(Struct, frozen=True):
     """A version that ends exposures of `advisories` in place of one that stands in a file of the declaration.
 
     `line` counts from 1; 0 where only the file is known (a jar). `how` is what to do about it; `raises` whether `patch`

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import structs
+from msgspec.structs import replace
 
 from bluestone.model.advisory import Advisory, Affected, Range
 from bluestone.model.bom import Bom, Component, Ecosystem, Unidentified
@@ -30,12 +29,12 @@ def bom(*components: Component, image: Digest = IMAGE, release: str = "13") -> B
 
 def deb(name: str, version: str, source: str = "", source_version: str = "", **more: object) -> Component:
     own = Component("deb", name, version, f"pkg:deb/debian/{name}@{version}", "/var/lib/dpkg/status", "dpkg")
-    return replace(own, source=source or name, source_version=source_version or version, **more)  # type: ignore[arg-type]
+    return replace(own, source=source or name, source_version=source_version or version, **more)
 
 
 def other(ecosystem: Ecosystem, name: str, version: str, **more: object) -> Component:
     own = Component(ecosystem, name, version, f"pkg:{ecosystem}/{name}@{version}", "/srv/x", "metadata")
-    return replace(own, **more)  # type: ignore[arg-type]
+    return replace(own, **more)
 
 
 def advisory(ecosystem: Ecosystem, name: str, *ranges: Range, versions: Sequence[str] = (), **more: object) -> Advisory:
@@ -94,7 +93,7 @@ def test_what_is_built_in_is_mended_by_another_build_only() -> None:
     fix = advisory("deb", "golang-1.24", Range(fixed="1.24.9-1"))
     (found,) = met([fix], bom(tool))
     assert (found.verdict, found.fixed) == (Verdict.AFFECTED_WITHOUT_FIX, "")
-    assert met([structs.replace(fix, pending=True)], bom(tool)) == []
+    assert met([replace(fix, pending=True)], bom(tool)) == []
 
 
 def test_what_a_package_of_debian_owns_is_told_by_that_package_alone() -> None:
@@ -176,7 +175,7 @@ def cases(draw: st.DrawFn) -> tuple[list[Bom], list[Advisory]]:
         )
         for _ in range(draw(st.integers(0, 3)))
     ]
-    return boms, [structs.replace(each, id=f"CVE-{number}") for number, each in enumerate(said)]
+    return boms, [replace(each, id=f"CVE-{number}") for number, each in enumerate(said)]
 
 
 @settings(max_examples=100, deadline=None)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
+from msgspec.structs import replace
 
 from bluestone.model.advisory import Advisory
 from bluestone.model.bom import Component
@@ -86,14 +85,12 @@ def test_the_first_rule_that_is_met_decides_and_then_the_table() -> None:
     def due(advisory: Advisory, *, exposed: bool = False) -> datetime | None:
         return policy.deadline(made, advisory, FIX, exposed=exposed).at
 
-    assert due(structs.replace(FLAW, exploited=True)) == FIX + timedelta(hours=48)
+    assert due(replace(FLAW, exploited=True)) == FIX + timedelta(hours=48)
     assert due(FLAW) == FIX + timedelta(days=5)
-    assert due(structs.replace(FLAW, severity="critical")) == FIX + timedelta(days=5), "a bound is the least"
-    assert due(structs.replace(FLAW, epss=None), exposed=True) == FIX + timedelta(days=9), (
-        "an unknown EPSS meets no bound"
-    )
-    assert due(structs.replace(FLAW, severity="unknown")) == FIX + timedelta(days=60), "the table"
-    assert policy.deadline(replace(made, table="none"), structs.replace(FLAW, epss=0.0), FIX, exposed=False).at is None
+    assert due(replace(FLAW, severity="critical")) == FIX + timedelta(days=5), "a bound is the least"
+    assert due(replace(FLAW, epss=None), exposed=True) == FIX + timedelta(days=9), "an unknown EPSS meets no bound"
+    assert due(replace(FLAW, severity="unknown")) == FIX + timedelta(days=60), "the table"
+    assert policy.deadline(replace(made, table="none"), replace(FLAW, epss=0.0), FIX, exposed=False).at is None
 
 
 def test_a_deadline_counts_from_the_fix_and_is_the_earliest_of_the_groups() -> None:
@@ -102,7 +99,7 @@ def test_a_deadline_counts_from_the_fix_and_is_the_earliest_of_the_groups() -> N
     assert policy.of_exposure(by_table, exposure(), [INSIDE, PUBLIC]).at == FIX + timedelta(days=3)
     assert policy.of_exposure(by_table, exposure(fixed=""), [PUBLIC]).at is None
     assert policy.of_exposure(by_table, exposure(since=None), [PUBLIC]).at is None
-    assert policy.of_exposure(by_table, exposure(structs.replace(FLAW, exploited=True)), [PUBLIC]).triage
+    assert policy.of_exposure(by_table, exposure(replace(FLAW, exploited=True)), [PUBLIC]).triage
 
 
 def test_standings() -> None:
@@ -127,7 +124,7 @@ def test_a_waiver_holds_for_its_groups_until_its_end_and_then_the_deadline_is_as
     assert ended.verdict is Verdict.AFFECTED_WITH_FIX
     assert "ended" in ended.why
     assert policy.of_exposure(made, ended, [PUBLIC]).at == FIX + timedelta(days=3), "not from the waiver's end"
-    other = policy.waived(made, exposure(structs.replace(FLAW, aliases=())), ["web"], NOW)
+    other = policy.waived(made, exposure(replace(FLAW, aliases=())), ["web"], NOW)
     assert other.verdict is Verdict.AFFECTED_WITH_FIX
 
 
@@ -180,6 +177,6 @@ def test_it_may_begin_when_it_says_that_it_opens(minutes: int) -> None:
 
 def test_urgencies() -> None:
     late = policy.Deadline(NOW - timedelta(days=1), "")
-    fierce = exposure(structs.replace(FLAW, exploited=True, severity="critical"))
+    fierce = exposure(replace(FLAW, exploited=True, severity="critical"))
     assert policy.urgencies([(exposure(), late)], NOW) == {"overdue"}
     assert policy.urgencies([(fierce, policy.Deadline(None, ""))], NOW) == {"exploited", "critical"}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from bluestone.app import wiring
 from bluestone.app.fleet.goals import current, no_generation, retired_goals
 from bluestone.app.fleet.strays import Stray, strays
-from bluestone.app.hours.hours import CHANGED
 from bluestone.app.project import Project
 from bluestone.fleet.controller.observe import Lookout, observe, services_of
 from bluestone.fleet.controller.recall import START_OR_END, recall
@@ -20,8 +20,7 @@ from bluestone.model.plan import Goal
 from bluestone.model.server import Server
 
 
-@dataclass(frozen=True)
-class ServerStatus:
+class ServerStatus(Struct, frozen=True):
     """A server now. `stance` is one of `fleet.standing.Stance`."""
 
     name: str
@@ -36,8 +35,7 @@ class ServerStatus:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class GroupStatus:
+class GroupStatus(Struct, frozen=True):
     """A group now. `rollout` is how its last rollout stands (`started`, `finished`, `halted`, `paused`, or `none`).
 
     `returned`: it finished at an older generation, as a newer one failed; `note` says why. `held` says what is not done
@@ -58,8 +56,7 @@ class GroupStatus:
     hours: str = ""
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(Struct, frozen=True):
     """A project now. `gaps` says what could not be seen, `strays` what is there and nobody declared."""
 
     project: str
@@ -126,7 +123,11 @@ def _group(project: Project, seen: View) -> GroupStatus:
 
 def _hours(project: Project, group: Group) -> str:
     """What whoever leads last made of the group's hours."""
-    last = project.journal.last((CHANGED,), group=group.name) if group.hours else None
+    if group.hours is None:
+        return ""
+    from bluestone.app.hours.hours import CHANGED
+
+    last = project.journal.last((CHANGED,), group=group.name)
     return last.message if last else ""
 
 

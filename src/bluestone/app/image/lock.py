@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bluestone.app import wiring
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bluestone.app import remembered, wiring
 from bluestone.app.image.build import full_recipe
 from bluestone.app.project import Project
 from bluestone.image.archive import of_recipe
@@ -24,8 +26,7 @@ from bluestone.model.problem import Problem
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Locking:
+class Locking(Struct, frozen=True):
     """What `lock` came to. `old` is None where there was no lock; `changes` are those from it."""
 
     old: Lock | None
@@ -41,7 +42,7 @@ class Locking:
 
 def read_lock(project: Project) -> Lock | None:
     """The project's lock, or None if there is none yet. Raises `Problem` for one that is damaged."""
-    return stored.read(project.lock)
+    return remembered.read_lock(project.lock, project.home)
 
 
 def lock(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app.project import Project
 from bluestone.logs.audit import Account, Gap, account
@@ -19,8 +21,7 @@ from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
 
 
-@dataclass(frozen=True)
-class Audited:
+class Audited(Struct, frozen=True):
     """A server with the account of its lines. `ended`: it is gone, and can send no more.
 
     `removed`: what is missing was here, and went by the rules for how long lines are kept.
@@ -79,7 +80,8 @@ def last_words(project: Project, server: str) -> Seal:
 def seal(logs: Path, server: str) -> Seal:
     """Seal the last lines of a server that can send no more. Idempotent. Raises `Problem`."""
     with closing(Archive(logs)) as archive:
-        (writer,) = _aim(archive, server, groups=False)
+        # All that ever wrote are only of use to whoever mistook a name.
+        (writer,) = archive.writers(server) or _aim(archive, server, groups=False)
         records = archive.last_lines(server, LINES)
         return Seals(seals_of(logs)).seal(writer.identity, records, writer.lines, writer.goodbye, datetime.now(UTC))
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app.patch.registry import ask_registry
 from bluestone.app.project import Project
@@ -38,8 +41,7 @@ class Raised:
             write_atomically(file, content, file.stat().st_mode & 0o7777)
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(Struct, frozen=True):
     """A file with pins: on this machine, on the server, and its text."""
 
     place: Path

@@ -10,7 +10,8 @@ import http.client
 import socket
 import time
 from contextlib import closing, suppress
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from bluestone.app import wiring
 from bluestone.app.fleet.beside import room

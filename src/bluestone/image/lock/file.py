@@ -6,11 +6,9 @@ lines of a diff. The digest at its head covers all that follows: a lock is what 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import posixpath
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -128,12 +126,9 @@ def _sorted(packages: Iterable[LockedPackage]) -> list[LockedPackage]:
     return sorted(packages, key=lambda package: package.key)
 
 
-_FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in (Release, LockedPackage)}
-
-
 def _table(name: str, value: Release | LockedPackage) -> Iterator[str]:
     yield f"\n[[{name}]]\n"
-    for field in _FIELDS[type(value)]:
+    for field in value.__struct_fields__:
         held = getattr(value, field)
         if held is not None and held is not False:
             yield f"{field} = {_value(held)}\n"
@@ -158,6 +153,8 @@ def _quoted(text: str) -> str:
 
 
 def _toml(text: str, file: str) -> dict[str, Any]:
+    import tomllib
+
     if len(text) > MAX_BYTES:
         raise Problem(f"{file} is larger than {MAX_BYTES} bytes", mend=MEND)
     if conflict := re.search(r"(?m)^(<{7}|={7}|>{7})", text):

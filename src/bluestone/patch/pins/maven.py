@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bluestone.patch.pins.kept import LeftAlone
 
@@ -18,8 +19,7 @@ _ENTRY = re.compile(r"<(dependency|plugin)>((?:(?!</?\1>).)*)</\1>", re.DOTALL)
 _PROPERTY = re.compile(r"\$\{([\w.-]+)\}")
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """A dependency or a plugin: its group and artifact, and where its version stands."""
 
     group: str

@@ -13,12 +13,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the decoder's own, and documented nowhere
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
+from msgspec import Struct
 
 from bluestone.patch.pins.kept import LeftAlone
 from bluestone.patch.pins.ranges import admits
@@ -26,24 +25,24 @@ from bluestone.patch.pins.ranges import admits
 FILE = "package-lock.json"
 MODULES = "node_modules/"
 NEEDS = ("dependencies", "optionalDependencies", "peerDependencies")
+PLAIN = re.compile(r"(?:@[A-Za-z0-9._~-]+/)?[A-Za-z0-9._~+-]+")
 INTEGRITY = re.compile(r"sha(?:512|384)-[A-Za-z0-9+/=]{64,128}")
 
 Path = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(Struct, frozen=True):
     """What a registry says of one version: its file's digest, and what it needs."""
 
     integrity: str
     needs: Mapping[str, Mapping[str, str]]
 
 
-class _Dist(msgspec.Struct):
+class _Dist(Struct):
     integrity: str = ""
 
 
-class _Version(msgspec.Struct, rename="camel"):
+class _Version(Struct, rename="camel"):
     name: str
     version: str
     dist: _Dist
@@ -68,7 +67,9 @@ def question(text: str, name: str, old: str, new: str) -> str:
     prefix, found, file = origin.partition(f"/{name}/-/")
     if not found or not prefix.startswith("https://") or f"-{old}.tgz" not in file:
         raise LeftAlone("it did not come from a registry by https")
-    return f"{prefix}/{quote(name, safe='@')}/{quote(new, safe='')}"
+    if not (PLAIN.fullmatch(name) and PLAIN.fullmatch(new)):
+        raise LeftAlone("its name or version is not one that npm gives out")
+    return f"{prefix}/{name.replace('/', '%2F')}/{new}"
 
 
 def published(content: bytes, name: str, version: str) -> Published:

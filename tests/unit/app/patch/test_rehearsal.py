@@ -6,12 +6,12 @@ import http.server
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.app import wiring
 from bluestone.app.patch import rehearsal
