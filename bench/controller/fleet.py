@@ -8,6 +8,7 @@ whole process, the simulated world included.
 from __future__ import annotations
 
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from bench.controller.bound import Bound
 from bluestone.fleet.controller.controller import Controller
 from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.group import Amount, Group, Port, RolloutPolicy
@@ -48,9 +50,11 @@ class Timed(Controller):
                 Timed.ticks += 1
 
 
-def measure() -> dict[str, float]:
+def measure(bound: Bound) -> dict[str, float]:
     """Replace the fleet in a process of its own: `fleet_10k_s` (CPU seconds), `fleet_10k_mb`."""
-    ran = subprocess.run([sys.executable, "-m", "bench.controller.fleet"], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "bench.controller.fleet"]
+    seconds = None if math.isinf(bound.seconds) else bound.seconds
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds)
     found: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
     return found
 
