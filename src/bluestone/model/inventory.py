@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from operator import attrgetter
 from typing import Literal
 
 from bluestone.model.server import Server
@@ -62,19 +64,30 @@ class Inventory:
 
     def backend(self, server: str) -> Backend | None:
         """The balancer's entry for a server."""
-        return self._backends.get(server)
+        return self.by_server.get(server)
 
     def of_group(self, group: str) -> tuple[Server, ...]:
         """A group's servers, by slot and incarnation."""
         return self._groups.get(group, ())
 
     @cached_property
-    def _backends(self) -> dict[str, Backend]:
+    def by_server(self) -> Mapping[str, Backend]:
+        """The balancer's entries, by their servers' names."""
         return {backend.server: backend for backend in self.backends}
+
+    @cached_property
+    def names(self) -> Set[str]:
+        """The names of all servers."""
+        return frozenset([server.name for server in self.servers])
+
+    @property
+    def groups(self) -> Set[str]:
+        """The groups that there are servers of."""
+        return self._groups.keys()
 
     @cached_property
     def _groups(self) -> dict[str, tuple[Server, ...]]:
         groups: dict[str, list[Server]] = {}
-        for server in sorted(self.servers, key=lambda server: (server.slot, server.incarnation)):
+        for server in sorted(self.servers, key=attrgetter("slot", "incarnation")):
             groups.setdefault(server.group, []).append(server)
         return {name: tuple(servers) for name, servers in groups.items()}

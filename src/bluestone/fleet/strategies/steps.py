@@ -6,6 +6,7 @@ Pure: each function looks at a `View` and returns actions with their reasons.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from heapq import nlargest
 from itertools import count, islice
 
 from bluestone.fleet.standing import Member, View, drained
@@ -32,11 +33,12 @@ def enrol(view: View) -> list[Action]:
     """Make the balancer check the new servers that it does not know yet, but none that is too many: it is to go."""
     if not view.goal.group.ports:
         return []
-    unwanted = surplus(view)
+    unwanted = {m.name for m in surplus(view)}
     return [
         Enrol(view.goal.group.name, m.name, "started; its health is to be checked")
-        for m in view.new
-        if m.stance == "booting" and m.backend is None and m.server.endpoint and not m.pending and m not in unwanted
+        for m in view.unsettled
+        if m.new and m.stance == "booting" and m.backend is None and m.server.endpoint and not m.pending
+        if m.name not in unwanted
     ]
 
 
@@ -56,8 +58,10 @@ def spare(view: View, floor: int, candidates: Sequence[Member]) -> list[Member]:
     Whoever does not serve can go at once; of the others, the highest slots first.
     """
     idle = [m for m in candidates if m.stance != "serving"]
-    busy = sorted((m for m in candidates if m.stance == "serving"), key=lambda m: -m.server.slot)
-    return idle + busy[: max(0, len(view.serving) - floor)]
+    if (spared := len(view.serving) - floor) <= 0:
+        return idle
+    busy = [m for m in candidates if m.stance == "serving"]
+    return idle + nlargest(spared, busy, key=lambda m: m.server.slot)
 
 
 def why_create(view: View) -> str:
@@ -75,6 +79,8 @@ def why_surplus(view: View) -> str:
 
 def surplus(view: View) -> list[Member]:
     """New servers beyond the declared count: those that do not serve first, then the highest slots."""
+    if len(view.new) <= view.goal.group.count:
+        return []
     order = sorted(view.new, key=lambda m: (_RANK.get(m.stance, 2), m.server.slot))
     return order[view.goal.group.count :]
 
