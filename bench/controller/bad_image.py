@@ -14,11 +14,11 @@ SETTLE = 0.5
 BAD = "location = / { return 500; }\n    location = /health"
 
 
-def measure(_: Bound) -> dict[str, float]:
+def measure(bound: Bound) -> dict[str, float]:
     """Seconds from the finding to the moment when only the old get requests, and the share of requests that failed
     from the canary's attach on.
     """
-    with running("bad", ["rolling"]) as bench:
+    with running(bound, "bad", ["rolling"]) as bench:
         file = bench.directory / "bluestone.toml"
         file.write_text(f'{file.read_text()}canary = 1\nbake = "60s"\n')
         site = bench.directory / "nginx-site.conf"

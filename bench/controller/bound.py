@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+SETUP = 120.0
+"""Seconds that a part has until it begins to measure: the first builds images."""
+
 GRACE = 30.0
 """Seconds that a part has beyond its bound, for the run that is under way and for cleaning up."""
 
@@ -22,13 +25,18 @@ class OutOfTime(BaseException):
 
 
 class Bound:
-    """`seconds` from now on; infinite if whoever measures has the time."""
+    """`seconds` from the beginning on; infinite if whoever measures has the time."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.reason = ""
         """Why there are fewer runs than were asked for; empty if there are not."""
-        self._ends = time.monotonic() + seconds
+        self._ends = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """What was to be made ready is: the time counts from here."""
+        self._ends = time.monotonic() + self.seconds
 
     @property
     def left(self) -> float:
@@ -59,10 +67,10 @@ class Part:
         bound = Bound(seconds)
         found: dict[str, float] = {}
         try:
-            with _ended_after(seconds + GRACE):
+            with _ended_after(SETUP + seconds + GRACE):
                 found = self.measure(bound)
         except OutOfTime:
-            bound.reason = f"it did not end within {seconds + GRACE:g} s"
+            bound.reason = f"it did not end within {SETUP + seconds + GRACE:g} s"
         except (Exception, SystemExit) as error:  # noqa: BLE001
             # The other parts are still to be measured. What is missing is told, and the command fails.
             bound.reason = f"{type(error).__name__}: {error}"

@@ -26,7 +26,7 @@ PAUSE = 0.3
 def measure(bound: Bound) -> dict[str, float]:
     """Replace the server `RUNS` times; requests that failed, the slowest in seconds, and how many there were."""
     worst, failed, sent, run = 0.0, 0, 0, 0
-    with running("destroy-first", ["destroy-first"] * 2, count=1, volumes=VOLUMES) as bench:
+    with running(bound, "destroy-first", ["destroy-first"] * 2, count=1, volumes=VOLUMES) as bench:
         while run < RUNS and not bound.over(run, RUNS):
             bench.prepare("destroy-first")
             with Load(f"http://127.0.0.1:{bench.port}/", connections=CONNECTIONS, rate=RATE) as load:

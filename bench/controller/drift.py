@@ -25,7 +25,7 @@ def measure(bound: Bound) -> dict[str, float]:
     """Seconds (`drift_replaced_s`, the worst, and a whole `bluestone drift`), requests, and how many of them failed."""
     replaced: list[float] = []
     looked: list[float] = []
-    with running("drift", ["blue-green"]) as bench, Load(_url(bench), connections=4, rate=RATE) as load:
+    with running(bound, "drift", ["blue-green"]) as bench, Load(_url(bench), connections=4, rate=RATE) as load:
         while len(replaced) < RUNS and not bound.over(len(replaced), RUNS):
             name = min(_servers(bench))
             took, _ = bench.bluestone("drift")

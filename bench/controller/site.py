@@ -13,18 +13,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.controller.bound import Bound
 from bench.fleet import Bench
 
 
 @contextmanager
-def running(name: str, strategies: Sequence[str], *, count: int = 3, volumes: str = "") -> Iterator[Bench]:
-    """`count` servers, up, which have been led there by each of these strategies in turn: both images are built."""
+def running(
+    bound: Bound, name: str, strategies: Sequence[str], *, count: int = 3, volumes: str = ""
+) -> Iterator[Bench]:
+    """`count` servers, up, which have been led there by each of these strategies in turn: both images are built.
+
+    Then the time of `bound` begins."""
     home = Path(tempfile.mkdtemp(prefix="bs-bench-", dir="/var/tmp"))
     bench = Bench(home, name=f"bench-{name}", count=count, volumes=volumes, store=_store())
     try:
         for strategy in strategies:
             bench.prepare(strategy)
             bench.bluestone("up")
+        bound.begin()
         yield bench
     finally:
         bench.bluestone("down", allowed=(0, 1))

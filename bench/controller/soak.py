@@ -28,7 +28,7 @@ def measure(bound: Bound) -> dict[str, float]:
     """
     whole = math.isinf(bound.seconds)
     requests = failed = replaced = 0
-    with running("soak", list(LIMITS)) as bench:
+    with running(bound, "soak", list(LIMITS)) as bench:
         while (bound.left or not replaced) and not (whole and replaced >= REPLACEMENTS and requests >= REQUESTS):
             for strategy in LIMITS:
                 bench.prepare(strategy)

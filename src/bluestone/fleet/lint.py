@@ -64,7 +64,7 @@ def _of_group(actions: Sequence[Action], seen: View, inventory: Inventory) -> It
     members = seen.by_name
     if seen.paused:
         yield f"it acts on {group.name}, which is paused"
-    yield from _capacity(actions, members, seen)
+    yield from _capacity(actions, seen)
     slots = [action.slot for action in actions if isinstance(action, Create)]
     if set(slots) & seen.taken_slots or len(set(slots)) < len(slots):
         yield f"it puts two servers of {group.name} into one slot"
@@ -93,7 +93,7 @@ def _of_group(actions: Sequence[Action], seen: View, inventory: Inventory) -> It
             yield from _order(action, member, seen)
 
 
-def _capacity(actions: Sequence[Action], members: dict[str, Member], seen: View) -> Iterator[str]:
+def _capacity(actions: Sequence[Action], seen: View) -> Iterator[str]:
     """Serving never below the floor, total never above the cap."""
     limits, group = budget(seen), seen.goal.group
     serving = {m.name for m in seen.serving}

@@ -157,8 +157,9 @@ def with_undeclared(goals: Sequence[Goal], inventory: Inventory) -> list[Goal]:
 
 def _forget_ghosts(inventory: Inventory, memory: Memory) -> Iterator[Action]:
     """Backends whose server does not exist any more."""
-    if not (ghosts := inventory.by_server.keys() - inventory.names - inventory.pending):
+    if inventory.by_server.keys() <= inventory.names:
         return
+    ghosts = inventory.by_server.keys() - inventory.names - inventory.pending
     for backend in inventory.backends:
         if backend.server not in ghosts or backend.group in memory.paused:
             continue

@@ -78,6 +78,8 @@ class Machines:
         self.samples: list[Sample] = []
         self.hidden: frozenset[str] = frozenset()
         self._boot = boot
+        self._counted_at = 0.0
+        self._honest = Counters(0, 0, 5.0)
         self._lists: list[tuple[float, tuple[str, ...]]] = []
 
     # ---- what is seen ----------------------------------------------------------------------------------------
@@ -98,8 +100,11 @@ class Machines:
     def counters(self, name: str) -> Counters:
         """What the balancer has counted of a server: as many requests for all, which a server that lies fails."""
         machine, now = self.known.get(name), self.timeline.seconds
-        lied_for = now - machine.lies_since if machine and machine.lies else 0.0
-        return Counters(int(now * REQUESTS), int(lied_for * REQUESTS), 5.0)
+        if machine and machine.lies:
+            return Counters(int(now * REQUESTS), int((now - machine.lies_since) * REQUESTS), 5.0)
+        if now != self._counted_at:
+            self._counted_at, self._honest = now, Counters(int(now * REQUESTS), 0, 5.0)
+        return self._honest
 
     def alive(self, group: str) -> list[Machine]:
         """The machines of a group that exist and have not ended."""

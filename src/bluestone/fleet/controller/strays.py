@@ -34,6 +34,8 @@ class Register:
 
     def part(self, inventory: Inventory) -> Inventory:
         """The inventory with the servers that others made set apart."""
+        if inventory.names <= self._own:
+            return inventory
         own = tuple(self.own(inventory.servers))
         if len(own) == len(inventory.servers):
             return inventory

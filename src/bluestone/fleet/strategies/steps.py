@@ -6,7 +6,6 @@ Pure: each function looks at a `View` and returns actions with their reasons.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from heapq import nlargest
 from itertools import count, islice
 
 from bluestone.fleet.standing import Member, View, drained
@@ -55,13 +54,14 @@ def retire(view: View, members: Sequence[Member], reason: str) -> list[Action]:
 def spare(view: View, floor: int, candidates: Sequence[Member]) -> list[Member]:
     """Those of `candidates` that can be let go while `floor` servers still serve.
 
-    Whoever does not serve can go at once; of the others, the highest slots first.
+    Whoever does not serve can go at once; of the others, the highest slots first (those that serve come in the order of
+    their slots).
     """
     idle = [m for m in candidates if m.stance != "serving"]
     if (spared := len(view.serving) - floor) <= 0:
         return idle
     busy = [m for m in candidates if m.stance == "serving"]
-    return idle + nlargest(spared, busy, key=lambda m: m.server.slot)
+    return idle + busy[-spared:][::-1]
 
 
 def why_create(view: View) -> str:
