@@ -149,7 +149,8 @@ def _waiting(seen: View, refusals: Sequence[safety.Refusal], held: Hold) -> Iter
 def with_undeclared(goals: Sequence[Goal], inventory: Inventory) -> list[Goal]:
     """The goals, and goals of no servers for groups that exist but that nobody declares any more."""
     known = {goal.group.name for goal in goals}
-    found = sorted(inventory.groups - known)
+    if not (found := sorted(inventory.groups - known)):
+        return list(goals)
     nothing = Digest("sha256:" + "0" * 64)
     undeclared = [Goal(Group(name, count=0), Generation(name, 0, nothing, ServerConfig(""))) for name in found]
     return [*goals, *undeclared]

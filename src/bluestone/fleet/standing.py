@@ -52,45 +52,25 @@ class Member(NamedTuple):
         return self.backend is not None and self.backend.admission == "attached"
 
 
-_GONE = frozenset({"dead", "leaving"})
-
-
 @dataclass(frozen=True)
 class View:
     """One group at one instant, ready to be planned for.
 
-    `members` are in the order of their slots.
+    `members` are in the order of their slots. `new` are those that shall stay, `old` those that have to go (of other
+    generations, or tainted); both without those that are dead or leaving. `serving` are those that get requests and
+    answer them; `unsettled` are all that do not, or that an action is under way on: most often a few of many. `dead`
+    are those that ended, or were never started.
     """
 
     goal: Goal
     members: tuple[Member, ...]
     memory: Memory
     at: datetime
-
-    @cached_property
-    def new(self) -> tuple[Member, ...]:
-        """Those that shall stay; none that is dead or leaving."""
-        return tuple([m for m in self.members if m.new and m.stance not in _GONE])
-
-    @cached_property
-    def old(self) -> tuple[Member, ...]:
-        """Those that have to go, as they are of other generations, or tainted; none that is dead or leaving."""
-        return tuple([m for m in self.members if not m.new and m.stance not in _GONE])
-
-    @cached_property
-    def serving(self) -> tuple[Member, ...]:
-        """Those that get requests and answer them."""
-        return tuple([m for m in self.members if m.stance == "serving"])
-
-    @cached_property
-    def unsettled(self) -> tuple[Member, ...]:
-        """Those that are anything but serving, or that an action is under way on: most often a few of many."""
-        return tuple([m for m in self.members if m.stance != "serving" or m.pending])
-
-    @cached_property
-    def dead(self) -> tuple[Member, ...]:
-        """Those that ended, or were never started."""
-        return tuple(m for m in self.unsettled if m.stance == "dead")
+    new: tuple[Member, ...]
+    old: tuple[Member, ...]
+    serving: tuple[Member, ...]
+    unsettled: tuple[Member, ...]
+    dead: tuple[Member, ...]
 
     @property
     def living(self) -> int:
@@ -140,31 +120,44 @@ def view(goal: Goal, inventory: Inventory, memory: Memory) -> View:
     backends, taints, under_way, died = inventory.by_server, memory.taints, inventory.pending, memory.died
     at_once = not goal.group.rollout.min_ready
     declared = goal.group.count if pinned(goal) and goal.group.count else None
-    members = []
+    members: list[Member] = []
+    new: list[Member] = []
+    old: list[Member] = []
+    serving: list[Member] = []
+    unsettled: list[Member] = []
     for server in inventory.of_group(goal.group.name):
         name = server.name
-        new, taint = server.image == image and server.config == config, ""
-        if new and name in taints:
+        stays, taint = server.image == image and server.config == config, ""
+        if stays and name in taints:
             taint = taints[name].reason
-        if new and declared is not None and declared < server.slot:
+        if stays and declared is not None and declared < server.slot:
             # The volumes of the slots that are declared are the ones to serve from, whoever else is healthy.
             taint = f"no more than {declared} servers are declared, and it is in slot {server.slot}"
-        new = new and not taint
+        stays = stays and not taint
         backend, pending = backends.get(name), name in under_way
         if (
             backend is not None
             and backend.health == "up"
             and backend.admission == "attached"
-            and (at_once or not new)
+            and (at_once or not stays)
             and server.phase == "running"
             and name not in died
         ):
             stance: Stance = "serving"  # so are nearly all, and `_stance` says the same of them
         else:
-            stance = _stance(goal, server, backend, memory, inventory.at, new=new, pending=pending)
+            stance = _stance(goal, server, backend, memory, inventory.at, new=stays, pending=pending)
         # What calling `Member` does, in half the time: there may be ten thousand.
-        members.append(tuple.__new__(Member, (server, backend, stance, new, pending, taint)))
-    return View(goal, tuple(members), memory, inventory.at)
+        member = tuple.__new__(Member, (server, backend, stance, stays, pending, taint))
+        members.append(member)
+        if stance == "serving":
+            serving.append(member)
+        if stance != "serving" or pending:
+            unsettled.append(member)
+        if stance not in ("dead", "leaving"):
+            (new if stays else old).append(member)
+    dead = tuple([m for m in unsettled if m.stance == "dead"])
+    lists = (tuple(new), tuple(old), tuple(serving), tuple(unsettled), dead)
+    return View(goal, tuple(members), memory, inventory.at, *lists)
 
 
 def _stance(
