@@ -52,7 +52,7 @@ def measure_histories(bound: Bound) -> dict[str, float]:
 def measure_mutants(bound: Bound) -> dict[str, float]:
     """How many planted bugs there are, and how many of them the histories do not catch."""
     command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider"]
-    command += ["tests/simulation/test_mutants.py", "-k", "planted"]
+    command += ["tests/simulation/test_mutants.py", "tests/simulation/test_controller_mutants.py", "-k", "planted"]
     ran = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=min(bound.seconds, LONGEST)
     )
