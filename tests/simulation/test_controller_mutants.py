@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bluestone.fleet import safety
-from bluestone.fleet.controller import controller, observe, watcher
-from bluestone.fleet.strategies import rolling, steps
+from bluestone.fleet.controller import controller, observe, recall, watcher
+from bluestone.fleet.strategies import steps
 from bluestone.model.action import Create
 from bluestone.model.group import Group, StrategyName
 from bluestone.model.volume import VolumeSpec
@@ -31,7 +31,6 @@ def _into_taken_slots(patch: pytest.MonkeyPatch) -> None:
         return [Create(1, next(numbers), view.goal.generation, reason) for _ in range(missing)]
 
     patch.setattr(steps, "create", beside)
-    patch.setattr(rolling.steps, "create", beside)
     patch.setattr(safety, "permit", lambda actions, *_: (tuple(actions), ()))
     patch.setattr(controller, "lint", lambda *_: [])
     patch.setattr(provider.SimulatedProvider, "_holders", lambda _: {})
@@ -49,7 +48,7 @@ def _blind_to_drift(patch: pytest.MonkeyPatch) -> None:
 
 def _deaf_to_taints(patch: pytest.MonkeyPatch) -> None:
     """What was found is not heeded."""
-    real = controller.recall
+    real = recall.recall
     patch.setattr(controller, "recall", lambda *asked: _without_taints(real(*asked)))
 
 
@@ -75,7 +74,7 @@ def _trusts_partial_lists(patch: pytest.MonkeyPatch) -> None:
 
 def _acts_on_gaps(patch: pytest.MonkeyPatch) -> None:
     """A view with gaps is taken for whole."""
-    real = controller.observe
+    real = observe.observe
     patch.setattr(controller, "observe", lambda *asked: _without_gaps(real(*asked)))
 
 
