@@ -18,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from msgspec import Struct
+
 from bluestone.image.archive import ResolvedBase, architecture
 from bluestone.image.sources import Source
 
@@ -25,8 +27,7 @@ SUITE = "trixie"
 ARCHITECTURE = architecture()
 
 
-@dataclass(frozen=True)
-class Deb:
+class Deb(Struct, frozen=True):
     """A package with nothing in it but one file, and its changelog if it has one."""
 
     name: str

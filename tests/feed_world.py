@@ -8,10 +8,11 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
+
+from msgspec.structs import replace
 
 import fake_archive
 from bluestone.app.patch import exposures

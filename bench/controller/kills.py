@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from functools import cache
+
+from msgspec.structs import replace
 
 from bench.controller.bound import Bound
 from bluestone.model.group import StrategyName

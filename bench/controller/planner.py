@@ -6,9 +6,10 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from bench.controller.bound import Bound
 from bluestone.fleet.lint import lint

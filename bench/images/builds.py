@@ -15,10 +15,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from bench.images.figures import Cost, Figures, cost, medians, note, quiet, shown
 from bluestone.app import wiring
@@ -150,7 +150,7 @@ def routes_equal(bench: Bench) -> float:
             bench.store.packages.ensure(lock.every, of_recipe(recipe), quiet)
             first = True
             for shape in SHAPES:
-                wanted = replace(recipe, **shape)  # type: ignore[arg-type]
+                wanted = replace(recipe, **shape)
                 here = bench.build(wanted, lock)
                 there = bench.build(wanted, lock, *(["scratch"] if first else []), store=other)
                 first = False

@@ -11,10 +11,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
+
+from msgspec.structs import replace
 
 from bench.images.figures import Figures, note
 from bluestone.image.sbom import cyclonedx

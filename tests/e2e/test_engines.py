@@ -8,10 +8,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.image.archive import of_recipe
 from bluestone.image.builders.mmdebstrap import Mmdebstrap

@@ -6,13 +6,13 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from balancer_rigs import HAProxyRig, backend, eventually, get
 from bench.load import Load

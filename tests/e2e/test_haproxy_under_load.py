@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from balancer_rigs import QUICK, HAProxyRig, WebServer, backend, eventually, get, web_service
 from bench.load import Load, Report

@@ -10,11 +10,11 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from bluestone.image import build as build_module
 from bluestone.image import lockdown
@@ -89,7 +89,7 @@ def rebuild(store: ImageStore, image: Image) -> Callable[..., Image]:
     assert image
 
     def with_changes(progress: Callable[[str], None] = print, **changes: object) -> Image:
-        recipe = replace(RECIPE, **changes)  # type: ignore[arg-type]
+        recipe = replace(RECIPE, **changes)
         return build(recipe, lock_of(recipe, store), store, NoEngine(), progress=progress)
 
     return with_changes

@@ -7,11 +7,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.image.archive import resolve as resolve_base
 from bluestone.image.lock import index

@@ -8,11 +8,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from bluestone.image import build as build_module
 from bluestone.image.assembly import Assembly
@@ -92,7 +92,7 @@ def manifest(image: Image) -> str:
 def only(store: ImageStore, image: Image, **changes: object) -> Recipe:
     """The recipe with these hooks alone; its base is there."""
     assert image
-    return replace(RECIPE, **{"puppet": None, "ansible": None, **changes})  # type: ignore[arg-type]
+    return replace(RECIPE, **{"puppet": None, "ansible": None, **changes})
 
 
 def failing(store: ImageStore, lock: Lock, recipe: Recipe, *, twice: bool = False) -> Problem:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.fleet import safety
 from bluestone.fleet.controller import controller, observe, recall, watcher
@@ -75,12 +76,7 @@ def _trusts_partial_lists(patch: pytest.MonkeyPatch) -> None:
 def _acts_on_gaps(patch: pytest.MonkeyPatch) -> None:
     """A view with gaps is taken for whole."""
     real = observe.observe
-    patch.setattr(controller, "observe", lambda *asked: _without_gaps(real(*asked)))
-
-
-def _without_gaps(inventory: Any) -> Any:
-    object.__setattr__(inventory, "gaps", ())
-    return inventory
+    patch.setattr(controller, "observe", lambda *asked: replace(real(*asked), gaps=()))
 
 
 MUTANTS: dict[str, tuple[StrategyName, Weather, Mutation]] = {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.fleet.budget import budget
 from bluestone.fleet.plan import plan

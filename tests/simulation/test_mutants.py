@@ -6,10 +6,10 @@ Each mutant is a planner with one mistake, and with `safety`, which would cover 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.fleet import safety
 from bluestone.fleet.strategies import blue_green, rolling, steps

@@ -1,10 +1,10 @@
 """Random histories of the planner: what must always hold, holds; when the faults cease, it arrives."""
 
 import random
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.model.group import RolloutPolicy, StrategyName
 from bluestone.simulation.history import Faults, World, play

@@ -5,10 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app import remembered
 from bluestone.host.files import write_atomically
@@ -24,16 +27,18 @@ FILE = Path("bluestone.toml")
 """The declaration's usual name."""
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who wants something done: the name that the journal keeps, and the variables that secrets may come from."""
 
     name: str = field(default_factory=getpass.getuser)
-    variables: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    variables: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def __repr__(self) -> str:
+        # Without the variables: some are secrets.
+        return f"Caller({self.name!r})"
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(Struct, frozen=True, dict=True):
     """One declaration on one machine, and who asks for something to be done with it."""
 
     declaration: Declaration

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from bluestone import __version__
 from bluestone.host.files import write_atomically
@@ -22,8 +22,7 @@ MAX_FILE = 1 << 20
 """As the declaration's own limit: what is larger is left to it to refuse."""
 
 
-@dataclass(frozen=True)
-class Remembered:
+class Remembered(Struct, frozen=True):
     """A checked declaration; `origin` is the digest of everything that it depends on."""
 
     origin: str

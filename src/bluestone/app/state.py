@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from bluestone.app import wiring
 from bluestone.app.project import Project
@@ -25,8 +25,7 @@ ELSEWHERE = "store.json"
 """Says in which database the journal is instead, and where its password comes from."""
 
 
-@dataclass(frozen=True)
-class State:
+class State(Struct, frozen=True):
     """A project's journal: where it is, its head, and who leads or led last."""
 
     where: str
@@ -34,8 +33,7 @@ class State:
     leader: Lease | None
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(Struct, frozen=True):
     """A journal that was carried from one place to another. `entries` is how many it has."""
 
     source: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from bluestone.app.fleet.rollout import utc_now
 from bluestone.app.patch import patch as patching

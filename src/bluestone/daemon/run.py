@@ -9,9 +9,10 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from msgspec import Struct
+from msgspec.structs import replace
 from starlette.applications import Starlette
 
 from bluestone import __version__
@@ -46,8 +47,7 @@ MISTAKE = 70
 """Exit status (EX_SOFTWARE in sysexits.h) after a mistake of its own: systemd starts it anew."""
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(Struct, frozen=True):
     """How to serve, where it is not as declared."""
 
     every: timedelta | None = None

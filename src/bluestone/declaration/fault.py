@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import date, time
+
+from msgspec import Struct
 
 KeyPath = tuple[str | int, ...]
 """A place in the parsed text: table keys, and indexes (from 0) into arrays."""
@@ -27,8 +28,7 @@ class Fault(ValueError):
         self.hidden = hidden
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A fault and the key that it belongs to.
 
     `rests_on` are the keys that it was concluded from: when one of them is wrong itself, nothing follows.

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 JsonSchema = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(Struct, frozen=True):
     """A string that `read` turns into the field's value. `title` is what people call it."""
 
     read: Callable[[str], Any]
@@ -46,8 +46,7 @@ class WrittenAs:
         return self.schema
 
 
-@dataclass(frozen=True)
-class OrShort:
+class OrShort(Struct, frozen=True):
     """A table, or a short string that `expand` turns into one."""
 
     expand: Callable[[str], dict[str, object]]

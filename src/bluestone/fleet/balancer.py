@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
+
+from msgspec import Struct
 
 from bluestone.model.group import Health, Port
 from bluestone.model.inventory import Backend
 from bluestone.model.server import Endpoint
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(Struct, frozen=True):
     """What the balancer offers for one group: the ports it listens on, and how it checks the servers.
 
     While no server can take them, requests (connections, on a TCP port) wait for `hold`; with none they fail at once.

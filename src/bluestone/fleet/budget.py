@@ -6,14 +6,13 @@ each only makes a server one that has to go; how many go at once is said here al
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from bluestone.fleet.standing import View, pinned
 from bluestone.model.plan import Goal
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(Struct, frozen=True):
     """At least `floor` servers serve, and at most `cap` exist (those that are dead do not count)."""
 
     floor: int

@@ -14,9 +14,10 @@ A group without ports has nothing that counts its errors: there, canaries that r
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
+
+from msgspec import Struct
 
 from bluestone.fleet.budget import surge
 from bluestone.fleet.standing import Member, View
@@ -38,8 +39,7 @@ SLOWER, SLOWER_BY = 2.0, 20.0
 """How many times as long, and how many milliseconds longer, an answer must take to matter."""
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What the comparison shows now, and the figures behind it."""
 
     is_: Literal["baking", "good", "bad", "unclear"]

@@ -11,8 +11,9 @@ fails, or a program that unpacks another and runs it, on one new server after th
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from bluestone.model.drift import Aspect, Drift, Examination, FileChange, Login, PackageChange, Process
 from bluestone.model.group import DriftPolicy
@@ -36,8 +37,7 @@ Key = tuple[Aspect, str]
 """Aspect and subject: what is the same drift on one server and on another."""
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What follows from a drift: its server is tainted, or not, and then `why_not`."""
 
     drift: Drift

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from statistics import median
+
+from msgspec import Struct, field
 
 from bluestone.model.action import PAST, Action
 from bluestone.model.event import Event
@@ -29,8 +30,7 @@ BETWEEN = 0.1
 """Seconds from the end of a step to the beginning of the next: a look at the world, and a plan."""
 
 
-@dataclass(frozen=True)
-class Durations:
+class Durations(Struct, frozen=True):
     """Seconds by group and step; what is not in there is assumed."""
 
     measured: Mapping[tuple[str, str], float] = field(default_factory=dict)

@@ -11,8 +11,10 @@ Where there is no generation to go back to, a failure only ends the rollout, and
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.fleet import brake, canary
 from bluestone.fleet.standing import Member, View, quarantine
@@ -33,8 +35,7 @@ MIN_DEATHS = 3
 """How many deaths during one rollout stop it, for a small group; a larger one may lose its count."""
 
 
-@dataclass(frozen=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """What is not done now although it were next: actions of `verbs`. `lasting` is whether somebody should know."""
 
     verbs: frozenset[str] = frozenset()
@@ -171,8 +172,7 @@ def _newly_held(seen: View) -> Held | None:
     return None
 
 
-@dataclass(frozen=True)
-class _Brake:
+class _Brake(Struct, frozen=True):
     """Until when no server is started, why, and whether a person should be told."""
 
     until: datetime

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.fleet.budget import budget
 from bluestone.fleet.durations import UNMEASURED, Durations
@@ -27,16 +29,14 @@ MAX_ROUNDS = 5_000
 STEP = timedelta(seconds=1)
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """An action and the round in which it is taken: those of one round are taken together."""
 
     round: int
     action: Action
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(Struct, frozen=True):
     """The fewest servers of a group that serve, and the most that exist, on the way; and how many must and may.
 
     `waits` is what the group waits for now.
@@ -50,8 +50,7 @@ class Span:
     waits: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Forecast:
+class Forecast(Struct, frozen=True):
     """All actions to the goal, and what the way there passes through. `halted` says why there is no way.
 
     It takes about `seconds`; `assumed` names the groups of whose servers it was never measured how long they take.

@@ -6,9 +6,10 @@ The journal keeps the same facts; `controller/recall` reads them back, and gets 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from bluestone.fleet.brake import after_death
 from bluestone.model.memory import Canary, Memory, Quarantine

@@ -7,15 +7,15 @@ mistake in one of them delays a rollout instead of ending service. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bluestone.fleet.budget import Budget
 from bluestone.fleet.standing import Member, View
 from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """An action that is not taken now, and why."""
 
     action: Action

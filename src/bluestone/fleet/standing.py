@@ -5,10 +5,11 @@ Pure: values in, values out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
 
 from bluestone.model.inventory import Backend, Inventory
 from bluestone.model.memory import Memory
@@ -52,8 +53,7 @@ class Member(NamedTuple):
         return self.backend is not None and self.backend.admission == "attached"
 
 
-@dataclass(frozen=True)
-class View:
+class View(Struct, frozen=True, dict=True):
     """One group at one instant, ready to be planned for.
 
     `members` are in the order of their slots. `new` are those that shall stay, `old` those that have to go (of other

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct
 
 from bluestone.fleet.explain import length
 from bluestone.model.action import PAST
@@ -16,8 +17,7 @@ ENDS = ("rollout.finished", "rollout.halted", "rollout.paused", "rollout.started
 """What a rollout can end with; another one that begins ends it too."""
 
 
-@dataclass(frozen=True)
-class Story:
+class Story(Struct, frozen=True):
     """`summary` answers the question, a sentence each; `events` are the entries that it is drawn from, in order."""
 
     of: Literal["server", "plan", "event"]

@@ -11,8 +11,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.host.commands import require
 from bluestone.host.files import write_atomically
@@ -44,8 +45,7 @@ def running(pid_file: Path) -> int | None:
     return int(pid)
 
 
-@dataclass(frozen=True)
-class Daemon:
+class Daemon(Struct, frozen=True):
     """One long-running child, known by its pid file. `output` gets what it prints."""
 
     name: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.host.files import write_atomically
 from bluestone.model.problem import Problem
@@ -14,8 +15,7 @@ MAX_SOCKET_PATH = 107
 """Longest path of a unix socket, in bytes (`sun_path` in unix(7), less the closing NUL)."""
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(Struct, frozen=True):
     """bluestone's directories: `state` outlives a reboot, `run` (sockets, pid files) need not."""
 
     state: Path

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from bluestone.model.hours import Hours, Span
 from bluestone.model.openings import DAY, windows
@@ -22,8 +23,7 @@ from bluestone.model.openings import DAY, windows
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock's
 
 
-@dataclass(frozen=True)
-class Timetable:
+class Timetable(Struct, frozen=True):
     """From `instants[n]` (seconds of UTC since 1970) until the next, `counts[n]` servers are wanted.
 
     It is only known from the first instant until `end`.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.model.hours import Hours
 from bluestone.model.openings import speaks_of_holidays
@@ -17,16 +18,14 @@ MOST_EVENTS = 20_000
 """Events of a calendar file, over the years that are asked for."""
 
 
-@dataclass(frozen=True)
-class Doubt:
+class Doubt(Struct, frozen=True):
     """Something that is not known of holidays, and the day from which on it matters."""
 
     what: str
     since: date = date.min
 
 
-@dataclass(frozen=True)
-class Holidays:
+class Holidays(Struct, frozen=True):
     """Days that are holidays, and what is not known of them."""
 
     days: frozenset[date] = frozenset()

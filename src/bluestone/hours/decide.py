@@ -7,8 +7,10 @@ clock has been set back behind what is in the journal.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from bluestone.hours.calendar import Timetable
 from bluestone.hours.overrides import of_group
@@ -22,16 +24,14 @@ CLOCK_SLACK = timedelta(minutes=1)
 """How far the clock may be behind the newest entry of the journal: several machines may write it."""
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How many servers of a group exist, and how many serve."""
 
     total: int = 0
     serving: int = 0
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(Struct, frozen=True):
     """What the decision rests on besides the declaration.
 
     By group: `tables` are the timetables of those that have hours, `leads` the seconds that their servers are begun

@@ -9,8 +9,9 @@ quarter more is for what was never seen yet, such as a quota or a slow provider;
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import ceil
+
+from msgspec import Struct
 
 from bluestone.model.event import Event
 
@@ -36,8 +37,7 @@ MISSES = 0.0005
 MOST_RETRIES = 6
 
 
-@dataclass(frozen=True)
-class Boot:
+class Boot(Struct, frozen=True):
     """How long a server took from the decision to create it until it got requests, or until it failed; in seconds."""
 
     image: str
@@ -45,8 +45,7 @@ class Boot:
     worked: bool
 
 
-@dataclass(frozen=True)
-class Lead:
+class Lead(Struct, frozen=True):
     """Seconds before an opening, and where they come from."""
 
     seconds: float

@@ -7,12 +7,14 @@ asked for. Each piece is priced exactly, as a fraction; only what is shown is ro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.hours.prices import price_at
 from bluestone.model.cost import Cause, Line, Price, PriceList, Stay
@@ -21,8 +23,7 @@ CENT = Decimal("0.01")
 HOUR = timedelta(hours=1)
 
 
-@dataclass(frozen=True)
-class Ledger:
+class Ledger(Struct, frozen=True):
     """The lines of a stretch of time. `unpriced` names the servers for which there is no price."""
 
     begin: datetime

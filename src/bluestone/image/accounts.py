@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 FIRST, LAST = 101, 999
 """Numbers that Debian's policy (9.2.2) leaves to packages, without 100, which is the group `users`."""
@@ -22,8 +23,7 @@ FIELDS = {PASSWD: 7, GROUP: 4, SHADOW: 2, GSHADOW: 4}
 FILES = tuple(FIELDS)
 
 
-@dataclass(frozen=True)
-class Renumbering:
+class Renumbering(Struct, frozen=True):
     """New numbers of users and of groups, by the old ones, where they differ; and the files of accounts, by path."""
 
     users: Mapping[int, int] = field(default_factory=dict)

@@ -16,9 +16,11 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.image.archive import ResolvedBase
 from bluestone.image.child import Ending, follow
@@ -49,8 +51,7 @@ UNREACHABLE = re.compile(
 DISK_FULL = re.compile(r"No space left on device|[Qq]uota exceeded|don't have enough free space")
 
 
-@dataclass(frozen=True)
-class Apt:
+class Apt(Struct, frozen=True):
     """An apt whose world is below `directory`."""
 
     directory: Path

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from bluestone.image.sources import Source, parse_deb822, parse_list
 from bluestone.model.lock import LockedPackage
@@ -35,8 +37,7 @@ PLAIN = "/+~:"
 """What stands for itself in the path of a package, besides letters and digits (RFC 3986, section 3.3)."""
 
 
-@dataclass(frozen=True)
-class _Distribution:
+class _Distribution(Struct, frozen=True):
     name: str
     components: tuple[str, ...]
     keyring: str
@@ -51,8 +52,7 @@ DISTRIBUTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class ResolvedBase:
+class ResolvedBase(Struct, frozen=True):
     """A base with everything that installing from its archive takes. `keyring` has the keys that sign it.
 
     `logins` has `user:password` of archives that want one, by their URIs, which have none in them themselves.
@@ -63,7 +63,11 @@ class ResolvedBase:
     architecture: str
     keyring: Path
     sources: tuple[Source, ...]
-    logins: Mapping[str, str] = field(default_factory=dict, repr=False)
+    logins: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        # Without the logins, which no message and no trace may show.
+        return f"ResolvedBase({self.distribution}:{self.suite}/{self.architecture}, {self.sources!r})"
 
     @property
     def uris(self) -> dict[str, str]:
@@ -75,8 +79,7 @@ class ResolvedBase:
         return f"{self.uris[package.archive]}/{quote(package.path, safe=PLAIN)}"
 
 
-@dataclass(frozen=True)
-class _Archive:
+class _Archive(Struct, frozen=True):
     main: str
     security: str
     keyring: Path

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from bluestone.model.recipe import Recipe
 
 
-@dataclass(frozen=True)
-class Assembly:
+class Assembly(Struct, frozen=True):
     """What to assemble: `stage` is the directory of the packages' stage, `work` the one to work in.
 
     `limit` is how many seconds each command and tool of the recipe may take; `tools` are the packages, in the store,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.image import provenance
 from bluestone.image.lock.file import digest as lock_digest
@@ -31,8 +32,7 @@ REPLACE = "do not use it: remove it, and build it anew by `bluestone build`"
 UNSIGNED = "nothing that is signed says how it must be"
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Struct, frozen=True):
     """One thing that was checked: `what` says what was found, `mend` what to do if it is not `ok`."""
 
     name: str

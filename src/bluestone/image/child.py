@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from threading import Event, Timer
+
+from msgspec import Struct
 
 from bluestone.host.commands import require
 
@@ -17,8 +18,7 @@ TAIL = 200
 """Lines kept from the end of what a command says."""
 
 
-@dataclass(frozen=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """How a command ended: its status (None if its time was up), and the last lines that it said."""
 
     status: int | None

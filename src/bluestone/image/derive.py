@@ -12,8 +12,9 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.host.commands import CommandFailed, run
 from bluestone.image.normalise import EPOCH
@@ -25,8 +26,7 @@ LIMIT = 600.0
 """Seconds that linking or copying a tree may take."""
 
 
-@dataclass(frozen=True)
-class Derived:
+class Derived(Struct, frozen=True):
     """A new tree's manifest, and the paths in which it differs from the one that it was made from, sorted."""
 
     manifest: str

@@ -6,8 +6,9 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from bluestone.image.hygiene.secrets import secrets
 from bluestone.image.tree import Entry, digest
@@ -35,8 +36,7 @@ _UNIT_LINK = re.compile(r"/etc/systemd/(?:system|user)/(?:([^/]+)\.(?:wants|requ
 _DPKG = "/var/lib/dpkg/"
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(Struct, frozen=True):
     """One of the two images: its manifest, its bill, and the package of each path that one owns."""
 
     manifest: str
@@ -44,8 +44,7 @@ class Side:
     owners: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class ComponentChange:
+class ComponentChange(Struct, frozen=True):
     """A piece of software that is not as it was. `old` and `new` are versions, several with commas between.
 
     `source` is a Debian package's source package; of others, what brought them, or the file that tells of them.
@@ -59,8 +58,7 @@ class ComponentChange:
     source: str
 
 
-@dataclass(frozen=True)
-class FileChange:
+class FileChange(Struct, frozen=True):
     """A path that is not as it was; `what` says in which way (`mode 0644 -> 0755`), `package` whose it is.
 
     `follows` is whether it is of a package that is not as it was itself, or of dpkg's records.
@@ -73,8 +71,7 @@ class FileChange:
     follows: bool
 
 
-@dataclass(frozen=True)
-class UnitChange:
+class UnitChange(Struct, frozen=True):
     """A unit of systemd's that was or is enabled (by a target), or masked (then `target` is empty)."""
 
     kind: Literal["enabled", "disabled", "masked", "unmasked"]
@@ -82,8 +79,7 @@ class UnitChange:
     target: str
 
 
-@dataclass(frozen=True)
-class TextChange:
+class TextChange(Struct, frozen=True):
     """A file of configuration whose lines differ: as a unified diff, or `withheld` with the reason."""
 
     path: str
@@ -91,8 +87,7 @@ class TextChange:
     withheld: str = ""
 
 
-@dataclass(frozen=True)
-class ImageDiff:
+class ImageDiff(Struct, frozen=True):
     """What differs. Of `files`, those below /etc are the configuration, whose lines are in `texts`."""
 
     old: Digest

@@ -8,10 +8,11 @@ The tree of another lock is changed where the engine can; else the tree is made 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import cast
+
+from msgspec import Struct
 
 from bluestone.image import worker
 from bluestone.image.builders.port import Changer, Engine
@@ -23,8 +24,7 @@ from bluestone.image.tree import manifest
 from bluestone.model.lock import Lock
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(Struct, frozen=True):
     """Make `root` and `manifest` in the directory `work`, of a lock's packages, which are in the store `packages`.
 
     `engine` is `module:class`. With `below`, the directory of the stage of the lock `before`, its tree is

@@ -12,15 +12,15 @@ SHA-256 is that of its manifest, and its bills.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.image.sbom.purl import purl
 from bluestone.model.intoto import STATEMENT_TYPE, Resource, by_sha256
@@ -43,8 +43,7 @@ IMAGE = "image"
 """What the image is called among the subjects; the others are called as their files are."""
 
 
-@dataclass(frozen=True)
-class Build:
+class Build(Struct, frozen=True):
     """What is known of a build when it has ended. `key` names its inputs; `invocation` is a name that no other has.
 
     `recipe` is what `parameters` makes of it.
@@ -96,8 +95,7 @@ class _Statement(msgspec.Struct, rename="camel"):
     predicate: _Predicate
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """What of a signed statement is checked: digests are hexadecimal SHA-256.
 
     `files` are the bills by the names of their files; `packages` package URLs with the digests of their files; `inputs`
@@ -117,8 +115,8 @@ class Statement:
 
 def parameters(recipe: Recipe) -> dict[str, Any]:
     """A recipe without what belongs to a machine: of paths the last part, of mirrors nothing, of contents digests."""
-    base = dataclasses.replace(recipe.base, archive=None)
-    plain = _plain(dataclasses.replace(recipe, base=base))
+    base = replace(recipe.base, archive=None)
+    plain = _plain(replace(recipe, base=base))
     assert isinstance(plain, dict)
     return plain
 
@@ -204,8 +202,8 @@ def _plain(value: object) -> object:
         if value.content is None:
             return laid
         return laid | {"sha256": hashlib.sha256(value.content.encode()).hexdigest()}
-    if dataclasses.is_dataclass(value):
-        held = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+    if isinstance(value, Struct):
+        held = ((name, getattr(value, name)) for name in value.__struct_fields__)
         return {name: _plain(each) for name, each in held if each not in (None, ())}
     if isinstance(value, Path):
         return value.name

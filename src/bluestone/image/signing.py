@@ -13,13 +13,13 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import Struct
 
 from bluestone.host.files import write_atomically
 from bluestone.model.problem import Problem
@@ -35,8 +35,7 @@ class Unsigned(Exception):
     """An envelope that is damaged, or that none of the keys signed; the text says which."""
 
 
-@dataclass(frozen=True)
-class PublicKey:
+class PublicKey(Struct, frozen=True):
     """By which a signature is checked. `raw` is the key's 32 bytes; `name` what people call it."""
 
     raw: bytes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 OFF = {"no", "false", "without", "off", "disable"}
 """What apt takes for no (`StringToBool` in apt-pkg/contrib/strutl.cc)."""
@@ -12,8 +13,7 @@ OFF = {"no", "false", "without", "off", "disable"}
 _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)(?P<components>.*)")
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """One suite of one archive. `signed_by` is the keyring that apt shall check it with, "" for any it trusts.
 
     A keyring that is written into the entry itself is `embedded`. `archive` is what a lock calls the archive.

@@ -18,13 +18,14 @@ import os
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Literal
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.host.files import flush, write_atomically
 from bluestone.host.paths import private_directory
@@ -38,8 +39,7 @@ HEX = 64
 State = Literal["proved", "being proved", "mismatch", "unproved"]
 
 
-@dataclass(frozen=True)
-class StageFacts:
+class StageFacts(Struct, frozen=True):
     """What `stage.json` holds.
 
     `family` names all inputs but the packages: stages of one family can be made from each other. `tree` is the digest
@@ -53,8 +53,7 @@ class StageFacts:
     patched: bool
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(Struct, frozen=True, dict=True):
     """A stage in the store. `last_use` is when something was last built on it."""
 
     key: str
@@ -76,8 +75,7 @@ class Stage:
         return parse((self.directory / NAME).read_text(), str(self.directory / NAME))
 
 
-@dataclass(frozen=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """What a build from nothing says of the stages of a key.
 
     `tree` is what it gave; `mismatches` are the trees that came about otherwise and are not that, with the paths in

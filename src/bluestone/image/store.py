@@ -26,12 +26,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 import msgspec
+from msgspec import Struct
 
 from bluestone.host.files import flush, write_atomically
 from bluestone.host.paths import private_directory
@@ -57,8 +57,7 @@ PATIENCE = 3600.0
 """Seconds to wait for another build of the same thing; a build's own limits are below it."""
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What `image.json` holds; `built_at` is when this machine built it.
 
     `stage` is the key of the packages' stage that it was first built on, and `tree` the digest of that stage's

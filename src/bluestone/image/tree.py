@@ -13,9 +13,10 @@ import re
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 from bluestone.model.ids import Digest
 from bluestone.model.problem import Problem
@@ -28,8 +29,7 @@ _PLAIN = re.compile(rb"(?!-\Z)[!-$&-~]+")
 """What stands for itself in a manifest, as nearly everything does."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One path of a tree, relative to its root. `kind` is `file`, `dir`, `link` or `fifo`; `time` in seconds."""
 
     path: bytes

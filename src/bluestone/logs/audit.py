@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 NUMBER = re.compile(rb'\{"_BLUESTONE_SEQUENCE":"(\d{1,18})"[,}]')
 """A line's number. It stands first, where only the shipper writes."""
 
 
-@dataclass(frozen=True)
-class Gap:
+class Gap(Struct, frozen=True):
     """Lines `first` to `last` are not here. `dropped` of them the server's own journal dropped, as its shipper says."""
 
     first: int
@@ -31,8 +30,7 @@ class Gap:
         return self.last - self.first + 1
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(Struct, frozen=True):
     """A server's lines: `found` of `last` are here. `twice` numbers occur more than once, `unnumbered` lines have none.
 
     `goodbye` is the last number that the server said there is; None if that was not its last word.

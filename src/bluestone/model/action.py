@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
+
+from msgspec import Struct
 
 from bluestone.model.generation import Generation
 from bluestone.model.ids import server_name
@@ -12,8 +13,7 @@ from bluestone.model.server import Server
 from bluestone.model.volume import volume_name
 
 
-@dataclass(frozen=True)
-class Create:
+class Create(Struct, frozen=True):
     """Start a server of a generation in a slot."""
 
     verb: ClassVar[str] = "create"
@@ -48,8 +48,7 @@ class Create:
         )
 
 
-@dataclass(frozen=True)
-class Enrol:
+class Enrol(Struct, frozen=True):
     """Make the balancer know a server and check its health, without sending it requests."""
 
     verb: ClassVar[str] = "enrol"
@@ -58,8 +57,7 @@ class Enrol:
     reason: str
 
 
-@dataclass(frozen=True)
-class Attach:
+class Attach(Struct, frozen=True):
     """Send requests to an enrolled, healthy server."""
 
     verb: ClassVar[str] = "attach"
@@ -68,8 +66,7 @@ class Attach:
     reason: str
 
 
-@dataclass(frozen=True)
-class Detach:
+class Detach(Struct, frozen=True):
     """Send a server no new requests; those that it holds go on (drain)."""
 
     verb: ClassVar[str] = "detach"
@@ -78,8 +75,7 @@ class Detach:
     reason: str
 
 
-@dataclass(frozen=True)
-class Dismiss:
+class Dismiss(Struct, frozen=True):
     """Make the balancer forget a detached server. `sever` ends the sessions that it still holds."""
 
     verb: ClassVar[str] = "dismiss"
@@ -89,8 +85,7 @@ class Dismiss:
     sever: bool = False
 
 
-@dataclass(frozen=True)
-class Destroy:
+class Destroy(Struct, frozen=True):
     """Stop a server, so that its last log lines are sent, then remove it."""
 
     verb: ClassVar[str] = "destroy"

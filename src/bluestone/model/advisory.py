@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
+
+from msgspec import Struct
 
 from bluestone.model.bom import Ecosystem
 
@@ -12,8 +13,7 @@ Severity = Literal["critical", "high", "medium", "low", "unknown"]
 """As CVSS's qualitative scale (FIRST, CVSS v3.1, section 5); `unknown` where nobody rated it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True):
     """Versions from `introduced` on ("" from the first), up to `fixed` without it or to `last` with it.
 
     With neither `fixed` nor `last`, all that follow.
@@ -24,8 +24,7 @@ class Range:
     last: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Affected:
+class Affected(Struct, frozen=True):
     """Versions of one package that an advisory is about: those in any of `ranges`, and those in `versions`.
 
     Of Debian, `name` is a source package and `release` the codename that this holds for ("" for any). Of Maven, `name`
@@ -42,8 +41,7 @@ class Affected:
     undecided: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Advisory:
+class Advisory(Struct, frozen=True):
     """Something that is wrong, as one feed tells it.
 
     `id` is the feed's own; `aliases` are other names of the same (CVE numbers among them). `cvss` is the base score, 0
@@ -76,8 +74,7 @@ class Advisory:
         return tuple(name for name in self.names if name.startswith("CVE-"))
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """What somebody who should know says of an advisory in a product (VEX).
 
     `names` are the advisory's, `products` package URLs or image digests; one without a version is any version.

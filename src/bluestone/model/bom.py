@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from bluestone.model.ids import Digest
 
@@ -11,8 +12,7 @@ Ecosystem = Literal["deb", "pypi", "npm", "golang", "cargo", "maven"]
 """Where a component comes from, in the words of package URLs."""
 
 
-@dataclass(frozen=True)
-class Component:
+class Component(Struct, frozen=True):
     """A piece of software in an image.
 
     `path` is the file that tells of it, beginning with `/`; a `!` leads into an archive (`/srv/app.ear!lib.war!x.jar`).
@@ -39,8 +39,7 @@ class Component:
     built_using: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class LooseFile:
+class LooseFile(Struct, frozen=True):
     """A file that no package owns: its path, its SHA-256 in hexadecimal, its size in bytes."""
 
     path: str
@@ -48,8 +47,7 @@ class LooseFile:
     size: int
 
 
-@dataclass(frozen=True)
-class Unidentified:
+class Unidentified(Struct, frozen=True):
     """A file that looks like software of an ecosystem, and of which it could not be told what it is: `reason` why."""
 
     path: str
@@ -57,8 +55,7 @@ class Unidentified:
     owner: str = ""
 
 
-@dataclass(frozen=True)
-class Bom:
+class Bom(Struct, frozen=True):
     """All that is in an image, in an order of its own: the same image has the same bill.
 
     `distribution` and `release` as os-release(5) has them: `debian`, `13`.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
+
+from msgspec import Struct
 
 Cause = Literal["served", "lead", "failed", "overlap"]
 """Why a server existed. served: it was to get requests. lead: it was up ahead of an opening. failed: it never served.
@@ -15,8 +16,7 @@ overlap: it existed beside those that served, on its way in or out."""
 CAUSES: tuple[Cause, ...] = ("served", "lead", "failed", "overlap")
 
 
-@dataclass(frozen=True)
-class CostPolicy:
+class CostPolicy(Struct, frozen=True):
     """`[cost]`: the file of prices; what a month may cost, from which share of it on that is told, and which groups
     are ended when it is reached. `budget` is None for no limit."""
 
@@ -26,8 +26,7 @@ class CostPolicy:
     optional: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Price:
+class Price(Struct, frozen=True):
     """What a server costs from a day on (its beginning in UTC), in an hour, if it has no more than these resources.
 
     `cpus` and `memory` (bytes) are None where they do not matter. A lifetime is counted in whole steps of `step`
@@ -44,8 +43,7 @@ class Price:
     least: int = 0
 
 
-@dataclass(frozen=True)
-class PriceList:
+class PriceList(Struct, frozen=True):
     """Prices in one currency (ISO 4217), of a dated file."""
 
     currency: str
@@ -53,8 +51,7 @@ class PriceList:
     prices: tuple[Price, ...]
 
 
-@dataclass(frozen=True)
-class Stay:
+class Stay(Struct, frozen=True):
     """A server's existence, for the ledger: which it was, what it was, and the instants that tell what it was for.
 
     `opening` is the one that it was begun ahead of; None for what never happened, or has not yet.
@@ -73,8 +70,7 @@ class Stay:
     opening: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Struct, frozen=True):
     """A line of the ledger: a server, for one cause, at one price. `amount` is exact, in the list's currency."""
 
     server: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
+
+from msgspec import Struct, field
 
 from bluestone.model.cost import CostPolicy
 from bluestone.model.group import Group, SecretRef
@@ -13,16 +14,14 @@ from bluestone.model.patching import PatchPolicy
 from bluestone.model.recipe import Recipe
 
 
-@dataclass(frozen=True)
-class Store:
+class Store(Struct, frozen=True):
     """Where the journal is, if not on this machine: a database's address, without its password."""
 
     address: str
     password: SecretRef | None = None
 
 
-@dataclass(frozen=True)
-class Declaration:
+class Declaration(Struct, frozen=True):
     """All of `bluestone.toml`. `recipe` is its `[image]`, `serve` and `notify` are what the daemon does,
     `patch` by when fixes must be on the servers.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct
 
 Aspect = Literal["files", "packages", "processes", "units", "logins", "clock"]
 """What is examined of a server."""
@@ -12,8 +13,7 @@ Aspect = Literal["files", "packages", "processes", "units", "logins", "clock"]
 ASPECTS: tuple[Aspect, ...] = ("files", "packages", "processes", "units", "logins", "clock")
 
 
-@dataclass(frozen=True)
-class FileChange:
+class FileChange(Struct, frozen=True):
     """A path of the root file system that is not as the image has it, and since when (`at`).
 
     `how`: added, changed, removed; `covered` by a mount that the server did not have at its start; `writable`: the
@@ -25,8 +25,7 @@ class FileChange:
     at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class PackageChange:
+class PackageChange(Struct, frozen=True):
     """A package that is not installed as in the image; a version that is empty means that it is not there."""
 
     name: str
@@ -40,8 +39,7 @@ Origin = Literal["image", "writable", "deleted"]
 file that was deleted, or that exists in memory alone."""
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(Struct, frozen=True):
     """A running process. `pid` is the one that it has on the server, `unit` the systemd unit that it is in, if any.
 
     `origin` is that of its executable.
@@ -55,8 +53,7 @@ class Process:
     started_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class FailedUnit:
+class FailedUnit(Struct, frozen=True):
     """A systemd unit in the state `failed`, and why (`result`, in systemd's own word)."""
 
     name: str
@@ -64,8 +61,7 @@ class FailedUnit:
     since: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(Struct, frozen=True):
     """Somebody ran something on the server, or attached to its console. `who` is the user of this machine, if known."""
 
     at: datetime | None
@@ -73,16 +69,14 @@ class Login:
     who: str = ""
 
 
-@dataclass(frozen=True)
-class Unseen:
+class Unseen(Struct, frozen=True):
     """An aspect of a server that was not examined, or not as a whole, and why."""
 
     aspect: Aspect
     why: str
 
 
-@dataclass(frozen=True)
-class Examination:
+class Examination(Struct, frozen=True):
     """A running server as it was found from outside, without entering it.
 
     `clock` is by how many seconds the server's clock is ahead of this machine's; None if that is not known. What is
@@ -100,16 +94,14 @@ class Examination:
     unseen: tuple[Unseen, ...] = ()
 
 
-@dataclass(frozen=True)
-class Bystander:
+class Bystander(Struct, frozen=True):
     """Something beside the servers, on their network, that bears no mark of bluestone. `what` is for a person."""
 
     name: str
     what: str
 
 
-@dataclass(frozen=True)
-class Drift:
+class Drift(Struct, frozen=True):
     """One difference between a server and its image.
 
     `subject` (a path, a unit, a package) names it: two of the same aspect and subject are the same drift. `what` is a

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True)
-class Event:
+
+class Event(Struct, frozen=True):
     """Something that bluestone did, or saw. `kind` is `noun.verb`; `sequence` counts from 1 without gaps."""
 
     sequence: int

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
+
+from msgspec import Struct, field
 
 from bluestone.model.advisory import Advisory
 from bluestone.model.bom import Component, Ecosystem
@@ -31,8 +32,7 @@ def realm(ecosystem: Ecosystem, release: str) -> str:
 AFFECTED = (Verdict.AFFECTED_WITH_FIX, Verdict.AFFECTED_WITHOUT_FIX)
 
 
-@dataclass(frozen=True)
-class Exposure:
+class Exposure(Struct, frozen=True):
     """An advisory about a component of an image.
 
     `fixed` is the lowest version of the fixed package that mends it, "" if there is none: of a Debian package its
@@ -52,8 +52,7 @@ class Exposure:
     until: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """Components of an image of which nothing can be told: how many of a `realm` ("" for any), and why."""
 
     image: Digest
@@ -62,8 +61,7 @@ class Unknown:
     why: str
 
 
-@dataclass(frozen=True)
-class FeedState:
+class FeedState(Struct, frozen=True):
     """A feed as it was when it was read.
 
     `kind` is one of `patch.feeds.kinds`. `digest` is the SHA-256 of what was read, `date` the moment that it describes
@@ -87,8 +85,7 @@ class FeedState:
         return not self.trouble
 
 
-@dataclass(frozen=True)
-class Assessment:
+class Assessment(Struct, frozen=True):
     """All that is known, at an instant, of what images are exposed to.
 
     `servers` are those that run each image now, by image.

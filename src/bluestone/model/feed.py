@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
+
+from msgspec import Struct
 
 Kind = Literal["archive", "debian", "pypi", "npm", "maven", "go", "crates", "kev", "epss", "support", "vex"]
 
 
-@dataclass(frozen=True)
-class FeedSource:
+class FeedSource(Struct, frozen=True):
     """A feed: its kind, and its http(s) address or absolute path."""
 
     kind: Kind
     place: str
 
 
-@dataclass(frozen=True)
-class FeedPolicy:
+class FeedPolicy(Struct, frozen=True):
     """`[patch.feeds]`. `archive` is whether the archives that images are made from are asked themselves. What was
     fetched longer than `max_age` ago is stale."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
+
+from msgspec import Struct, field
 
 from bluestone.model.group import Group, Health, LogPolicy, Resources, SecretRef, canonical_digest
 from bluestone.model.ids import Digest
 from bluestone.model.volume import VolumeSpec
 
 
-@dataclass(frozen=True)
-class ServerConfig:
+class ServerConfig(Struct, frozen=True, dict=True):
     """What a server is started with besides its image.
 
     `ports` are the server's own ports that the balancer must reach, `health` how it is found out whether it works
@@ -56,8 +56,7 @@ class ServerConfig:
         return Digest("sha256:" + canonical_digest(self, unless_empty=("volumes", "logs")))
 
 
-@dataclass(frozen=True)
-class Generation:
+class Generation(Struct, frozen=True):
     """Image and configuration of a group, numbered from 1. Servers of one generation are alike."""
 
     group: str

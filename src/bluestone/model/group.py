@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from math import ceil
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
+from msgspec import Struct, field
 
 from bluestone.model.hours import Hours
 from bluestone.model.volume import VolumeSpec
@@ -17,8 +17,7 @@ from bluestone.model.volume import VolumeSpec
 StrategyName = Literal["blue-green", "rolling", "destroy-first"]
 
 
-@dataclass(frozen=True)
-class Amount:
+class Amount(Struct, frozen=True):
     """A number of servers, or a percentage of a group's count."""
 
     value: int
@@ -35,8 +34,7 @@ class Amount:
         return f"{self.value}%" if self.percent else str(self.value)
 
 
-@dataclass(frozen=True)
-class Port:
+class Port(Struct, frozen=True):
     """A port that the balancer listens on (`bind`:`listen`) and the server's port behind it."""
 
     listen: int
@@ -45,8 +43,7 @@ class Port:
     bind: str = "127.0.0.1"
 
 
-@dataclass(frozen=True)
-class Health:
+class Health(Struct, frozen=True):
     """How the balancer finds out whether a server works: HTTP GET of `path`, or a connection if None."""
 
     path: str | None = None
@@ -57,16 +54,14 @@ class Health:
     fall: int = 3
 
 
-@dataclass(frozen=True)
-class Resources:
+class Resources(Struct, frozen=True):
     """Limits of one server: `memory` in bytes, `cpus` in cores. None is no limit."""
 
     memory: int | None = None
     cpus: float | None = None
 
 
-@dataclass(frozen=True)
-class SecretRef:
+class SecretRef(Struct, frozen=True):
     """Where a secret's value comes from: `kind` `env` (a variable of bluestone's own) or `file` (a path)."""
 
     name: str
@@ -74,8 +69,7 @@ class SecretRef:
     where: str
 
 
-@dataclass(frozen=True)
-class RolloutPolicy:
+class RolloutPolicy(Struct, frozen=True):
     """How a group goes from one generation to the next.
 
     `drain` is the longest wait for a detached server's sessions, `long_sessions` what then becomes of those that are
@@ -103,8 +97,7 @@ class RolloutPolicy:
     hold: timedelta = timedelta(0)
 
 
-@dataclass(frozen=True)
-class DriftPolicy:
+class DriftPolicy(Struct, frozen=True):
     """What follows when a server of a group drifts.
 
     `ignore` are patterns of paths (with `*`, `?`, `**`) and of units that may differ.
@@ -114,8 +107,7 @@ class DriftPolicy:
     ignore: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class LogPolicy:
+class LogPolicy(Struct, frozen=True):
     """What the servers of a group ship besides their journal, and what of all that never leaves them.
 
     `files` are absolute paths, their last part perhaps with `*` and `?`; `mask` are regular expressions.
@@ -128,8 +120,7 @@ class LogPolicy:
         return bool(self.files or self.mask)
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Struct, frozen=True):
     """`[servers.NAME]`: how many servers of one kind, what they are started with, how they are replaced."""
 
     name: str
@@ -151,14 +142,14 @@ class Group:
         return canonical_digest(self, unless_empty=("volumes", "hours", "logs"))
 
 
-def canonical_digest(value: Any, *, unless_empty: Collection[str]) -> str:
-    """SHA-256 over the canonical JSON of a dataclass's instance, in hexadecimal digits.
+def canonical_digest(value: Struct, *, unless_empty: Collection[str]) -> str:
+    """SHA-256 over the canonical JSON of a value of the model, in hexadecimal digits.
 
     The fields `unless_empty` are left out where they are empty: what was written down before a field existed keeps its
     digest, so that a newer bluestone replaces no server for its own sake.
     """
     digest = hashlib.sha256()
-    parts = [(each.name, getattr(value, each.name)) for each in fields(value)]
+    parts = [(name, getattr(value, name)) for name in value.__struct_fields__]
     members = [
         msgspec.json.encode(name) + b":" + msgspec.json.encode(part, order="deterministic")
         for name, part in parts

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
+
+from msgspec import Struct
 
 OnRequest = Literal["page", "hold"]
 """What a request gets that comes while its group sleeps, and wakes it: a page to try again, or to wait."""
 
 
-@dataclass(frozen=True)
-class Period:
+class Period(Struct, frozen=True):
     """Times, in OpenStreetMap's opening-hours syntax, and how many servers are wanted then."""
 
     when: str
     count: int
 
 
-@dataclass(frozen=True)
-class Hours:
+class Hours(Struct, frozen=True):
     """`[servers.NAME.hours]`: when a group is up.
 
     `periods` say how many servers are wanted when, on the clock of `zone` (an IANA name); at all other times it is
@@ -43,8 +42,7 @@ class Hours:
     idle: timedelta = timedelta(minutes=15)
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(Struct, frozen=True):
     """A stretch of time, in UTC, in which `count` servers are wanted."""
 
     begin: datetime
@@ -52,8 +50,7 @@ class Span:
     count: int
 
 
-@dataclass(frozen=True)
-class Override:
+class Override(Struct, frozen=True):
     """A person's exception to a group's hours (to those of all, if `group` is empty), which ends by itself."""
 
     group: str
@@ -68,8 +65,7 @@ class Override:
         return f"kept {way} by {self.by} until {self.until:%a %d %b %H:%M} UTC{why}"
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """How many servers of a group shall be up now, and why.
 
     `opening` is the one that they are begun for ahead of it; `lessened`: they are fewer than declared.

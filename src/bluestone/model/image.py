@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.model.ids import Digest
 
 
-@dataclass(frozen=True)
-class Package:
+class Package(Struct, frozen=True):
     """An installed package: binary name, version and architecture as dpkg says them."""
 
     name: str
@@ -18,8 +18,7 @@ class Package:
     architecture: str
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(Struct, frozen=True):
     """An image in the store. `root` is its tree on this machine; `size` in bytes; `key` names its inputs."""
 
     digest: Digest

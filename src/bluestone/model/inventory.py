@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from operator import attrgetter
 from typing import Literal
+
+from msgspec import Struct
 
 from bluestone.model.server import Server
 
@@ -16,8 +17,7 @@ Admission = Literal["detached", "attached"]
 """detached: enrolled and health-checked, gets no new requests. attached: gets requests."""
 
 
-@dataclass(frozen=True)
-class Counters:
+class Counters(Struct, frozen=True):
     """What a server did since the balancer began to count.
 
     `requests` are those answered or failed (connections, where it shares out those), `errors` the failed ones among
@@ -30,20 +30,31 @@ class Counters:
     response_ms: float | None = None
 
 
-@dataclass(frozen=True)
-class Backend:
-    """A server as the balancer reports it. `sessions` are the requests or connections it holds now."""
+class Backend(Struct, frozen=True):
+    """A server as the balancer reports it. `sessions` are the requests or connections it holds now.
+
+    Two are equal whatever their counters are: those change with every request.
+    """
 
     server: str
     group: str
     admission: Admission
     health: Literal["up", "down", "unknown"]
     sessions: int
-    counters: Counters = field(default=Counters(), compare=False)
+    counters: Counters = Counters()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Backend) and self._standing == other._standing
+
+    def __hash__(self) -> int:
+        return hash(self._standing)
+
+    @property
+    def _standing(self) -> tuple[str, str, str, str, int]:
+        return self.server, self.group, self.admission, self.health, self.sessions
 
 
-@dataclass(frozen=True)
-class Inventory:
+class Inventory(Struct, frozen=True, dict=True):
     """Servers and backends at one instant.
 
     `gaps` says, one sentence each, what could not be observed: a view with gaps never justifies a destroy.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct
 
 from bluestone.model.ids import Digest
 
 
-@dataclass(frozen=True)
-class Lifetime:
+class Lifetime(Struct, frozen=True):
     """A server of a project, on its one image. `began` is when its creation was; `ended` is None while it exists."""
 
     project: str
@@ -21,8 +21,7 @@ class Lifetime:
     ended: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """Something that begins, proves or ends a server's lifetime. `group` and `image` are told by what begins it."""
 
     kind: Literal["began", "seen", "ended"]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 LOCAL = "local"
 """The `archive` of packages that come from files beside the declaration."""
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(Struct, frozen=True):
     """A suite of an archive as it was on the day: its signed Release file.
 
     `archive` is `main`, `security`, or the name of a declared archive; its URI is not part of a lock, since each
@@ -25,8 +25,7 @@ class Release:
     sha256: str
 
 
-@dataclass(frozen=True)
-class LockedPackage:
+class LockedPackage(Struct, frozen=True):
     """One binary package, pinned: `sha256` and `size` (bytes) of its .deb, `path` of it below its archive's URI.
 
     `archive` and `suite` name the `Release` that it comes from; for a local .deb, `archive` is `local` and `path` is
@@ -52,8 +51,7 @@ class LockedPackage:
         return f"{self.name}:{self.architecture}"
 
 
-@dataclass(frozen=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """A recipe's pins.
 
     `base` is `distribution:suite`; `asked` are the packages that were named, by the recipe or by bluestone itself;

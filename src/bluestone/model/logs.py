@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True)
-class LogKeeping:
+
+class LogKeeping(Struct, frozen=True):
     """For how long, and in how many bytes of disk; `groups` have an age of their own. None is without a limit."""
 
     keep: timedelta | None = None
@@ -16,8 +16,7 @@ class LogKeeping:
     groups: Mapping[str, timedelta] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class LogListening:
+class LogListening(Struct, frozen=True):
     """Where lines of others than servers are taken in, by TLS: `ADDRESS:PORT`, or None for nowhere.
 
     `names` are the host names and addresses by which senders reach them.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from bluestone.model.inventory import Counters
 
 
-@dataclass(frozen=True)
-class Failures:
+class Failures(Struct, frozen=True):
     """How often in a row one verb failed for a group, when last, and what the last error said."""
 
     count: int
@@ -18,8 +18,7 @@ class Failures:
     verb: str = ""
 
 
-@dataclass(frozen=True)
-class Canary:
+class Canary(Struct, frozen=True):
     """When the canaries of a generation all served, and what the balancer had counted by then, by server."""
 
     generation: int
@@ -27,32 +26,28 @@ class Canary:
     baseline: dict[str, Counters] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Quarantine:
+class Quarantine(Struct, frozen=True):
     """Why a generation may not be tried again. `declared` is the digest of its group's declaration then."""
 
     reason: str
     declared: str
 
 
-@dataclass(frozen=True)
-class Taint:
+class Taint(Struct, frozen=True):
     """Why a server must be replaced although its generation is right; `cause` is one word (`asked`, `drift`)."""
 
     cause: str
     reason: str
 
 
-@dataclass(frozen=True)
-class Streak:
+class Streak(Struct, frozen=True):
     """How many servers of a group died one after the other, without a calm in between, and when the last one did."""
 
     deaths: int
     last_at: datetime
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """Facts from the journal that planning needs. All keys are server or group names.
 
     Of servers: `next_incarnation` is the number for the next one's name. `enrolled_at`, `attached_at` (or when it last

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
+
+from msgspec import Struct
 
 from bluestone.model.group import SecretRef
 
@@ -32,16 +33,14 @@ MUST_SEE: tuple[Notable, ...] = (
 """Those that a person must hear of."""
 
 
-@dataclass(frozen=True)
-class WebHook:
+class WebHook(Struct, frozen=True):
     """An address that events are posted to, or where it is kept; and where the token for it is."""
 
     address: str | SecretRef
     token: SecretRef | None = None
 
 
-@dataclass(frozen=True)
-class NotifyPolicy:
+class NotifyPolicy(Struct, frozen=True):
     """`[notify]`: who is told of events (a web hook, a program with its arguments), and of which."""
 
     webhook: WebHook | None = None
@@ -49,8 +48,7 @@ class NotifyPolicy:
     events: tuple[Notable, ...] = MUST_SEE
 
 
-@dataclass(frozen=True)
-class ServePolicy:
+class ServePolicy(Struct, frozen=True):
     """`[serve]`: how often the daemon looks at the world, and the loopback address where it tells its figures."""
 
     every: timedelta = timedelta(seconds=10)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from typing import Literal
+
+from msgspec import Struct, field
 
 from bluestone.model.advisory import Severity
 from bluestone.model.feed import FeedPolicy
@@ -16,8 +17,7 @@ Urgency = Literal["exploited", "critical", "overdue"]
 """What may be patched in a freeze nevertheless."""
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A deadline for what meets all that is said here; what is None is not asked.
 
     `within` counts from the moment when the fix became available; None is no deadline: with the next upgrade.
@@ -32,8 +32,7 @@ class Rule:
     exposed: bool | None = None
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(Struct, frozen=True):
     """Hours of some days of the week (0 is Monday), in which a patch may begin. One that ends at or before its begin
     ends on the day after."""
 
@@ -42,8 +41,7 @@ class Window:
     end: time
 
 
-@dataclass(frozen=True)
-class Freeze:
+class Freeze(Struct, frozen=True):
     """Time in which no patch begins, from `begin` up to `end` without it, but for what is named in `unless`."""
 
     begin: datetime
@@ -52,8 +50,7 @@ class Freeze:
     unless: tuple[Urgency, ...] = ()
 
 
-@dataclass(frozen=True)
-class FixWaiver:
+class FixWaiver(Struct, frozen=True):
     """An advisory that is lived with, up to `end` without it: who answers for that, and why.
 
     `groups` are those that it holds for; empty for all.
@@ -66,8 +63,7 @@ class FixWaiver:
     groups: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class PatchPolicy:
+class PatchPolicy(Struct, frozen=True):
     """`[patch]`. `time_zone` is the IANA name of the zone that windows are in.
 
     `automatic` is whether the daemon patches by itself; it looks for fixes `every` so long. `exposed` are groups that

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.model.action import Action
 from bluestone.model.generation import Generation
@@ -11,8 +13,7 @@ from bluestone.model.group import Group
 from bluestone.model.inventory import Counters
 
 
-@dataclass(frozen=True)
-class Goal:
+class Goal(Struct, frozen=True):
     """A group as it shall be: its declaration, and the generation that its servers shall be of.
 
     `fallback` is the generation to go back to by itself should this one fail; None where there is none. `declared`
@@ -31,8 +32,7 @@ class Goal:
         return replace(self.group, count=declared).digest()
 
 
-@dataclass(frozen=True)
-class Died:
+class Died(Struct, frozen=True):
     """A server was found dead (or has been down for too long). `counts`: that speaks against its generation."""
 
     kind: ClassVar[str] = "server.died"
@@ -42,8 +42,7 @@ class Died:
     counts: bool = True
 
 
-@dataclass(frozen=True)
-class WentDown:
+class WentDown(Struct, frozen=True):
     """An attached server stopped passing its health checks."""
 
     kind: ClassVar[str] = "server.down"
@@ -52,8 +51,7 @@ class WentDown:
     reason: str
 
 
-@dataclass(frozen=True)
-class CameUp:
+class CameUp(Struct, frozen=True):
     """A server that had gone down passes its health checks again."""
 
     kind: ClassVar[str] = "server.up"
@@ -62,8 +60,7 @@ class CameUp:
     reason: str
 
 
-@dataclass(frozen=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """All servers of the goal's generation serve: the rollout has switched."""
 
     kind: ClassVar[str] = "rollout.settled"
@@ -73,8 +70,7 @@ class Settled:
     server: str = ""
 
 
-@dataclass(frozen=True)
-class Halted:
+class Halted(Struct, frozen=True):
     """The generation failed; its rollout is stopped. `server` is the one that failed, if one did.
 
     With `declared`, the digest of the group's declaration, the generation is quarantined for as long as that stays.
@@ -88,8 +84,7 @@ class Halted:
     declared: str = ""
 
 
-@dataclass(frozen=True)
-class Returned:
+class Returned(Struct, frozen=True):
     """The group goes back by itself, to `generation`, after one that failed: this begins a rollout there."""
 
     kind: ClassVar[str] = "rollout.started"
@@ -101,8 +96,7 @@ class Returned:
     server: str = ""
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(Struct, frozen=True):
     """bluestone holds the rollout, for a reason that is not the generation's: something fails around it, or it cannot
     be told whether the canaries are good.
     """
@@ -114,8 +108,7 @@ class Held:
     server: str = ""
 
 
-@dataclass(frozen=True)
-class CanaryBegan:
+class CanaryBegan(Struct, frozen=True):
     """All canaries serve: from here on they are compared with the old. `baseline` is what was counted before."""
 
     kind: ClassVar[str] = "canary.began"
@@ -126,8 +119,7 @@ class CanaryBegan:
     server: str = ""
 
 
-@dataclass(frozen=True)
-class CanaryPassed:
+class CanaryPassed(Struct, frozen=True):
     """The canaries are as good as the old: the others may follow."""
 
     kind: ClassVar[str] = "canary.passed"
@@ -146,8 +138,7 @@ State = Literal["done", "working", "paused", "halted", "returned"]
 generation failed. returned: it did, and the group is back at the generation before."""
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """How far a group is, and what it waits for (why it was stopped, if it was)."""
 
     group: str
@@ -157,8 +148,7 @@ class Progress:
     waiting: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What to do now, what was found out, and how far each group is."""
 
     actions: tuple[Action, ...] = ()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """A spot in a text that a person wrote.
 
     `line` counts from 1; `key` is the dotted path (`servers.web.count`); `text` is that line as written.

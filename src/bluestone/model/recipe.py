@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True)
-class Base:
+
+class Base(Struct, frozen=True):
     """The distribution that an image starts from.
 
     `archive` is the URI of its package archive; None means the archive that this host's own apt uses.
@@ -20,8 +20,7 @@ class Base:
     archive: str | None = None
 
 
-@dataclass(frozen=True)
-class OverlayFile:
+class OverlayFile(Struct, frozen=True):
     """A file or directory laid over the packages.
 
     `target` is an absolute path on the server. Exactly one of `source` (a file or directory on this machine)
@@ -36,8 +35,7 @@ class OverlayFile:
     owner: str = "root:root"
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(Struct, frozen=True):
     """A signed package archive beside the distribution's own.
 
     `suite` ends in `/` for an archive without components (then the path of its index). `key` is the keyring on this
@@ -51,8 +49,7 @@ class Archive:
     key: Path
 
 
-@dataclass(frozen=True)
-class LocalPackage:
+class LocalPackage(Struct, frozen=True):
     """A .deb file on this machine; `name` is its path as the declaration has it."""
 
     name: str
@@ -63,8 +60,7 @@ FindingKind = Literal["secret", "setuid", "capability", "world-writable", "login
 """What a build refuses in an image, unless it is waived."""
 
 
-@dataclass(frozen=True)
-class Waiver:
+class Waiver(Struct, frozen=True):
     """Findings of a kind that are meant to be in the image, and why.
 
     `path` is absolute; `*` and `?` in it stand for what is within one directory, `**` for any depth.
@@ -75,8 +71,7 @@ class Waiver:
     reason: str
 
 
-@dataclass(frozen=True)
-class Puppet:
+class Puppet(Struct, frozen=True):
     """What Puppet applies to an image.
 
     `directory` is a Puppet environment on this machine: manifests, modules, Hiera's data. `manifest` is a file or
@@ -88,8 +83,7 @@ class Puppet:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Ansible:
+class Ansible(Struct, frozen=True):
     """What Ansible plays in an image.
 
     `directory` on this machine has `playbook`, and all that it uses: roles, collections, files. `variables` are
@@ -101,8 +95,7 @@ class Ansible:
     variables: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """Everything that decides an image's content.
 
     `puppet` and `ansible` work on what the packages and files make, in this order; then come `run`, which are shell

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class Identity:
+
+class Identity(Struct, frozen=True):
     """Who wrote a line, as the receiver of the line knows it from the writer's credential."""
 
     project: str
@@ -17,8 +17,7 @@ class Identity:
     image: str
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(Struct, frozen=True):
     """A log line as it is stored. `cursor` names it uniquely; `severity` is syslog's, 0 (worst) to 7.
 
     `original` is the line as it came: the journal's JSON, with every field.
@@ -30,4 +29,4 @@ class Record:
     unit: str
     severity: int
     message: str
-    original: bytes = field(default=b"", repr=False)
+    original: bytes = b""

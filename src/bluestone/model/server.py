@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct, field
 
 from bluestone.model.generation import Generation
 from bluestone.model.ids import Digest, server_name
@@ -14,16 +15,14 @@ Phase = Literal["creating", "running", "stopping", "dead"]
 """creating: exists, never started. running: started. stopping: asked to stop. dead: ended."""
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """Where a server is reached: `ports` maps the server's own port to the one to connect to at `host`."""
 
     host: str
     ports: dict[int, int]
 
 
-@dataclass(frozen=True)
-class ServerSpec:
+class ServerSpec(Struct, frozen=True):
     """What a provider needs to create a server.
 
     `bootfiles` (relative path -> content) appear under `/run/bluestone` on the server before its init starts,
@@ -36,8 +35,12 @@ class ServerSpec:
     incarnation: int
     generation: Generation
     writable: tuple[str, ...] = ()
-    bootfiles: dict[str, bytes] = field(default_factory=dict, repr=False)
+    bootfiles: dict[str, bytes] = field(default_factory=dict)
     epoch: int = 0
+
+    def __repr__(self) -> str:
+        # Without the boot files: no message and no trace may show secrets.
+        return f"ServerSpec({self.project!r}, {self.name!r}, {self.generation!r}, epoch={self.epoch})"
 
     @property
     def group(self) -> str:
@@ -55,8 +58,7 @@ class ServerSpec:
         return {volume_name(self.group, self.slot, each.name): each for each in self.generation.config.volumes}
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(Struct, frozen=True):
     """A server as a provider reports it. `detail` says why it is dead, if it is; `volumes` are the names of those that
     it holds, as it does until it is gone."""
 

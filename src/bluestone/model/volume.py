@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class VolumeSpec:
+
+class VolumeSpec(Struct, frozen=True):
     """A volume that each server of a group has, as declared.
 
     `path` is where the server sees it. `size` in bytes is the most that it may hold; None is no limit of its own.
@@ -20,8 +20,7 @@ class VolumeSpec:
     owner: str = ""
 
 
-@dataclass(frozen=True)
-class Volume:
+class Volume(Struct, frozen=True):
     """A volume as a provider reports it. `server` is the one that holds it, whatever its phase; empty if none does."""
 
     name: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
+
+from msgspec.structs import replace
 
 from bluestone.model.advisory import Advisory, Severity, Statement
 from bluestone.model.exposure import Exposure, FeedState, Verdict

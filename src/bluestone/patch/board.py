@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, get_args
+
+from msgspec import Struct
 
 from bluestone.model.advisory import Severity
 from bluestone.model.exposure import AFFECTED, Assessment, Exposure, Verdict
@@ -22,8 +23,7 @@ EXIT = {"clean": 0, "affected": 2, "unknown": 3}
 """What `bluestone exposures` exits with, by the outcome: pipelines rely on it."""
 
 
-@dataclass(frozen=True)
-class Board:
+class Board(Struct, frozen=True, dict=True):
     """An assessment with the deadlines of its exposures, in the same order; `groups` run each image."""
 
     project: str
@@ -47,8 +47,7 @@ class Board:
         return {each: found[each] for each in ORDER}
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """A version of a package, in all images that have it, and what is to be done about it.
 
     `package` of Debian is the source. `fixed` is the version that mends all that is known, "" if nothing does; `since`

@@ -7,7 +7,8 @@ raised here: a package-lock names digests of files that nobody but its registry 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bluestone.model.bom import Ecosystem
 
@@ -16,8 +17,7 @@ LOCK = "package-lock.json"
 POM = "pom.xml"
 
 
-@dataclass(frozen=True)
-class Bump:
+class Bump(Struct, frozen=True):
     """A version that ends exposures of `advisories` in place of one that stands in a file of the declaration.
 
     `line` counts from 1; 0 where only the file is known (a jar). `how` is what to do about it; `raises` whether the

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from msgspec import Struct
+
 from bluestone.model.bom import Bom, Component, Ecosystem
 from bluestone.model.exposure import realm
 from bluestone.model.ids import Digest
@@ -60,8 +62,7 @@ class Shelf:
         return range(len(self.keys), len(self.entries))
 
 
-@dataclass(frozen=True)
-class Estate:
+class Estate(Struct, frozen=True, dict=True):
     """All that images hold: shelves by realm and folded name; components by image and realm, counted."""
 
     shelves: Mapping[tuple[str, str], Shelf]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from bluestone.model.advisory import Advisory, Affected
 from bluestone.model.bom import Ecosystem
@@ -84,8 +85,7 @@ def compiled(advisory: Advisory, affected: Affected) -> Compiled:
     return Compiled(advisory, affected, tuple(intervals), tuple(exact), odd, simple)
 
 
-@dataclass(frozen=True)
-class Catalogue:
+class Catalogue(Struct, frozen=True):
     """Advisories by the names that they are about, compiled."""
 
     by_name: dict[tuple[Ecosystem, str], list[Compiled]]

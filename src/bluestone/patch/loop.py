@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from bluestone.model.bom import Bom, Component, Ecosystem
 from bluestone.model.exposure import Exposure, Verdict
@@ -22,8 +23,7 @@ Phase = Literal["rest", "wait", "prepare", "roll out", "close"]
 what differs. `close`: no server is exposed any more, and that is to be proved."""
 
 
-@dataclass(frozen=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """A version that ends exposures: of a Debian *source* package, else of a component.
 
     `moves` are the source packages, as a lock names them, whose newer binaries bring it (a kernel's is the signed one).
@@ -50,8 +50,7 @@ class Fix:
         return f"{self.ecosystem}:{self.package} {self.fixed}"
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What a patch is about: the groups it may touch, and the advisory that it is for (None: all)."""
 
     groups: tuple[Group, ...]

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.model.advisory import Advisory, Severity
 from bluestone.model.exposure import AFFECTED, Exposure, Verdict
@@ -27,8 +29,7 @@ FAR = timedelta(days=15)
 """How far ahead an opening is looked for: a week has every window in it, a freeze may take another."""
 
 
-@dataclass(frozen=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """By when (None: no deadline), by which rule; and whether traces of an attack are to be looked for as well."""
 
     at: datetime | None
@@ -36,8 +37,7 @@ class Deadline:
     triage: bool = False
 
 
-@dataclass(frozen=True)
-class Permission:
+class Permission(Struct, frozen=True):
     """Whether a patch may begin now, and why. `opens` is when it next may, if that is known and not now."""
 
     allowed: bool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from copy import copy
 from datetime import timedelta
 
 from bluestone.fleet.balancer import Service
@@ -154,7 +154,7 @@ class FaultyBalancer(MemoryBalancer):
 
     def _dismiss(self, server: str, *, sever: bool) -> None:
         seat = self.seats.get(server)
-        held = replace(seat) if seat else None
+        held = copy(seat) if seat else None
         super().dismiss(server, sever=sever)
         if held is not None:
             self.checks.dismissed(server, held.group, held.sessions)

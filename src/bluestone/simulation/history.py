@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.fleet.lint import lint
 from bluestone.fleet.plan import plan
@@ -33,8 +36,7 @@ class Violation(AssertionError):
     """Something that must always hold did not."""
 
 
-@dataclass(frozen=True)
-class Faults:
+class Faults(Struct, frozen=True):
     """Probabilities, 0 to 1, of each fault in one round (see the module's text)."""
 
     death: float = 0.0

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.model.drift import Examination, FailedUnit, FileChange, Login
 from bluestone.model.inventory import Counters
@@ -40,8 +43,7 @@ class Machine:
     stopping: bool = False
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """At `at` seconds of virtual time: how many servers of a group served, and how many existed."""
 
     at: float

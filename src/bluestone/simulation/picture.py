@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
+
+from msgspec import Struct
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH, HEIGHT, MARGIN = 860, 220, 46
 INK, SERVING, RANGE, EXISTING, FLOOR = "#333", "#1a7f37", "#aceebb", "#8c959f", "#cf222e"
 
 
-@dataclass(frozen=True)
-class Panel:
+class Panel(Struct, frozen=True):
     """One group. Each list has a value for each of equally long steps of `seconds` in all.
 
     `serving` and `existing` are those of one history, `least` and `most` the range of what served in all of them.

@@ -21,9 +21,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
+
+from msgspec.structs import replace
 
 from bluestone.model.drift import Bystander, Examination, Login
 from bluestone.model.generation import Generation

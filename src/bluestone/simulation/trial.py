@@ -10,6 +10,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from bluestone.fleet.controller.act import WORKERS, Tools
 from bluestone.fleet.controller.begin import beginning, started
 from bluestone.fleet.controller.controller import Controller
@@ -45,8 +47,7 @@ IDLE = 5.0
 """Seconds between two ticks: while there is work, and while there is none. Who only waits looks less and less often."""
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Struct, frozen=True):
     """How a trial went. Times in seconds of virtual time; `began` and `arrived` are those of the watched rollout."""
 
     seed: int
@@ -64,8 +65,7 @@ class Report:
         return self.arrived - self.began
 
 
-@dataclass(frozen=True)
-class Kill:
+class Kill(Struct, frozen=True):
     """Where to kill the first controller of the watched rollout, and whether what it had begun takes effect."""
 
     point: int

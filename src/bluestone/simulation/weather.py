@@ -32,8 +32,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.model.problem import Problem
 
@@ -44,8 +46,7 @@ OUTLIVE = 8.0
 LEASE = 2.0
 
 
-@dataclass(frozen=True)
-class Weather:
+class Weather(Struct, frozen=True):
     """Rates. `slow` to `held` are shares of calls, 0 to 1; `die` to `drift` are events per server and second.
 
     `quota` to `forget` are events per second; `kill` and `two` are events per point of the controller's work. `broken`
@@ -75,7 +76,7 @@ class Weather:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The names of the faults that occur."""
-        return tuple(field.name for field in fields(self) if getattr(self, field.name))
+        return tuple(name for name in self.__struct_fields__ if getattr(self, name))
 
 
 CALM = Weather()
@@ -102,7 +103,7 @@ STORM = Weather(
 )
 """Every fault, each often enough to meet the others (all but `broken`, which decides how a rollout ends)."""
 
-KINDS = tuple(field.name for field in fields(Weather))
+KINDS = Weather.__struct_fields__
 
 
 def weather(kinds: Iterable[str]) -> Weather:

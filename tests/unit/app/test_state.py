@@ -1,10 +1,10 @@
 """Where a project's journal is, and that no other is taken for it. A second file stands for the database."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.app import wiring
 from bluestone.app.fleet.lead import lead

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from bluestone.app.patch import patch as patching
 from bluestone.app.patch.outlook import Outlook
@@ -22,8 +23,7 @@ from bluestone.patch.policy import Permission
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
-@dataclass
-class Leads:
+class Leads(Struct):
     """What a patcher sees of a leader."""
 
     project: Project

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.fleet.brake import CALM, LONGEST_WAIT, after_death, wait_after
 from bluestone.fleet.controller.journal import Entry

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bluestone.fleet.canary import ENOUGH_TO_ACQUIT, judge
 from bluestone.fleet.lint import lint
@@ -80,7 +80,7 @@ def test_good_canaries_let_the_rest_follow() -> None:
 
 @pytest.mark.parametrize(("choice", "fact"), [("pause", Held), ("go-on", CanaryPassed)])
 def test_too_few_requests_pause_or_go_on_as_declared(choice: str, fact: type) -> None:
-    policy = replace(CANARY, inconclusive=choice)  # type: ignore[arg-type]
+    policy = replace(CANARY, inconclusive=choice)
     decided = plan([the_goal(policy)], seen(Counters(9, 0, 5), Counters(3, 0, 5)), baking(60))
     assert [type(each) for each in decided.facts] == [fact]
     assert (decided.progress[0].state == "paused") == (choice == "pause")

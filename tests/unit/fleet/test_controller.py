@@ -2,12 +2,12 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.fleet.balancer import Service
 from bluestone.fleet.controller.act import Actor, Tools

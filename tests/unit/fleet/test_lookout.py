@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from bluestone.fleet.controller.observe import MAX_AGE, Lookout
 from bluestone.model.problem import Problem

@@ -1,7 +1,8 @@
 """Single decisions of the planner, one situation each."""
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from bluestone.fleet.plan import plan
 from bluestone.model.action import Action, Create, Destroy, Detach, Dismiss

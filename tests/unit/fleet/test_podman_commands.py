@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.fleet.providers.podman import commands
 from bluestone.fleet.providers.podman.addresses import Network

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from bluestone.fleet.providers.podman.runtime import Machine, Runtime, choose_runtime, this_machine
 from bluestone.model.problem import MissingTool, Problem

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.fleet.providers.podman import commands, volumes
 from bluestone.fleet.providers.podman.addresses import loopback

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.fleet.providers.qemu import commands
 from bluestone.fleet.providers.qemu.commands import Accelerator, Descriptors, Media, User

@@ -1,11 +1,11 @@
 """Actions whose outcome nobody recorded: resolved by what is there."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.resolve import resolve, unanswered

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -8,6 +7,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bluestone.hours.ledger import cents, ledger
 from bluestone.hours.picture import chart, page
@@ -39,7 +39,7 @@ def at(day: int, hour: int = 0, minute: int = 0) -> datetime:
 
 
 def a_stay(began: datetime, ended: datetime | None = None, **more: datetime | None) -> Stay:
-    return replace(Stay("web-1", "web", "sha256:a", "podman", 1.0, 1 << 30, began, ended), **more)  # type: ignore[arg-type]
+    return replace(Stay("web-1", "web", "sha256:a", "podman", 1.0, 1 << 30, began, ended), **more)
 
 
 def test_a_server_has_the_cheapest_price_that_is_large_enough() -> None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from bluestone.hours.calendar import timetable
 from bluestone.hours.decide import Known, Standing, decide, next_look

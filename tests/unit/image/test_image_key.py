@@ -1,8 +1,8 @@
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.image import build as build_module
 from bluestone.image.build import build_key, packages_of

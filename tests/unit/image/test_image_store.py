@@ -4,12 +4,12 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from bluestone.image import store as store_module
 from bluestone.image.stages import Proof

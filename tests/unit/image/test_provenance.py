@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import jsonschema
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from bluestone.image.lock.file import digest
 from bluestone.image.provenance import Build, locked, parameters, read, statement

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.model.advisory import Advisory, Affected, Range, Statement
 from bluestone.model.bom import Component

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bluestone.model.advisory import Advisory, Affected, Range
 from bluestone.model.bom import Bom, Component, Ecosystem, Unidentified
@@ -29,12 +29,12 @@ def bom(*components: Component, image: Digest = IMAGE, release: str = "13") -> B
 
 def deb(name: str, version: str, source: str = "", source_version: str = "", **more: object) -> Component:
     own = Component("deb", name, version, f"pkg:deb/debian/{name}@{version}", "/var/lib/dpkg/status", "dpkg")
-    return replace(own, source=source or name, source_version=source_version or version, **more)  # type: ignore[arg-type]
+    return replace(own, source=source or name, source_version=source_version or version, **more)
 
 
 def other(ecosystem: Ecosystem, name: str, version: str, **more: object) -> Component:
     own = Component(ecosystem, name, version, f"pkg:{ecosystem}/{name}@{version}", "/srv/x", "metadata")
-    return replace(own, **more)  # type: ignore[arg-type]
+    return replace(own, **more)
 
 
 def advisory(ecosystem: Ecosystem, name: str, *ranges: Range, versions: Sequence[str] = (), **more: object) -> Advisory:

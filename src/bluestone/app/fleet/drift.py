@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from threading import Event, Thread
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app import remembered, wiring
 from bluestone.app.fleet.heal import recorded_goals
@@ -32,8 +34,7 @@ SHORTEST = 1.0
 Hints = Callable[[Callable[[], None], Event], None]
 
 
-@dataclass(frozen=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """What `drift` found."""
 
     report: Report

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import get_args
+
+from msgspec import Struct
 
 from bluestone.app.project import Project
 from bluestone.fleet import story
@@ -28,8 +29,7 @@ KNOWN = 20_000
 """How many of the newest servers' names are looked through for one like that which was asked for."""
 
 
-@dataclass(frozen=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """A story from the journal; or, for the plan that `up` would carry out now, its forecast."""
 
     stories: tuple[Story, ...]

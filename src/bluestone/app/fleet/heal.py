@@ -6,7 +6,7 @@ declared, at the generation and count that their last rollout was begun for.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from bluestone.app.fleet.goals import as_it_ran, fallback, number_of
 from bluestone.app.fleet.rollout import Site

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
+
+from msgspec import Struct
 
 from bluestone.app import wiring
 from bluestone.app.fleet.outfit import bootfiles, read_secrets
@@ -60,8 +61,7 @@ def tell_nobody(*_: object) -> None:
     """The listener of a use case that changes nothing."""
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why a group's rollout was stopped, and the last lines of the server that failed, if one did."""
 
     group: str

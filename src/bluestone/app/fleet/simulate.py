@@ -6,10 +6,12 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from statistics import median
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app import wiring
 from bluestone.app.project import Project
@@ -31,16 +33,14 @@ STEPS = 200
 """Points of a picture, from left to right."""
 
 
-@dataclass(frozen=True)
-class Broken:
+class Broken(Struct, frozen=True):
     """A history in which something did not hold that always must."""
 
     seed: int
     what: str
 
 
-@dataclass(frozen=True)
-class GroupFound:
+class GroupFound(Struct, frozen=True):
     """How a group fared over all histories. Times in seconds.
 
     `lowest` served at the worst moment of all; `below` is how long, in the worst history, fewer than the floor did, by
@@ -58,8 +58,7 @@ class GroupFound:
     below_seed: int
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """What came of all histories. `took` are the median and the longest rollout, `states` how many ended how."""
 
     faults: tuple[str, ...]

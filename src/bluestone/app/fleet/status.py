@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from bluestone.app import wiring
 from bluestone.app.fleet.goals import current, no_generation, retired_goals
@@ -20,8 +21,7 @@ from bluestone.model.plan import Goal
 from bluestone.model.server import Server
 
 
-@dataclass(frozen=True)
-class ServerStatus:
+class ServerStatus(Struct, frozen=True):
     """A server now. `stance` is one of `fleet.standing.Stance`."""
 
     name: str
@@ -36,8 +36,7 @@ class ServerStatus:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class GroupStatus:
+class GroupStatus(Struct, frozen=True):
     """A group now. `rollout` is how its last rollout stands (`started`, `finished`, `halted`, `paused`, or `none`).
 
     `returned`: it finished at an older generation, as a newer one failed; `note` says why. `held` says what is not done
@@ -58,8 +57,7 @@ class GroupStatus:
     hours: str = ""
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(Struct, frozen=True):
     """A project now. `gaps` says what could not be seen, `strays` what is there and nobody declared."""
 
     project: str

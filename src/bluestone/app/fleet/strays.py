@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from bluestone.fleet.controller.strays import Register
 from bluestone.fleet.provider import Provider
@@ -13,8 +14,7 @@ from bluestone.model.problem import Problem
 from bluestone.model.server import Server
 
 
-@dataclass(frozen=True)
-class Stray:
+class Stray(Struct, frozen=True):
     """Something that is there and that nobody declared.
 
     `left`: a server that bluestone made, of a group that is not declared. `unknown`: it bears bluestone's marks, but

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from bluestone.fleet.drift import CLOCK_TOLERANCE
 from bluestone.model.drift import Examination, FailedUnit, Unseen

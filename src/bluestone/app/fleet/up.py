@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from bluestone.app import wiring
 from bluestone.app.fleet.goals import declared_goals
@@ -18,8 +18,7 @@ from bluestone.model.image import Image
 from bluestone.model.problem import Problem
 
 
-@dataclass(frozen=True)
-class Intention:
+class Intention(Struct, frozen=True):
     """What `up` would do: write a lock (`locks`), build an image (`builds`), and the way to servers of it.
 
     `asleep` says which groups have fewer servers than declared now, by their hours; with `leads` they would be led to
@@ -39,8 +38,7 @@ class Intention:
         return self.builds or self.leads or bool(self.forecast.steps)
 
 
-@dataclass(frozen=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """How `up`, `rollback` or `down` ended: whether anything changed, and the groups that were halted."""
 
     changed: bool

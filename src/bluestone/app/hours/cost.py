@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app.fleet.goals import current, no_generation
 from bluestone.app.hours.hours import CHANGED, leads, table_of
@@ -35,8 +37,7 @@ LOOKED_AHEAD = timedelta(days=30)
 _MARKS = ("server.attached", "server.detach", CHANGED)
 
 
-@dataclass(frozen=True)
-class Bill:
+class Bill(Struct, frozen=True):
     """What a stretch of time cost. `always_on` is what the same groups would have cost if all their servers had been
     there from the first day of theirs in it; amounts are exact, in `currency`."""
 
@@ -52,8 +53,7 @@ class Bill:
         return self.always_on - self.ledger.total
 
 
-@dataclass(frozen=True)
-class Forecast:
+class Forecast(Struct, frozen=True):
     """What the next `LOOKED_AHEAD` would cost by hours and leads, by group: as declared, and as in another file."""
 
     currency: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from bluestone.fleet.controller.controller import Tick
 from bluestone.fleet.controller.journal import Entry, Journal

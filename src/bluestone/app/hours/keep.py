@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from bluestone.app.fleet.goals import current, no_generation
 from bluestone.app.fleet.rollout import utc_now
@@ -21,8 +22,7 @@ from bluestone.model.plan import Goal
 from bluestone.model.problem import Problem
 
 
-@dataclass(frozen=True)
-class GroupHours:
+class GroupHours(Struct, frozen=True):
     """A group's hours from now on: what is wanted now and last was, the stretches to come, the exception in force."""
 
     group: Group

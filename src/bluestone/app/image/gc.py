@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 from bluestone.app import wiring
 from bluestone.app.fleet.goals import current, served_before
@@ -22,8 +23,7 @@ from bluestone.image.store import LOCK, ImageStore
 from bluestone.model.problem import Problem
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """What stays besides what is in use: `keep` generations before each group's current one, and what is newer than
     `unused_for`."""
 
@@ -31,8 +31,7 @@ class Policy:
     unused_for: timedelta
 
 
-@dataclass(frozen=True)
-class Cleaning:
+class Cleaning(Struct, frozen=True):
     """What `gc` did, or with `dry` would do. `freed` is what became free on the disk, `packages` how many packages
     went; `free` is what is free there now; both sizes in bytes."""
 

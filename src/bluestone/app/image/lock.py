@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app import wiring
 from bluestone.app.image.build import full_recipe
@@ -24,8 +26,7 @@ from bluestone.model.problem import Problem
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Locking:
+class Locking(Struct, frozen=True):
     """What `lock` came to. `old` is None where there was no lock; `changes` are those from it."""
 
     old: Lock | None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app.project import Project
 from bluestone.logs.audit import Account, Gap, account
@@ -19,8 +21,7 @@ from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
 
 
-@dataclass(frozen=True)
-class Audited:
+class Audited(Struct, frozen=True):
     """A server with the account of its lines. `ended`: it is gone, and can send no more.
 
     `removed`: what is missing was here, and went by the rules for how long lines are kept.

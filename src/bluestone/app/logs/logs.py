@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app.project import Project
 from bluestone.logs.moments import parse_moment
@@ -25,8 +27,7 @@ if TYPE_CHECKING:
 INSTANT = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What a person asks for, in their words. `target` is a group or a server, or a query if no name could be that."""
 
     target: str | None = None

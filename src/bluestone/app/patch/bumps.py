@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app.project import Project
 from bluestone.host.files import write_atomically
@@ -34,8 +37,7 @@ class Raised:
             write_atomically(file, content, file.stat().st_mode & 0o7777)
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(Struct, frozen=True):
     """A file with pins: on this machine, on the server, and its text."""
 
     place: Path

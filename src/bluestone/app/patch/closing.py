@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from bluestone.app import wiring
 from bluestone.app.fleet.heal import recorded_goals
@@ -35,8 +36,7 @@ DIRECTORY = "proofs"
 SUFFIX = ".dsse.json"
 
 
-@dataclass(frozen=True)
-class Exposed:
+class Exposed(Struct, frozen=True):
     """The answer at an instant: names of exposed `servers`, all servers that were asked about, those that the journal
     knows of and nobody lists, and `gaps`: what hinders an answer.
 

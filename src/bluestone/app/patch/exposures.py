@@ -6,9 +6,11 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app import wiring
 from bluestone.app.image.choose import chosen
@@ -37,8 +39,7 @@ SEEN = "exposures-seen"
 """Since when exposures are known whose feed does not say it: a file of a project's, JSON."""
 
 
-@dataclass(frozen=True)
-class _Subject:
+class _Subject(Struct, frozen=True):
     """What is looked at: images, with the servers and groups that run them; and what hinders to see all."""
 
     servers: Mapping[Digest, tuple[str, ...]]

@@ -8,12 +8,13 @@ import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app.image.build import full_recipe
 from bluestone.app.project import Project
@@ -44,8 +45,7 @@ class _Archive(msgspec.Struct):
     snapshot: archive.Snapshot | None = None
 
 
-@dataclass(frozen=True)
-class Feeds:
+class Feeds(Struct, frozen=True):
     """What feeds say, and how far each can be relied on. Of one that cannot be read there is no reading."""
 
     readings: tuple[Reading, ...]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.app.fleet.heal import recorded_goals
 from bluestone.app.fleet.rollout import utc_now
@@ -28,8 +29,7 @@ from bluestone.patch.policy import Permission
 BEGAN, STOPPED, CLOSED, REOPENED = "patch.began", "patch.stopped", "patch.closed", "patch.reopened"
 
 
-@dataclass(frozen=True)
-class Patch:
+class Patch(Struct, frozen=True):
     """A patch that was begun and has not ended: when, what it fixes and by what it was known, which groups it may
     touch (and for which advisory), and the images that are exposed. `image` is what servers are to be moved to, None as
     long as it is not built and compared."""
@@ -45,8 +45,7 @@ class Patch:
     image: Digest | None = None
 
 
-@dataclass(frozen=True)
-class Outlook:
+class Outlook(Struct, frozen=True):
     """How things stand: what is known, what is to be fixed and on which servers, and what comes next and why.
 
     `by_hand` are fixes that a patch cannot bring, as they are of what an application brings along; `bumps` the pinned

@@ -9,10 +9,11 @@ second, or either once more after a crash, goes on from there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone import __version__
 from bluestone.app import wiring
@@ -47,8 +48,7 @@ from bluestone.patch.loop import Fix, reached
 from bluestone.patch.sources import origins
 
 
-@dataclass(frozen=True)
-class PatchPlan:
+class PatchPlan(Struct, frozen=True):
     """What `patch` would do: `outlook`, and how the lock would change. `lost` are fixes that the archives lack."""
 
     outlook: Outlook

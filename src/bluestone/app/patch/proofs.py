@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.app.image.provenance import known_key
 from bluestone.app.patch.closing import DIRECTORY, SUFFIX
@@ -15,8 +16,7 @@ from bluestone.model.problem import Problem, Problems
 from bluestone.patch.proof import Proof, read
 
 
-@dataclass(frozen=True)
-class Vouched:
+class Vouched(Struct, frozen=True):
     """A proof that holds, its file, and whose key signed it."""
 
     file: Path
@@ -24,8 +24,7 @@ class Vouched:
     key: PublicKey
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A file that is no proof that holds, and why."""
 
     file: Path

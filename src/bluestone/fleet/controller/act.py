@@ -6,9 +6,10 @@ import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
+
+from msgspec import Struct
 
 from bluestone.fleet.balancer import Balancer
 from bluestone.fleet.provider import Provider
@@ -24,8 +25,7 @@ STOP_GRACE = timedelta(seconds=10)
 """How long a server's init may take to stop its services and send their last log lines."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How an action ended; `problem` is None if it worked. `took` in seconds. `server` is what was created, if the
     provider told; `ended` is when the call returned, or failed, if it was made."""
 
@@ -37,8 +37,7 @@ class Outcome:
     ended: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Tools:
+class Tools(Struct, frozen=True):
     """What actions are carried out with.
 
     `outfit` turns a create into what the provider needs; `destroyed` is told which server is gone. `may_act` is asked

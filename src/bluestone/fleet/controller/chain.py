@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bluestone.model.problem import Problem
 
@@ -18,8 +19,7 @@ Fields = tuple[bytes, ...]
 """An entry as it is stored: instant, kind, group, server, message and data, each as UTF-8."""
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(Struct, frozen=True):
     """The last entry: its number, and its digest (SHA-256). Before the first entry both are nothing."""
 
     sequence: int = 0
@@ -37,8 +37,7 @@ class Head:
         return cls(int(number), bytes.fromhex(digest))
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(Struct, frozen=True):
     """An entry as it stands in the journal, with the digest that it carries."""
 
     sequence: int
@@ -46,8 +45,7 @@ class Link:
     digest: bytes
 
 
-@dataclass(frozen=True)
-class Break:
+class Break(Struct, frozen=True):
     """Where the chain is broken: the first entry that is not as it was written, and how that shows."""
 
     sequence: int

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.fleet.balancer import Service
 from bluestone.fleet.controller.act import Actor, Outcome, Tools, Workers
@@ -39,8 +41,7 @@ def _ignore(*_: object) -> None:
     """For a caller who does not want to be told."""
 
 
-@dataclass(frozen=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """What one tick was to lead to, what it saw and remembered, what it planned, and the seconds that all that took."""
 
     goals: tuple[Goal, ...]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from bluestone.fleet.controller.chain import Break, Head, Link
 from bluestone.fleet.controller.fence import Fence
@@ -21,8 +22,7 @@ from bluestone.model.group import Group
 from bluestone.model.problem import Problem
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """An event that is about to be recorded; see `Event`."""
 
     kind: str
@@ -36,8 +36,7 @@ class Unreachable(Problem):
     """The journal cannot be read or written now. Nothing is known to be wrong with the servers or the image."""
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """All of a journal, to be carried into another: entries as they are chained, and what is kept beside them."""
 
     links: Iterable[Link]

@@ -6,8 +6,9 @@ so one that was stopped, and goes on after another took over, changes nothing in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from bluestone.model.problem import Problem
 
@@ -15,8 +16,7 @@ LENGTH = timedelta(seconds=1.5)
 """How long a lease runs after it was renewed. Whoever waits for it has it that long after its holder stopped."""
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """Somebody who leads, or wants to. `host` is a machine's own number, `machine` its name; `token` is this holder's
     alone, so that it knows itself again when an answer was lost."""
 
@@ -32,8 +32,7 @@ class Holder:
         return f"process {self.pid} (`{self.command}`) of {self.user} on {self.machine}, since {self.since.isoformat()}"
 
 
-@dataclass(frozen=True)
-class Lease:
+class Lease(Struct, frozen=True):
     """Who leads or led last, and for how many more seconds: none are `left` if it ended, and was `returned` or not.
 
     `former` is for how many seconds whoever it was taken from may still believe that they lead.

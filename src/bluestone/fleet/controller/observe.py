@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.fleet.balancer import Balancer, Service
 from bluestone.fleet.provider import Provider
@@ -35,8 +37,7 @@ def _service(group: Group) -> Service:
     return Service(group.name, group.ports, group.health, hold, how == "page")
 
 
-@dataclass(frozen=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """The servers of all providers at one instant, and what could not be listed.
 
     `missed` are servers that were listed and have been missing for less than the

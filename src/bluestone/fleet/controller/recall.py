@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence, Set
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from bluestone.fleet.brake import CALM, after_death
 from bluestone.fleet.controller.journal import Journal
@@ -176,8 +177,7 @@ def durations(journal: Journal, groups: Iterable[str]) -> Durations:
     return measure(events)
 
 
-@dataclass(frozen=True)
-class UnbornServer:
+class UnbornServer(Struct, frozen=True):
     """A create that was recorded, and of whose end nothing is known."""
 
     server: str
@@ -222,8 +222,7 @@ def _recent(journal: Journal, kinds: Sequence[str], since: datetime) -> list[Eve
     return [event for event in found if event.at > since]
 
 
-@dataclass(frozen=True)
-class _Rollout:
+class _Rollout(Struct, frozen=True):
     deaths: int
     started_at: datetime | None
     settled_at: datetime | None

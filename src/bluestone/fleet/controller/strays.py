@@ -8,8 +8,9 @@ that is older than the journal may have been made by bluestone, and the journal 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from bluestone.fleet.controller.journal import Journal
 from bluestone.model.inventory import Inventory

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.strays import Register
@@ -35,8 +36,7 @@ def _nothing_more(seen: Examination) -> Examination:
     return seen
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """A server, and where it differs from its image."""
 
     server: Server
@@ -50,8 +50,7 @@ class Found:
         return self.server.group, self.server.generation
 
 
-@dataclass(frozen=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """A server that was looked at. `tainted` says why it is to be replaced, if it is."""
 
     server: str
@@ -61,8 +60,7 @@ class Examined:
     tainted: str = ""
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Struct, frozen=True):
     """What a look found. `gaps` says what could not be looked at as a whole."""
 
     at: datetime

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bluestone.image.normalise import EPOCH
 
@@ -15,8 +16,7 @@ TRAILER = "TRAILER!!!"
 BLOCK = 512
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(Struct, frozen=True):
     """One path of an archive, without a leading `/`; `mode` has the kind in it, as in stat(2). All belong to root.
 
     `content` is a file's, or a link's target; `device` the major and minor number of a device.

@@ -15,8 +15,9 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.image import worker
 from bluestone.image.formats import tools
@@ -62,8 +63,7 @@ COMMAND_LINE = (
 )
 
 
-@dataclass(frozen=True)
-class DiskOrder:
+class DiskOrder(Struct, frozen=True):
     """What to pack, and where: `destination` does not exist yet."""
 
     image: Path
@@ -72,8 +72,7 @@ class DiskOrder:
     destination: Path
 
 
-@dataclass(frozen=True)
-class DiskFacts:
+class DiskFacts(Struct, frozen=True):
     """A finished disk: the hash of its root in hexadecimal, its size in bytes, its kernel's release."""
 
     root_hash: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from bluestone.image.formats.oci import Compression
 from bluestone.image.tree import hash_file
@@ -20,8 +21,7 @@ Format = Literal["oci", "oci-tar", "disk", "tar"]
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Export:
+class Export(Struct, frozen=True):
     """What was written. `digest` is that of the manifest for OCI, else of the file; `size` in bytes.
 
     `root_hash` is the hash of a disk's root, in hexadecimal.

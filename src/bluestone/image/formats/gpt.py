@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
+
+from msgspec import Struct
 
 SECTOR = 512
 ALIGNMENT = 1 << 20
@@ -23,8 +24,7 @@ READ_ONLY = 1 << 60
 """The attribute that the Discoverable Partitions Specification has for what is never mounted for writing."""
 
 
-@dataclass(frozen=True)
-class Partition:
+class Partition(Struct, frozen=True):
     """A partition to make; `size` in bytes, a multiple of a sector."""
 
     name: str
@@ -34,8 +34,7 @@ class Partition:
     attributes: int = 0
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Struct, frozen=True):
     """What to write where: `head` at the disk's beginning, `tail` at its end, each partition at its offset in bytes."""
 
     head: bytes

@@ -7,8 +7,9 @@ import lzma
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.image.formats import tools
 from bluestone.image.formats.cpio import Node, archive, directory, file, link
@@ -26,8 +27,7 @@ LIBRARIES = re.compile(r"(?:=> )?(/\S+) \(0x[0-9a-f]+\)")
 """A line of ldd(1) that names a file."""
 
 
-@dataclass(frozen=True)
-class Kernel:
+class Kernel(Struct, frozen=True):
     """A kernel in an image: its release, and its own file and those of its modules, by their path below `modules`."""
 
     release: str

@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from bluestone.image.normalise import EPOCH
 from bluestone.image.tree import CAPABILITY, Entry

@@ -12,10 +12,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from bluestone.host.files import flush
 from bluestone.image import worker
@@ -58,8 +59,7 @@ INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 
 
-@dataclass(frozen=True)
-class OciOrder:
+class OciOrder(Struct, frozen=True):
     """What to pack, and where: `destination` does not exist yet. `name` is `NAME:TAG`, for those who load it."""
 
     image: Path
@@ -71,16 +71,14 @@ class OciOrder:
     archive: bool
 
 
-@dataclass(frozen=True)
-class OciFacts:
+class OciFacts(Struct, frozen=True):
     """A finished layout: the digest of its manifest, and the size of all files in bytes."""
 
     digest: str
     size: int
 
 
-@dataclass(frozen=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """A file of a layout, named by its digest; `content` is None for what is too large to keep at hand."""
 
     digest: str

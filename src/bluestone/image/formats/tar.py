@@ -6,8 +6,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.image import worker
 from bluestone.image.formats.layer import entries, stream
@@ -17,8 +18,7 @@ LIMIT = 3600.0
 """Seconds that packing a tree may take."""
 
 
-@dataclass(frozen=True)
-class TarOrder:
+class TarOrder(Struct, frozen=True):
     """What to pack, and where."""
 
     image: Path

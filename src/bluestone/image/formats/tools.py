@@ -9,8 +9,9 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from bluestone.host.commands import run
 from bluestone.image.sandbox import inside

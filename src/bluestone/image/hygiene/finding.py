@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bluestone.model.path import pattern, shown
 from bluestone.model.problem import Problem
@@ -13,8 +14,7 @@ MOST_SHOWN = 30
 """Findings that one problem lists in full."""
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """Something that does not belong in an image. `path` begins with `/`; `why` never quotes a secret."""
 
     kind: FindingKind
@@ -23,8 +23,7 @@ class Finding:
     mend: str
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """The findings that nothing waives, and the waivers that waived nothing."""
 
     refused: tuple[Finding, ...]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct
 
 from bluestone.model.lock import Lock, LockedPackage
 
@@ -14,8 +15,7 @@ Kind = Literal["added", "removed", "upgraded", "downgraded", "replaced"]
 SIGNS: dict[Kind, str] = {"added": "+", "removed": "-", "upgraded": "^", "downgraded": "v", "replaced": "~"}
 
 
-@dataclass(frozen=True)
-class PackageChange:
+class PackageChange(Struct, frozen=True):
     """One package that is not as it was; `replaced` is another file of the same version.
 
     `tool` is the tool that it belongs to, "" for the image itself. `old` and `new` are versions.
@@ -31,8 +31,7 @@ class PackageChange:
     tool: str = ""
 
 
-@dataclass(frozen=True)
-class ReleaseChange:
+class ReleaseChange(Struct, frozen=True):
     """A suite whose Release file is another one. `old` is None for one that was not used before, `new` afterwards."""
 
     archive: str
@@ -41,8 +40,7 @@ class ReleaseChange:
     new: datetime | None
 
 
-@dataclass(frozen=True)
-class LockDiff:
+class LockDiff(Struct, frozen=True):
     """What changes. `inputs` are the keys of the declaration whose files changed."""
 
     packages: tuple[PackageChange, ...] = ()

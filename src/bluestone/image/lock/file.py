@@ -6,7 +6,6 @@ lines of a diff. The digest at its head covers all that follows: a lock is what 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import posixpath
 import re
@@ -128,12 +127,9 @@ def _sorted(packages: Iterable[LockedPackage]) -> list[LockedPackage]:
     return sorted(packages, key=lambda package: package.key)
 
 
-_FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in (Release, LockedPackage)}
-
-
 def _table(name: str, value: Release | LockedPackage) -> Iterator[str]:
     yield f"\n[[{name}]]\n"
-    for field in _FIELDS[type(value)]:
+    for field in value.__struct_fields__:
         held = getattr(value, field)
         if held is not None and held is not False:
             yield f"{field} = {_value(held)}\n"

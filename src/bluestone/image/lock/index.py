@@ -6,9 +6,10 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+
+from msgspec import Struct
 
 from bluestone.model.lock import LockedPackage, Release
 from bluestone.model.problem import Problem
@@ -16,8 +17,7 @@ from bluestone.model.problem import Problem
 Fields = Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Stanza:
+class Stanza(Struct, frozen=True):
     """One package as an archive's index describes it; `text` is all that it says."""
 
     text: str
@@ -28,8 +28,7 @@ class Stanza:
         return dict(fields(self.text))
 
 
-@dataclass(frozen=True)
-class Index:
+class Index(Struct, frozen=True):
     """The packages of one suite of one archive, by their paths below the archive's URI."""
 
     archive: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bluestone.model.lock import Lock, LockedPackage
 
@@ -12,8 +13,7 @@ ABOVE_ALL = 1001
 """The priority at which apt takes a version even if it is older than one that it has: above 1000."""
 
 
-@dataclass(frozen=True)
-class Upgrade:
+class Upgrade(Struct, frozen=True):
     """Which pins may move: `everything`, those of packages of these `names` (binary or source), or those that the
     `security` suite has a newer version of. By itself, none."""
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from urllib.parse import unquote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.host.commands import require
 from bluestone.image.apt import Apt, isolated
@@ -241,16 +243,14 @@ class _Resolution:
         return suite_of(index.signed_text(self._archives.release_text(source)).partition("\nSHA256:")[0])
 
 
-@dataclass(frozen=True)
-class _Choice:
+class _Choice(Struct, frozen=True):
     """A package that apt chose, and how its index describes it."""
 
     package: LockedPackage
     stanza: Stanza
 
 
-@dataclass(frozen=True)
-class _Solution:
+class _Solution(Struct, frozen=True):
     base: list[_Choice]
     rest: list[_Choice]
     tools: dict[str, list[_Choice]]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from bluestone.image.archive import ResolvedBase
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What is to be locked: packages by name, beside the base's own; local files; each tool's packages.
 
     `debs` are the paths of local packages, by what the declaration calls them. `inputs` go into the lock unchanged.

@@ -9,9 +9,10 @@ from __future__ import annotations
 import platform
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from bluestone.image.archive import architecture
 
@@ -19,8 +20,7 @@ NAME = "localhost"
 """What an image is called while it is built; a server gets its own name when it starts."""
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What an image is: `distribution` as the tools write it (`Debian`), its `release` (`13.2`, `24.04`) and `codename`
     (`trixie`), the `architecture` as Debian calls it (`amd64`), and as the kernel does: `machine` (`x86_64`)."""
 

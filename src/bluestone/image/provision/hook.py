@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from bluestone.image.provision.facts import Facts
 from bluestone.model.problem import Problem
@@ -18,8 +19,7 @@ INSIDE = Path(__file__).parent / "inside"
 Said = Sequence[str]
 
 
-@dataclass(frozen=True)
-class Hook:
+class Hook(Struct, frozen=True):
     """One application of one tool.
 
     `tool` is what a lock calls it, `packages` what it is made of, `key` the declaration's; `directory` is the

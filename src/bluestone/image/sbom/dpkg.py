@@ -6,7 +6,8 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bluestone.image.sbom.licences import of_copyright
 from bluestone.image.sbom.purl import purl
@@ -33,8 +34,7 @@ _WANTED = frozenset(
 _SOURCE = re.compile(r"(\S+)(?: \((.+)\))?")
 
 
-@dataclass(frozen=True)
-class Distribution:
+class Distribution(Struct, frozen=True):
     """What os-release(5) says: `debian`, `13`."""
 
     name: str = "debian"

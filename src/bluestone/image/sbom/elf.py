@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 MAGIC = b"\x7fELF"
 HEAD = 64
@@ -18,8 +19,7 @@ ReadAt = Callable[[int, int], bytes]
 """Offset and length -> that much of a file, or what there is of it."""
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """Bytes of the file that are mapped to an address."""
 
     address: int

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.host.files import write_atomically
 from bluestone.image import worker
@@ -16,8 +17,7 @@ from bluestone.image.sbom.bills import CYCLONEDX, SPDX
 from bluestone.image.sbom.walk import contents
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(Struct, frozen=True):
     """Scan an image: `image` is its directory, with `root` and `manifest`."""
 
     image: Path

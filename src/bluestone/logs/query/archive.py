@@ -5,11 +5,11 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from bluestone.logs.query.asked import Query
 from bluestone.logs.query.entry import Entry, holds
@@ -28,8 +28,7 @@ POLL = 0.1
 """Seconds between looks for new lines."""
 
 
-@dataclass(frozen=True)
-class Writer:
+class Writer(Struct, frozen=True):
     """A server that may write, or once did.
 
     `lines` are stored; `goodbye` is how many lines it said it had sent, if that was its last word.

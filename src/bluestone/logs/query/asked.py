@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct, field
 
 from bluestone.logs.query.conditions import LONGEST_PATTERN, Contains, Exact, Range, checked
 from bluestone.logs.query.nodes import And, Leaf, Node
@@ -13,8 +14,7 @@ MILDEST = 7
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(Struct, frozen=True):
     """Which lines. `since` is inclusive, `until` exclusive, both aware; `severity` 0-7 is the mildest wanted.
 
     `grep` is text to be found in the message, in either case, or a regular expression between slashes

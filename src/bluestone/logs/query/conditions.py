@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import re2
+from msgspec import Struct
 
 from bluestone.logs.store.words import padded, words_of
 from bluestone.model.problem import Problem
@@ -33,8 +33,7 @@ class Condition(Protocol):
         """Whether it holds."""
 
 
-@dataclass(frozen=True)
-class _Worded:
+class _Worded(Struct, frozen=True, dict=True):
     """A test whose text has the words of what it holds for."""
 
     text: str
@@ -50,8 +49,7 @@ class _Worded:
         return _ascii(self.words)
 
 
-@dataclass(frozen=True)
-class Phrase(_Worded):
+class Phrase(_Worded, frozen=True, dict=True):
     """The value has these words, one after the other; in either case."""
 
     @cached_property
@@ -65,8 +63,7 @@ class Phrase(_Worded):
         return self._padded in padded(value) if self.words else self.text.lower() in value.lower()
 
 
-@dataclass(frozen=True)
-class Exact(_Worded):
+class Exact(_Worded, frozen=True):
     """The value is this text."""
 
     def holds(self, value: str | None) -> bool:
@@ -74,8 +71,7 @@ class Exact(_Worded):
         return value == self.text
 
 
-@dataclass(frozen=True)
-class Contains:
+class Contains(Struct, frozen=True, dict=True):
     """The value has this text in it, in either case."""
 
     text: str
@@ -99,8 +95,7 @@ class Contains:
         return value is not None and self._pattern.search(value) is not None
 
 
-@dataclass(frozen=True)
-class Like:
+class Like(Struct, frozen=True, dict=True):
     """The value is like this text, in which `*` is any text and `?` any character; in either case.
 
     With `inside`, a word of it is.
@@ -136,8 +131,7 @@ class Like:
         return value is not None and self._pattern.search(value) is not None
 
 
-@dataclass(frozen=True)
-class Pattern:
+class Pattern(Struct, frozen=True, dict=True):
     """A regular expression (RE2's syntax) is found in the value, in either case."""
 
     text: str
@@ -158,8 +152,7 @@ class Pattern:
         return value is not None and self._pattern.search(value) is not None
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(Struct, frozen=True):
     """The value lies between two bounds: as a number if both are numbers, else as text."""
 
     low: str | None
@@ -193,8 +186,7 @@ class Range:
         return order is not None and (order < 0 or (order == 0 and self.with_high))
 
 
-@dataclass(frozen=True)
-class Exists:
+class Exists(Struct, frozen=True):
     """The field is there."""
 
     @property

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bluestone.logs.ingest.lines import SEVERITIES
 from bluestone.logs.query.conditions import Condition, Exact, Exists, Like, Phrase, Range, checked
@@ -41,8 +42,7 @@ WITHOUT_ESCAPES = re.compile(r"\\(.)", re.DOTALL)
 WILDCARD = re.compile(r"(?<!\\)[*?]")
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(Struct, frozen=True):
     """A piece of a query: its kind, its text, and where it stands."""
 
     kind: str

@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bluestone.logs.query.conditions import Condition
 
 ANY_FIELD = "*"
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """A test of a field; of the message, or of any field (`*`)."""
 
     field: str
     test: Condition
 
 
-@dataclass(frozen=True)
-class And:
+class And(Struct, frozen=True):
     """All of these; without any, every line."""
 
     parts: tuple[Node, ...] = ()
 
 
-@dataclass(frozen=True)
-class Or:
+class Or(Struct, frozen=True):
     """Any of these."""
 
     parts: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
-class Not:
+class Not(Struct, frozen=True):
     """Not this."""
 
     part: Node

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 VARIABLE = re.compile(
     r"""
     \b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b     # UUIDs
@@ -58,8 +60,7 @@ class Profile:
         return self.errors / self.lines if self.lines else 0.0
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """A pattern whose part of the lines changed. `severity` is the worst that a line of it has."""
 
     pattern: str
@@ -68,8 +69,7 @@ class Change:
     new: int
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """What differs: patterns that only the new generation has, that only the old one had, and that came more often."""
 
     appeared: tuple[Change, ...]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
+from msgspec import Struct
 
 from bluestone.logs.query.archive import Archive, in_log
 from bluestone.logs.query.asked import EPOCH, Query
@@ -34,8 +34,7 @@ STEPS = tuple(
 BARS = 60
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """How many lines were written from a moment on, for as long as the histogram's step; `errors` of severity 0-3."""
 
     at: datetime
@@ -43,16 +42,14 @@ class Bar:
     errors: int
 
 
-@dataclass(frozen=True)
-class Histogram:
+class Histogram(Struct, frozen=True):
     """Lines over time. `step` is the width of each bar."""
 
     step: timedelta
     bars: tuple[Bar, ...]
 
 
-@dataclass(frozen=True)
-class Top:
+class Top(Struct, frozen=True):
     """The most frequent values of a field and their lines; `lines` have the field, in `distinct` values."""
 
     values: tuple[tuple[str, int], ...]

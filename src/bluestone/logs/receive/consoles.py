@@ -14,10 +14,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from bluestone.host.files import write_atomically
 from bluestone.host.terminal import plain
@@ -50,8 +50,7 @@ class Part(msgspec.Struct, frozen=True):
     at: int = 0
 
 
-@dataclass(frozen=True)
-class Console:
+class Console(Struct, frozen=True):
     """One server's files."""
 
     directory: Path

@@ -7,11 +7,11 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
+from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -71,8 +71,7 @@ def listen_tcp(address: str) -> socket.socket:
         raise Problem(f"cannot listen on {address}: {error.strerror}", mend="choose another port") from error
 
 
-@dataclass(frozen=True)
-class Listening:
+class Listening(Struct, frozen=True):
     """Where a receiver listens: at a unix socket, at a loopback address and, with a certificate, by TLS.
 
     `authority` is the certificate of whoever issues those of senders; `syslog` is where that is taken.

@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.host.daemons import Daemon
 from bluestone.host.files import write_atomically
@@ -34,8 +35,7 @@ NOTED = "log-receiver.listening"
 FIRST_PORT, PORTS = 18_000, 2_000
 
 
-@dataclass(frozen=True)
-class Machines:
+class Machines(Struct, frozen=True):
     """What the receiver needs for servers that do not share this machine's files.
 
     `host` is the name or address by which they reach this machine's loopback, `consoles` the directory of what

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.model.group import LogPolicy
 from bluestone.model.recipe import OverlayFile
@@ -22,8 +23,7 @@ main()
 """
 
 
-@dataclass(frozen=True)
-class LogAgent:
+class LogAgent(Struct, frozen=True):
     """Additions to a recipe, in its own words: they come before what the declaration asks for."""
 
     packages: tuple[str, ...]

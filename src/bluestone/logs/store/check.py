@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.logs.store import wal
 from bluestone.logs.store.database import connect
 from bluestone.logs.store.segment import Damaged, Segment
 
 
-@dataclass(frozen=True)
-class Damage:
+class Damage(Struct, frozen=True):
     """A file that is damaged or missing. `lines` are those that it holds, as far as is known."""
 
     file: str
@@ -20,8 +20,7 @@ class Damage:
     lines: int
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Struct, frozen=True):
     """What was found: files and lines that are whole, and the others."""
 
     files: int

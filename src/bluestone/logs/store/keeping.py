@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-@dataclass(frozen=True)
-class Keeping:
+class Keeping(Struct, frozen=True):
     """For how long and in how much space. `groups` are those with an age of their own; None is without a limit.
 
     `size` is in bytes, of all sealed lines together.
@@ -23,8 +23,7 @@ class Keeping:
     groups: Mapping[str, timedelta] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """A group or server whose lines are not removed, and why."""
 
     target: str

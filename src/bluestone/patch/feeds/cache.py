@@ -13,12 +13,12 @@ import os
 import tempfile
 import urllib.error
 import urllib.request
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory

@@ -6,8 +6,9 @@ and all that it would cover is unknown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from bluestone.model.exposure import FeedState
 from bluestone.model.feed import Kind
@@ -44,8 +45,7 @@ LIMITS: dict[Kind, timedelta] = {
 Each is several times the longest pause between two issues that is usual of it."""
 
 
-@dataclass(frozen=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """What is known of a feed's content apart from what it says.
 
     `fetched` is when it was last found to be current, None if never; `modified` when its server says that it was made;

@@ -7,9 +7,10 @@ Each format has one module here, with a function that takes what was fetched and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from bluestone.model.advisory import Advisory, Severity, Statement
 
@@ -25,8 +26,7 @@ class Exploited(NamedTuple):
     due: date | None
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What a feed says. `dated` is the moment that it describes, by its own word; `covers` are `model.exposure.realm`s.
 
     `entries` is how many things it tells of, whether they are wanted or not. `exploited` and `epss` are by CVE; `ends`

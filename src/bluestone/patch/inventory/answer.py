@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from bluestone.model.bom import Ecosystem
 from bluestone.model.ids import Digest
@@ -14,8 +15,7 @@ When: TypeAlias = "datetime | Literal['now', 'ever']"
 """Which servers are asked for: those that exist, those that did at an instant, or all that ever did."""
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A component of an image that is asked for; most fields are as in `model.bom.Component`.
 
     `because` says what the query met: `name`; `artifact`, of one whose Maven group is not known; or of a Debian package
@@ -36,8 +36,7 @@ class Finding:
     origin: str = ""
 
 
-@dataclass(frozen=True)
-class Silent:
+class Silent(Struct, frozen=True):
     """What cannot be told of an image that servers in question run or ran: `why`.
 
     `unread`: nothing of it, as neither it nor its bill was ever seen on this machine. `unidentified`: there are `files`
@@ -51,8 +50,7 @@ class Silent:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """All places of what was asked for. `servers` are those in question that run or ran an image of a finding;
     `unused` are images of findings, on this machine, that none of them does. `gaps` says what could not be read.
     """

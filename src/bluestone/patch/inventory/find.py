@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from bluestone.model.bom import Ecosystem
 from bluestone.model.ids import Digest
@@ -18,8 +19,7 @@ UNTOLD = ("deb",)
 """Ecosystems whose packages no file hides that could not be identified."""
 
 
-@dataclass(frozen=True)
-class _Hit:
+class _Hit(Struct, frozen=True):
     """A package that has the name: whether it also has the version is `admitted`; None: they cannot be compared."""
 
     package: int

@@ -9,11 +9,12 @@ import contextlib
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.host.paths import private_directory
 from bluestone.model.bom import Bom, Component
@@ -37,8 +38,7 @@ FOREVER = (1 << 63) - 1
 """In the place of the end of a server that exists."""
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """The last entry of a journal that was read; 0, if none was."""
 
     sequence: int = 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
+
+from msgspec import Struct
 
 from bluestone.model.bom import Ecosystem
 from bluestone.model.problem import Problem
@@ -49,8 +50,7 @@ class Constraint(NamedTuple):
     version: str
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(Struct, frozen=True):
     """`name` as `folded` makes it, or a glob of such names.
 
     `ecosystem` None: whichever. `by_name` and `by_source` say what the name may be of: of what is there, or of the

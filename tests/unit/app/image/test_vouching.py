@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from bluestone.app import wiring
 from bluestone.app.image.provenance import HELD, attest, require_signed
@@ -22,6 +23,7 @@ from bluestone.image.sbom import bills
 from bluestone.image.signing import PublicKey
 from bluestone.image.store import LOCK, Facts
 from bluestone.model.declaration import Declaration
+from bluestone.model.ids import Digest
 from bluestone.model.image import Image
 from bluestone.model.problem import Problem
 from bluestone.model.recipe import Base, Recipe
@@ -121,7 +123,7 @@ def test_a_signature_on_another_image_is_refused(world: World) -> None:
     attest(web, image)
     (held,) = files(image, HELD)
     held.unlink()
-    other = Image(**{**vars(image), "digest": "sha256:" + "ab" * 32})
+    other = replace(image, digest=Digest("sha256:" + "ab" * 32))
     with pytest.raises(Problem, match="it is on another image"):
         require_signed(web, other)
 

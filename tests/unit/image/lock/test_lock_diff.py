@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given
+from msgspec.structs import replace
 
 from bluestone.image.lock.diff import diff, summary, text
 from bluestone.model.lock import Lock

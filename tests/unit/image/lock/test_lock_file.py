@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import random
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bluestone.image.lock import stored
 from bluestone.image.lock.file import HEAD, MEND, digest, is_safe, parse, render

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.image.archive import ResolvedBase
 from bluestone.image.lock import index, trouble

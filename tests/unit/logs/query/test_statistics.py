@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.logs.ingest.lines import parse_line
 from bluestone.logs.query.archive import Archive
@@ -113,7 +114,7 @@ def test_top_values_are_what_counting_gives(archive: Archive, query: Query, fiel
 def test_the_nearest_lines_are_the_ends_of_all(archive: Archive, query: Query, limit: int) -> None:
     every = [record.cursor + record.identity.server for record in records(archive, query)]
     for newest in (True, False):
-        asked = Query(**{**vars(query), "limit": limit, "newest": newest})
+        asked = replace(query, limit=limit, newest=newest)
         found = [record.cursor + record.identity.server for record in archive.search(asked)]
         assert found == (every[-limit:] if newest else every[:limit])
 

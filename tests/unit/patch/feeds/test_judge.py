@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.model.feed import Kind
 from bluestone.patch.feeds.judge import COVERS, Fetched, judged

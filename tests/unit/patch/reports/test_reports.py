@@ -7,7 +7,6 @@ import io
 import json
 import re
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -16,6 +15,7 @@ from xml.etree import ElementTree
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from msgspec.structs import replace
 
 from bluestone.model.advisory import Advisory
 from bluestone.model.bom import Component

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from bluestone.fleet.balancers.haproxy.render import group_of, proxy_name
 from bluestone.fleet.balancers.haproxy.roster import Roster
@@ -13,8 +14,7 @@ from bluestone.fleet.balancers.haproxy.runtime import Entry, Unsettled
 from bluestone.model.inventory import Backend, Counters
 
 
-@dataclass(frozen=True)
-class Sight:
+class Sight(Struct, frozen=True):
     """One server: its entries in the serving worker, and the sessions that it holds in all workers.
 
     `complete` is whether it has an entry in every proxy where it belongs. `proxies` are those of the entries

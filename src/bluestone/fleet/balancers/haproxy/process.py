@@ -15,8 +15,9 @@ import re
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.fleet.balancers.haproxy.render import Account
 from bluestone.fleet.balancers.haproxy.runtime import NotRunning, Runtime, Unsettled
@@ -60,8 +61,7 @@ def unprivileged_account() -> Account | None:
     return None
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(Struct, frozen=True):
     """HAProxy, run with one configuration file and answering on one socket."""
 
     daemon: Daemon

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.fleet.balancer import Service
 from bluestone.fleet.balancers.haproxy.roster import Roster
@@ -84,8 +85,7 @@ HOLD = Path(__file__).with_name("hold.lua").read_bytes()
 """What keeps requests while no server can take them, in Lua, for HAProxy to load."""
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(Struct, frozen=True):
     """The user and group that HAProxy's workers run as when its master runs as root."""
 
     user: str

@@ -5,10 +5,11 @@ HAProxy itself says who is attached, healthy or busy; the roster remembers what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from bluestone.fleet.balancer import Service
 from bluestone.host.files import write_atomically
@@ -17,8 +18,7 @@ from bluestone.model.problem import Problem
 from bluestone.model.server import Endpoint
 
 
-@dataclass(frozen=True)
-class Enrolment:
+class Enrolment(Struct, frozen=True):
     """A server as it was enrolled. `attached` is what a restart shall make of it.
 
     `health` is how it is checked for as long as it is enrolled: the check of the generation that it belongs to.
@@ -32,8 +32,7 @@ class Enrolment:
     health: Health = field(default_factory=Health)
 
 
-@dataclass(frozen=True)
-class Roster:
+class Roster(Struct, frozen=True):
     """Services and enrolments, the latter by server name."""
 
     services: tuple[Service, ...] = ()

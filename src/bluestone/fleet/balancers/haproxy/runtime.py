@@ -11,8 +11,9 @@ import csv
 import re
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.model.inventory import Counters
 from bluestone.model.problem import Problem
@@ -47,8 +48,7 @@ class Unsettled(Problem):
     """HAProxy's answer was cut short or came from nobody, as happens during a reload: ask again."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A server in one proxy, as the serving worker reports it.
 
     `attached` is whether it gets new requests, `asleep` whether it is in maintenance (no checks either).

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 import msgspec
+from msgspec import Struct
 
 from bluestone.model.problem import Problem
 
@@ -22,8 +22,7 @@ FIRST_PORT = 28080
 """From here on up are a rootless server's ports: an ordinary user may listen here, and the kernel gives out none."""
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(Struct, frozen=True):
     """Where a project's servers have addresses: `bridge` is the name of its interface on this machine."""
 
     name: str

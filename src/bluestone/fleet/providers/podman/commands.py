@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.fleet.providers.podman.addresses import Network, mac_of, published
 from bluestone.fleet.providers.podman.labels import PROJECT, labels
@@ -64,8 +65,7 @@ INIT = (
 """The server's init: no login prompt. On the console it tells what fails; the image has journald add errors."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a server is put: the image's tree, and what of this machine it sees.
 
     Without a network, ports of this machine's loopback at `address` stand for the server's own.

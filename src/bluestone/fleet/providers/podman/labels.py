@@ -5,12 +5,12 @@ Labels are the source of truth: whatever bluestone must know of a server is writ
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 
 from bluestone.model.ids import Digest
 from bluestone.model.problem import Problem

@@ -11,11 +11,12 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from bluestone.fleet.providers.podman import bridge, commands
 from bluestone.fleet.providers.podman.addresses import Network, choose_address, loopback, read_network

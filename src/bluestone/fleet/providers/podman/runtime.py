@@ -6,10 +6,11 @@ import os
 import resource
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from bluestone.model.problem import MissingTool, Problem
 
@@ -33,8 +34,7 @@ taken they must not wait for the load on the servers that they replace."""
 Cgroups = Literal["unified", "hybrid", "legacy"]
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """What decides how podman must be called.
 
     `delegated` says whether this process may divide its control group, `tunnels` whether it may open
@@ -55,8 +55,7 @@ class Machine:
     slices: bool = True
 
 
-@dataclass(frozen=True)
-class Runtime:
+class Runtime(Struct, frozen=True):
     """`options` of `podman create`.
 
     `rootless`: a server's own network cannot be reached from this machine. `limits`: memory and cpus can be limited.

@@ -6,11 +6,11 @@ podman itself lays what the image has at a volume's place into a volume that is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from bluestone.fleet.providers.podman.labels import GROUP, PROJECT, SIZE, SLOT, VOLUME
 from bluestone.host.commands import CommandFailed

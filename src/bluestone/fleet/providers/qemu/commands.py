@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.model.group import Resources
 
@@ -37,8 +38,7 @@ So there is no instant at which QEMU runs and nobody has written down which proc
 there and empty, which would be taken for a server that has died."""
 
 
-@dataclass(frozen=True)
-class Accelerator:
+class Accelerator(Struct, frozen=True):
     """`kvm` says whether guests run on the processor; `reason` why not, or how it is known."""
 
     kvm: bool
@@ -50,16 +50,14 @@ class Accelerator:
         return KVM if self.kvm else EMULATION
 
 
-@dataclass(frozen=True)
-class User:
+class User(Struct, frozen=True):
     """Whom QEMU runs as: a user and group id that nothing else has, and the group of `/dev/kvm`."""
 
     uid: int
     groups: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Media:
+class Media(Struct, frozen=True):
     """What a server boots: its image's disk, by firmware; or a kernel and an initrd without one."""
 
     disk: Path | None
@@ -68,8 +66,7 @@ class Media:
     command_line: str = ""
 
 
-@dataclass(frozen=True)
-class Descriptors:
+class Descriptors(Struct, frozen=True):
     """Open files that QEMU inherits, so that its user need not be able to open them."""
 
     boot: int

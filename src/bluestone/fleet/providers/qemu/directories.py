@@ -16,8 +16,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bluestone.fleet.providers.qemu import records
 from bluestone.fleet.providers.qemu.records import Record
@@ -36,8 +37,7 @@ TAIL = 256 << 10
 """Bytes at the end of a console that are looked at."""
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(Struct, frozen=True):
     """One server's files."""
 
     directory: Path

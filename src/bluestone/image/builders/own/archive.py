@@ -12,10 +12,11 @@ import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct
 
 from bluestone.model.problem import Problem
 
@@ -27,8 +28,7 @@ LIMIT = 600.0
 """Seconds that decompressing one package may take."""
 
 
-@dataclass(frozen=True)
-class Plain:
+class Plain(Struct, frozen=True):
     """A plain package: its control file's fields in their order, the other control files, and its tar of files.
 
     A field's value begins after the colon, and may have several lines. Control files are by name, each with its mode.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from bluestone.image.builders.own.archive import Plain, read_plain, write_plain
 from bluestone.image.packagestore import PackageStore

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.fleet.providers.podman.examine import files, logins, processes, units
 from bluestone.fleet.providers.podman.examine.logins import WAYS, PodmanEvent
@@ -28,8 +30,7 @@ UNKNOWN = tuple(
 """What is not seen of a container where podman makes no control groups: without root, where none were delegated."""
 
 
-@dataclass(frozen=True)
-class Examiner:
+class Examiner(Struct, frozen=True):
     """Looks at containers of a project.
 
     `locate_root` gives the tree of an image, `read_packages` reads dpkg's list of what is installed, `run` calls podman

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 OWN = ("/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp")  # noqa: S108 - paths on the server
 """Where the container engine and systemd mount as they please; nothing of the image is below."""
@@ -14,8 +15,7 @@ BY_PODMAN = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
 """Files that podman lays over those of the image."""
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """One line. `device` is `major:minor`; `options` are the mount's own, `data` those of its file system."""
 
     device: str

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec import Struct
+
 from bluestone.fleet.providers.podman.examine.mounts import Mount, covering, read_mounts, root_of
 from bluestone.model.drift import Login, Origin, Process, Unseen
 from bluestone.model.path import shown
@@ -31,8 +33,7 @@ class Inside:
     unseen: list[Unseen] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Init:
+class Init(Struct, frozen=True):
     """A container's init: its process id here, and the overlay that is its root. `upper` is where changes go."""
 
     pid: int
