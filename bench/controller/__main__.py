@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -41,6 +42,8 @@ def main() -> None:
     asked = parser.parse_args()
     if unknown := set(asked.parts) - PARTS.keys():
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    # Who is told to end cleans up: servers and a balancer would stay.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     values: dict[str, float | None] = {}
     cut: dict[str, str] = {}
     for name in asked.parts or PARTS:
