@@ -1,4 +1,4 @@
-"""`./dev bench controller [--full] [PART ...]`: what the controller promises, measured; the last line is JSON.
+"""`./dev bench controller [--full] [--seconds N] [PART ...]`: what the controller promises, measured; the last line is JSON.
 
 Each part has its time, together some 15 minutes; why one was cut stands under `cut`. `--full` gives them all the time
 that they take: the soak then goes on for 1,000 replacements and 5 million requests. Without peers on this machine
@@ -39,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="./dev bench controller", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(PARTS)}; all if none is named")
     parser.add_argument("--full", action="store_true", help="as long as it takes (more than an hour)")
+    parser.add_argument("--seconds", type=float, help="that each part may take, instead of its own time")
     asked = parser.parse_args()
     if unknown := set(asked.parts) - PARTS.keys():
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -49,8 +50,8 @@ def main() -> None:
     for name in asked.parts or PARTS:
         began = time.monotonic()
         # How many histories there are within two minutes is the very figure.
-        bounded = not asked.full or name == "histories"
-        figures, why = PARTS[name].run(PARTS[name].seconds if bounded else float("inf"))
+        endless = asked.full and name != "histories"
+        figures, why = PARTS[name].run(asked.seconds or (float("inf") if endless else PARTS[name].seconds))
         values |= figures
         if why:
             cut[name] = why
