@@ -1,4 +1,4 @@
-"""`./dev bench logs [--events N] [--keep DIRECTORY]`: the log store against VictoriaLogs; the last line is JSON.
+"""`./dev bench logs [--events N]`: the log store against VictoriaLogs; the last line is JSON.
 
 Both get the same events over HTTP from the same number of connections, and are asked the same. What each answers is
 compared with a brute-force count before it is measured.
@@ -13,11 +13,15 @@ import json
 import os
 import shutil
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.logs import ours, peer, truth
+from bench.logs.files import Files
 
 DEFAULT = 3_000_000
+CACHE = Path.home() / ".cache" / "bluestone-bench"
 FASTER = ("rare_word", "host_hour", "histogram", "top10", "word_count", "top10_of_errors")
 
 
@@ -25,49 +29,70 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="./dev bench logs")
     parser.add_argument("--events", type=int, default=DEFAULT)
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "bluestone-bench", help="for the peer")
-    parser.add_argument("--without-peer", action="store_true")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="for the peer's program, and the events of last time")
+    parser.add_argument(
+        "--peer", choices=("victorialogs", "files", "none"), help="the first that can be had, if not said"
+    )
+    parser.add_argument("--without-shipping", action="store_true")
     asked = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="bs-logs-", dir="/var/tmp"))
     try:
-        values, ratios = measure(directory, asked.events, None if asked.without_peer else peer.find(asked.cache))
-        values |= _shipping(directory)
+        values, ratios = measure(directory, asked.events, asked.cache, _opener(asked.peer, asked.cache))
+        values |= {} if asked.without_shipping else _shipping(directory)
     finally:
         shutil.rmtree(directory)
     values["load"] = os.getloadavg()[0]
-    named = {"peer": f"VictoriaLogs {peer.VERSION}" if ratios else "none", **values}
-    print(json.dumps({"bench": "logs", "ratios": ratios, "values": named}))
+    print(json.dumps({"bench": "logs", "ratios": ratios, "values": values}))
 
 
-def measure(directory: Path, count: int, program: Path | None) -> tuple[dict[str, float], dict[str, float]]:
+def _opener(name: str | None, cache: Path) -> Callable[[Path], peer.Peer | Files] | None:
+    """What opens the peer over a directory; None for no peer."""
+    program = peer.find(cache) if name in (None, "victorialogs") else None
+    if program:
+        return lambda directory: peer.Peer(program, directory)
+    return Files if name in (None, "files") and shutil.which("zstd") else None
+
+
+def measure(
+    directory: Path, count: int, cache: Path, opener: Callable[[Path], peer.Peer | Files] | None
+) -> tuple[dict[str, float | str], dict[str, float]]:
     """Values of ours and of the peer, and their ratios."""
-    events = directory / "events"
-    true = truth.write(events, count)
-    print(f"{true.events} events, {true.bytes / 1e6:.0f} MB of JSON", flush=True)
+    began = time.monotonic()
+    events, true = truth.prepared(cache, count)
+    print(
+        f"{true.events} events, {true.bytes / 1e6:.0f} MB of JSON, ready in {time.monotonic() - began:.0f} s",
+        flush=True,
+    )
     mine = ours.ingest(directory / "ours", events)
     print(f"ours: {mine}", flush=True)
     mine |= ours.ask(directory / "ours", true)
     mine["reading_mb"] = ours.reading_memory(directory / "ours")
     mine["store_mb"] = max(mine["receiver_mb"] + mine["sealer_mb"], mine["reading_mb"])
     print(f"ours: {mine}", flush=True)
-    if program is None:
-        return mine, {}
-    other = peer.Peer(program, directory / "peer")
+    if opener is None:
+        return {"peer": "none", "events": true.events, **mine}, {}
+    other = opener(directory / "peer")
     try:
         theirs = other.ingest(events)
-        print(f"peer: {theirs}", flush=True)
+        print(f"{other.name}: {theirs}", flush=True)
         theirs |= other.ask(true) | {"store_mb": other.memory()}
     finally:
         other.stop()
-    print(f"peer: {theirs}", flush=True)
+    print(f"{other.name}: {theirs}", flush=True)
     ratios = {
         "ingest_vs_peer": mine["ingest_per_s"] / theirs["ingest_per_s"],
         "sealed_vs_peer": mine["sealed_per_s"] / theirs["ingest_per_s"],
         "ingest_cpu_vs_peer": theirs["ingest_cpu_s"] / mine["ingest_cpu_s"],
         "disk_vs_peer": mine["disk_mb"] / theirs["disk_mb"],
-        **{f"{name}_vs_peer": theirs[f"{name}_ms"] / mine[f"{name}_ms"] for name in FASTER},
+        **{f"{name}_vs_peer": theirs[f"{name}_ms"] / mine[f"{name}_ms"] for name in FASTER if f"{name}_ms" in theirs},
+        **{
+            f"{name}_cpu_vs_peer": theirs[f"{name}_cpu_ms"] / mine[f"{name}_cpu_ms"]
+            for name in FASTER
+            if f"{name}_cpu_ms" in theirs
+        },
     }
-    return mine | {f"peer_{name}": value for name, value in theirs.items()}, ratios
+    of_peer = {f"peer_{name}": value for name, value in theirs.items()}
+    return {"peer": other.name, "events": true.events, **mine, **of_peer}, ratios
 
 
 def _shipping(directory: Path) -> dict[str, float]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+
+import msgspec
 
 BEGIN = datetime(2026, 11, 20, tzinfo=UTC)
 SPAN = timedelta(days=3)
@@ -65,7 +66,7 @@ def events(count: int, seed: int = 1) -> Iterator[Event]:
             fields["message"] = f"{fields['message']} {RARE}"
         when = datetime.fromtimestamp(at / 1e6, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         head = {"@timestamp": when, "host": f"web-{server}", **fields}
-        yield Event(server, at, json.dumps(head, separators=(",", ":")).encode())
+        yield Event(server, at, msgspec.json.encode(head))
 
 
 def _fields(chance: random.Random, clients: list[str]) -> dict[str, object]:

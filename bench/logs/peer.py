@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bench.logs.events import RARE
-from bench.logs.ours import BATCH, CONNECTIONS, ROUNDS, cpu_seconds, size
+from bench.logs.ours import BATCH, CONNECTIONS, cpu_seconds, rounds, size
 from bench.logs.truth import FIELD, HOST, HOUR, WORD, Truth, asked_hour, read
 
 MODULE, VERSION = "github.com/VictoriaMetrics/VictoriaLogs", "v1.52.2"
@@ -53,6 +53,8 @@ def _go(where: Path, environment: dict[str, str], *arguments: str) -> None:
 
 class Peer:
     """A running VictoriaLogs over a directory."""
+
+    name = f"VictoriaLogs {VERSION}"
 
     def __init__(self, program: Path, directory: Path) -> None:
         self.directory = directory
@@ -132,7 +134,8 @@ class Peer:
         measured = {}
         for name, (query, summary, wanted) in questions.items():
             times = []
-            for _ in range(ROUNDS):
+            cpu = cpu_seconds(self._process.pid)
+            for _ in rounds():
                 began = time.perf_counter()
                 rows = self._query(query)
                 times.append((time.perf_counter() - began) * 1e3)
@@ -140,6 +143,7 @@ class Peer:
                 expected = wanted_top if name == "top10" else wanted
                 assert expected is None or answer == expected, f"VictoriaLogs, {name}: {answer} is not {expected}"
             measured[f"{name}_ms"] = statistics.median(times)
+            measured[f"{name}_cpu_ms"] = (cpu_seconds(self._process.pid) - cpu) / len(times) * 1e3
         return measured
 
     def memory(self) -> float:

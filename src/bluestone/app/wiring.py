@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from bluestone.app.fleet.outfit import read_secret
 from bluestone.app.project import Project
 from bluestone.host.commands import require_all
-from bluestone.image.store import ImageStore
 from bluestone.model.declaration import Store
 from bluestone.model.problem import MissingTool, Problem, Problems
 
@@ -19,12 +18,19 @@ if TYPE_CHECKING:
     from bluestone.fleet.controller.journal import Journal
     from bluestone.fleet.provider import Provider
     from bluestone.image.builders.port import Engine
+    from bluestone.image.store import ImageStore
     from bluestone.logs.receive.service import Receiver
+    from bluestone.logs.sink import Chosen
     from bluestone.model.generation import ServerConfig
     from bluestone.model.record import Identity
 
 ENTRY_POINTS = "bluestone.providers"
 """Entry points by which other packages add providers: each is called as `f(project, image store)`."""
+
+SINK_ENTRY_POINTS = "bluestone.log_sinks"
+"""Those by which they add kinds of log sinks: each is called as `f(options)`, in a process of its own."""
+
+SINKS = {"elasticsearch": "bluestone.logs.sinks.elasticsearch:open_sink"}
 
 LOG_MOUNT = "/run/bluestone-log"
 """Where a server that shares this machine's files finds the receiver's socket."""
@@ -57,6 +63,8 @@ def journal_elsewhere(project: str, store: Store) -> Journal:
 
 def images(project: Project) -> ImageStore:
     """The image store of this machine."""
+    from bluestone.image.store import ImageStore
+
     return ImageStore(project.home.images)
 
 
@@ -109,9 +117,9 @@ def sources(project: Project, names: Iterable[str]) -> dict[str, Watch]:
 
     found: dict[str, Watch] = {}
     if "podman" in names:
-        from bluestone.fleet.providers import podman
+        from bluestone.fleet.providers.podman.events import follow
 
-        found["podman"] = lambda heard, ended: podman.follow(project.name, heard, ended)
+        found["podman"] = lambda heard, ended: follow(project.name, heard, ended)
     if "qemu" in names:
         from bluestone.fleet.providers import qemu
 
@@ -137,7 +145,28 @@ def receiver(project: Project, providers: Iterable[str] = ()) -> Receiver:
         from bluestone.fleet.providers.qemu import GATEWAY
 
         machines = Machines(GATEWAY, consoles(project))
-    return Receiver(project.logs, project.runtime / "logs", machines, project.declaration.listen)
+    return Receiver(project.logs, project.runtime / "logs", machines, project.declaration.listen, sinks(project))
+
+
+def sinks(project: Project) -> list[Chosen]:
+    """Where log lines go besides the store. Raises `Problem` for a kind that nobody knows."""
+    from bluestone.logs.sink import Chosen
+
+    return [Chosen(each.name, _opener(each.kind), dict(each.options)) for each in project.declaration.sinks]
+
+
+def _opener(kind: str) -> str:
+    """What opens sinks of a kind: `module:function`."""
+    if kind in SINKS:
+        return SINKS[kind]
+    from importlib.metadata import entry_points
+
+    found = entry_points(group=SINK_ENTRY_POINTS)
+    if kind in found.names:
+        return found[kind].value
+    raise Problem(
+        f'no kind of log sink is called "{kind}"', mend=f"choices: {', '.join([*SINKS, *sorted(found.names)])}"
+    )
 
 
 def log_files(receiver: Receiver, identity: Identity, config: ServerConfig) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from bluestone import __version__
+from bluestone.cli.helps import HELPS
 from bluestone.model.problem import Problem, Problems
 
 VERBS = {
@@ -49,6 +50,8 @@ VERBS = {
     "events": "look",
     "explain": "explain",
     "logs": "logs",
+    "web": "web",
+    "users": "users",
     "state": "state",
     "volumes": "volumes",
 }
@@ -69,6 +72,14 @@ class Verbs(click.Group):
         module = importlib.import_module(f"bluestone.cli.{VERBS[cmd_name]}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The verbs in a list, by what is written down of them: loading them all takes seconds."""
+        room = formatter.width - 6 - max(len(verb) for verb in VERBS)
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(verb, click.Command(verb, help=HELPS[verb]).get_short_help_str(room)) for verb in VERBS]
+            )
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})

@@ -24,9 +24,11 @@ from bluestone.declaration.keys import (
     PatchTable,
     PuppetTable,
     RolloutTable,
+    SinkTable,
     StateTable,
     VolumeTable,
     WebHookTable,
+    WebTable,
 )
 from bluestone.declaration.texts import paths
 from bluestone.model.cost import CostPolicy
@@ -44,11 +46,12 @@ from bluestone.model.group import (
     SecretRef,
 )
 from bluestone.model.hours import Hours, Period
-from bluestone.model.logs import LogKeeping, LogListening
+from bluestone.model.logs import LogKeeping, LogListening, LogSink
 from bluestone.model.notify import NotifyPolicy, ServePolicy, WebHook
 from bluestone.model.patching import FixWaiver, Freeze, PatchPolicy, Rule
 from bluestone.model.recipe import Ansible, Archive, Base, LocalPackage, OverlayFile, Puppet, Recipe, Waiver
 from bluestone.model.volume import VolumeSpec
+from bluestone.model.web import WebPolicy
 
 SURGE = {"blue-green": Amount(100, percent=True), "rolling": Amount(1), "destroy-first": Amount(0)}
 AGES = {"daily": timedelta(days=1), "weekly": timedelta(days=7), "monthly": timedelta(days=30)}
@@ -68,6 +71,8 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         cost=_cost(table.cost, directory) if table.cost else None,
         max_age=_max_age(table.patching),
         listen=LogListening(table.logs.listen.http, table.logs.listen.syslog, tuple(table.logs.listen.names)),
+        web=_web(table.web, directory),
+        sinks=tuple(_sink(name, sink, directory) for name, sink in table.logs.sinks.items()),
         serve=ServePolicy(**dict(table.serve)),
         notify=_notify(table.notify, directory),
         patch=_patch(table.patch, directory),
@@ -124,6 +129,17 @@ def _store(table: StateTable, directory: Path) -> Store | None:
 
 def _logs(table: LogsTable) -> LogKeeping:
     return LogKeeping(table.keep, table.size, dict(table.groups))
+
+
+def _web(table: WebTable, directory: Path) -> WebPolicy:
+    certificate = place_of(table.certificate, directory) if table.certificate else None
+    return WebPolicy(table.listen, tuple(table.names), certificate)
+
+
+def _sink(name: str, table: SinkTable, directory: Path) -> LogSink:
+    files = {"key_file": table.key_file, "authority": table.authority}
+    found = {option: str(place_of(path, directory)) for option, path in files.items() if path}
+    return LogSink(name, table.kind, {"address": table.address, "index": table.index, **found})
 
 
 def _cost(table: CostTable, directory: Path) -> CostPolicy:

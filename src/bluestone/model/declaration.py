@@ -8,10 +8,11 @@ from msgspec import Struct, field
 
 from bluestone.model.cost import CostPolicy
 from bluestone.model.group import Group, SecretRef
-from bluestone.model.logs import LogKeeping, LogListening
+from bluestone.model.logs import LogKeeping, LogListening, LogSink
 from bluestone.model.notify import NotifyPolicy, ServePolicy
 from bluestone.model.patching import PatchPolicy
 from bluestone.model.recipe import Recipe
+from bluestone.model.web import WebPolicy
 
 
 class Store(Struct, frozen=True):
@@ -27,7 +28,8 @@ class Declaration(Struct, frozen=True):
 
     `store` is None for the journal on this machine; `logs` is how lines are kept; `cost` is None where nobody counts.
     No server may be older than `max_age`.
-    `listen` is where the lines of others than servers are taken in.
+    `listen` is where the lines of others than servers are taken in, `web` where they are looked at, `sinks` where all
+    lines go besides the store.
     """
 
     project: str
@@ -38,6 +40,8 @@ class Declaration(Struct, frozen=True):
     cost: CostPolicy | None = None
     max_age: timedelta | None = None
     listen: LogListening = field(default_factory=LogListening)
+    web: WebPolicy = field(default_factory=WebPolicy)
+    sinks: tuple[LogSink, ...] = ()
     serve: ServePolicy = field(default_factory=ServePolicy)
     notify: NotifyPolicy = field(default_factory=NotifyPolicy)
     patch: PatchPolicy = field(default_factory=PatchPolicy)

@@ -28,3 +28,11 @@ class LogListening(Struct, frozen=True):
 
     def __bool__(self) -> bool:
         return bool(self.http or self.syslog)
+
+
+class LogSink(Struct, frozen=True):
+    """Where acknowledged lines go besides the store. `options` are what its kind asks for."""
+
+    name: str
+    kind: str
+    options: Mapping[str, str] = field(default_factory=dict)

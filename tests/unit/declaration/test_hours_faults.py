@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bluestone.declaration.parse import parse
+from bluestone.declaration import parse
 from bluestone.model.hours import Hours, Period
 from bluestone.model.problem import Problems
 

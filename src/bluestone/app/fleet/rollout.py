@@ -12,12 +12,9 @@ from msgspec import Struct
 from bluestone.app import wiring
 from bluestone.app.fleet.outfit import bootfiles, read_secrets
 from bluestone.app.fleet.told import ask_lines
-from bluestone.app.hours.cost import Purse
 from bluestone.app.hours.doorbell import Doorbell
-from bluestone.app.hours.hours import Timekeeper
+from bluestone.app.hours.hours import Stopped, Timekeeper
 from bluestone.app.image.provenance import require_signed
-from bluestone.app.logs import logkeeping
-from bluestone.app.logs.audit import seal
 from bluestone.app.project import Project
 from bluestone.fleet import age
 from bluestone.fleet.balancer import Balancer
@@ -84,10 +81,18 @@ class Site:
         tools = Tools(self.providers, self.balancer, self._outfit, self.destroyed, project.journal.fence.may_act)
         self.controller = Controller(goals, tools, project.journal, utc_now, notify)
         self.watcher = watcher_of(project, self.providers, notify)
-        self.timekeeper = Timekeeper(project.journal, self.record, Purse(project, self.record).stopped)
+        self.timekeeper = Timekeeper(project.journal, self.record, self._stopped())
         self.doorbell = Doorbell(project.journal, self.balancer, self.record)
         self._notify = notify
         self._predicted = 0.0
+
+    def _stopped(self) -> Stopped:
+        """Tells which groups are ended as the month's budget is spent: none, where none is declared."""
+        if self.project.declaration.cost is None:
+            return lambda _now: {}
+        from bluestone.app.hours.cost import Purse
+
+        return Purse(self.project, self.record).stopped
 
     def keep_hours(self) -> None:
         """Have the next look be led by what the groups' hours want now, and record what the last one showed of that."""
@@ -146,6 +151,8 @@ class Site:
 
     def prepare(self) -> None:
         """Have everything run that servers need around them."""
+        from bluestone.app.logs import logkeeping
+
         self.receiver.ensure()
         logkeeping.keep(self.project)
         self.make_room()
@@ -250,6 +257,8 @@ class Site:
             credentials.revoke(server)
             known = credentials.server(server) is not None
         if known:
+            from bluestone.app.logs.audit import seal
+
             with suppress(Problem):  # the lines are safe: who asks for the last words has them sealed then
                 seal(self.project.logs, server)
 

@@ -9,7 +9,6 @@ from msgspec import Struct
 from bluestone.app import wiring
 from bluestone.app.fleet.goals import current, no_generation, retired_goals
 from bluestone.app.fleet.strays import Stray, strays
-from bluestone.app.hours.hours import CHANGED
 from bluestone.app.project import Project
 from bluestone.fleet.controller.observe import Lookout, observe, services_of
 from bluestone.fleet.controller.recall import START_OR_END, recall
@@ -124,7 +123,11 @@ def _group(project: Project, seen: View) -> GroupStatus:
 
 def _hours(project: Project, group: Group) -> str:
     """What whoever leads last made of the group's hours."""
-    last = project.journal.last((CHANGED,), group=group.name) if group.hours else None
+    if group.hours is None:
+        return ""
+    from bluestone.app.hours.hours import CHANGED
+
+    last = project.journal.last((CHANGED,), group=group.name)
     return last.message if last else ""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bluestone.app import wiring
+from bluestone.app import remembered, wiring
 from bluestone.app.image.build import full_recipe
 from bluestone.app.project import Project
 from bluestone.image.archive import of_recipe
@@ -42,7 +42,7 @@ class Locking(Struct, frozen=True):
 
 def read_lock(project: Project) -> Lock | None:
     """The project's lock, or None if there is none yet. Raises `Problem` for one that is damaged."""
-    return stored.read(project.lock)
+    return remembered.read_lock(project.lock, project.home)
 
 
 def lock(project: Project, upgrade: Upgrade, progress: Progress, *, check: bool = False) -> Locking:

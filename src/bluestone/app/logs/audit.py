@@ -80,7 +80,8 @@ def last_words(project: Project, server: str) -> Seal:
 def seal(logs: Path, server: str) -> Seal:
     """Seal the last lines of a server that can send no more. Idempotent. Raises `Problem`."""
     with closing(Archive(logs)) as archive:
-        (writer,) = _aim(archive, server, groups=False)
+        # All that ever wrote are only of use to whoever mistook a name.
+        (writer,) = archive.writers(server) or _aim(archive, server, groups=False)
         records = archive.last_lines(server, LINES)
         return Seals(seals_of(logs)).seal(writer.identity, records, writer.lines, writer.goodbye, datetime.now(UTC))
 

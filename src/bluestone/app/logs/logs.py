@@ -19,10 +19,11 @@ from bluestone.model.problem import Problem
 from bluestone.model.record import Record
 
 if TYPE_CHECKING:
-    from bluestone.logs.query.archive import Archive
+    from bluestone.logs.query.archive import Archive, Arrivals
     from bluestone.logs.query.asked import Query
     from bluestone.logs.query.patterns import Comparison, Profile
     from bluestone.logs.query.statistics import Histogram, Top
+    from bluestone.logs.query.tail import Position
 
 INSTANT = timedelta(microseconds=1)
 
@@ -55,13 +56,21 @@ class Reading:
         """The newest lines, the oldest first; with `follow`, then each line as it arrives, without end."""
         yield from self._archive.follow(self.query) if follow else self._archive.search(self.query)
 
+    def search(self, query: Query) -> Iterator[Record]:
+        """What another query finds, the oldest first. Raises `Problem`."""
+        yield from self._archive.search(query)
+
+    def arrivals(self, after: Position | None = None) -> Arrivals:
+        """What arrives from now on, or arrived since a position. Raises `Problem`."""
+        return self._archive.arrivals(replace(self.query, limit=None), after)
+
     def with_context(self, count: int) -> Iterator[list[tuple[Record, bool]]]:
         """Stretches of lines around those that are found, of the same server; and whether each is itself found."""
         found = list(self._archive.search(self.query))
         stretches: dict[str, dict[tuple[datetime, str], tuple[Record, bool]]] = {}
         for record in found:
             server = record.identity.server
-            around = {(near.at, near.cursor): (near, False) for near in self._around(record, count)}
+            around = {(near.at, near.cursor): (near, False) for near in self.around(record, count)}
             stretch = stretches.get(server)
             if stretch is not None and not stretch.keys().isdisjoint(around):
                 around = {**around, **stretch}
@@ -113,7 +122,8 @@ class Reading:
         profiles = profile(old), profile(new)
         return old, new, *profiles, compared(*profiles)
 
-    def _around(self, record: Record, count: int) -> Iterator[Record]:
+    def around(self, record: Record, count: int) -> Iterator[Record]:
+        """The lines of its server before and after one, itself among them, some of them twice."""
         from bluestone.logs.query.asked import Query
 
         server = record.identity.server

@@ -17,13 +17,14 @@ from bluestone.declaration.keys.image import (
     PuppetTable,
     WaiverTable,
 )
-from bluestone.declaration.keys.logs import LogsTable
+from bluestone.declaration.keys.logs import LogsTable, SinkTable
 from bluestone.declaration.keys.operation import NotifyTable, ServeTable, WebHookTable
 from bluestone.declaration.keys.patch import FeedsTable, FixWaiverTable, FreezeTable, PatchTable, RuleTable
 from bluestone.declaration.keys.patching import PatchingTable
 from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable, VolumeTable
 from bluestone.declaration.keys.state import StateTable
 from bluestone.declaration.keys.table import Name, Table, key
+from bluestone.declaration.keys.web import WebTable
 
 __all__ = [
     "AnsibleTable",
@@ -47,10 +48,12 @@ __all__ = [
     "RolloutTable",
     "RuleTable",
     "ServeTable",
+    "SinkTable",
     "StateTable",
     "VolumeTable",
     "WaiverTable",
     "WebHookTable",
+    "WebTable",
 ]
 
 
@@ -79,6 +82,7 @@ class DeclarationTable(Table):
         default={},
     )
     logs: LogsTable = key("How long log lines are kept.", example={"keep": "90d"}, default={})
+    web: WebTable = key("Where the web page and its API are served.", example={"listen": "192.0.2.10:8443"}, default={})
     serve: ServeTable = key("How the daemon, `bluestone serve`, goes about it.", example={"every": "30s"}, default={})
     notify: NotifyTable = key(
         "Whom the daemon tells of what a person must see.", example={"exec": ["/usr/local/bin/page"]}, default={}

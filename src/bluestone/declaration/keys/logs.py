@@ -8,7 +8,7 @@ from typing import Annotated
 from bluestone.declaration import quantities
 from bluestone.declaration.forms import Written
 from bluestone.declaration.keys.table import Name, Table, key, lasting
-from bluestone.declaration.texts import addresses
+from bluestone.declaration.texts import addresses, paths
 
 Age = Annotated[timedelta, lasting("1h", "36500d")]
 
@@ -28,6 +28,30 @@ class ListenTable(Table):
         "Host names by which senders reach these addresses, for the receiver's certificate.",
         example=["logs.example.org"],
         default=[],
+    )
+
+
+class SinkTable(Table):
+    """Where acknowledged lines go besides the store: all that is kept, then each as it comes."""
+
+    kind: Name = key(
+        "`elasticsearch`: whatever takes its bulk requests, another bluestone's receiver included.",
+        example="elasticsearch",
+        default="elasticsearch",
+    )
+    address: Annotated[str, Written(addresses.sink, "http(s)://HOST:PORT")] = key(
+        "Where it is. Plain http is taken for this machine only.", example="https://search.example.org:9200"
+    )
+    index: Annotated[str, Written(addresses.index, "name of an index", addresses.INDEX)] = key(
+        "The index or data stream.", example="logs-shop-default", default="bluestone"
+    )
+    key_file: Annotated[str, Written(paths.source, "path")] | None = key(
+        "A file with the API key; it is read at each request.", example="/etc/bluestone/search.key", default=None
+    )
+    authority: Annotated[str, Written(paths.source, "path")] | None = key(
+        "A PEM file with the authority of its certificate, where that is none of this machine's.",
+        example="/etc/bluestone/search-ca.pem",
+        default=None,
     )
 
 
@@ -53,5 +77,10 @@ class LogsTable(Table):
     listen: ListenTable = key(
         "Where lines of others than servers are taken in. Who may send them: see `bluestone logs allow`.",
         example={"syslog": "192.0.2.10:6514"},
+        default={},
+    )
+    sinks: dict[Name, SinkTable] = key(
+        "Where lines go besides the store.",
+        example={"search": {"address": "https://search.example.org:9200"}},
         default={},
     )

@@ -17,6 +17,7 @@ ADDRESS = r"^(127\.[0-9.]+|\[::1\]):[0-9]{1,5}$"
 WEBHOOK = rf"^(https?://.+|env:{VARIABLE[1:-1]}|file:.+)$"
 PLACE = r"^(https?://\S+|[^:\s][^:]*)$"
 """An http(s) address, or a path, which has no colon."""
+INDEX = r"^[a-z0-9][a-z0-9._-]{0,199}$"
 HEALTH_PATH = r"^/[A-Za-z0-9._~!&()*+,;=:@/?%-]*$"
 """What a URI's path and query may hold (RFC 3986), less the marks that quote in HAProxy's configuration."""
 
@@ -124,6 +125,37 @@ def webhook(text: str) -> str:
             hidden=True,
         )
     return text
+
+
+def sink(text: str) -> str:
+    """The address of a sink for log lines: by TLS, unless it is on this machine."""
+    try:
+        where = urlsplit(text)
+        host, scheme, secret, _ = where.hostname or "", where.scheme, where.username is not None, where.port
+    except ValueError:
+        host, scheme, secret = "", "", False
+    if secret:
+        raise Fault(
+            "the address has a secret in it", "leave it out, and name a file with the key: key_file", hidden=True
+        )
+    if not host or not printable(text) or scheme not in ("http", "https") or (scheme == "http" and not _is_here(host)):
+        raise Fault(
+            f"{quoted(text)} is no address that lines can go to",
+            'write "https://HOST:PORT"; "http://127.0.0.1:PORT" is taken too, for this machine',
+        )
+    return text
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def index(text: str) -> str:
+    """The name of an index or data stream, as Elasticsearch has them."""
+    return matching(INDEX, text, "the name of an index", "use small letters, digits and . _ - only")
 
 
 def place(text: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -154,6 +153,8 @@ def _quoted(text: str) -> str:
 
 
 def _toml(text: str, file: str) -> dict[str, Any]:
+    import tomllib
+
     if len(text) > MAX_BYTES:
         raise Problem(f"{file} is larger than {MAX_BYTES} bytes", mend=MEND)
     if conflict := re.search(r"(?m)^(<{7}|={7}|>{7})", text):

@@ -15,6 +15,9 @@ MOST = 256
 DEEPEST = 8
 LONGEST_NAME = 200
 
+_PLAIN = {str, int, float}
+"""Kinds of values that are one text; of numbers it is what Python writes, as `text` does."""
+
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -33,13 +36,10 @@ def flat(document: dict[str, Any]) -> dict[str, str]:
     own = document.get("FIELDS")  # what the receiver found in the message of a program
     if type(own) is dict:
         document = {**{name: value for name, value in document.items() if name != "FIELDS"}, **own}
-    for name, value in document.items():
-        kind = type(value)
-        if kind is str:  # most of them
-            found[name] = value
-        elif kind is int or kind is float:
-            found[name] = repr(value)
-        elif value is not None:
+    if _PLAIN.issuperset(map(type, document.values())):  # most are
+        found = {name: value if type(value) is str else repr(value) for name, value in document.items()}
+    else:
+        for name, value in document.items():
             found.update(_spread(name, value, 1))
     if len(found) > MOST:
         return dict(list(found.items())[:MOST])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -90,55 +90,58 @@ class Named(msgspec.Struct):
         return micros if micros is not None and 0 < micros <= LATEST else received
 
 
-class Known(Named):
+class Known:
     """What a line's JSON may say of it: fields of systemd's journal (systemd.journal-fields(7)), else a document's.
 
     A document is any other JSON object; its fields are those of the Elastic Common Schema and what log libraries
     write in their place.
     """
 
-    journal_message: Any = msgspec.field(name="MESSAGE", default=None)
-    priority: Any = msgspec.field(name="PRIORITY", default=None)
-    journal_unit: Any = msgspec.field(name="_SYSTEMD_UNIT", default=None)
-    identifier: Any = msgspec.field(name="SYSLOG_IDENTIFIER", default=None)
-    transport: Any = msgspec.field(name="_TRANSPORT", default=None)
-    message: Any = None
-    msg: Any = None
-    log: Any = None
-    level: Any = None
-    severity: Any = None
-    dotted_level: Any = msgspec.field(name="log.level", default=None)
-    service: Any = None
-    program: Any = None
-    unit: Any = None
+    __slots__ = ("_get",)
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._get = document.get
+
+    @property
+    def name(self) -> str:
+        """What its writer calls the line: the journal's cursor, or a document's id."""
+        return text(self._get("__CURSOR")) or text(self._get("_id"))
 
     def written_severity(self) -> int:
         """Syslog's number, whatever the writer called it; that of `info` if it says nothing."""
-        nested = self.log.get("level") if isinstance(self.log, dict) else None
-        for value in (self.priority, self.level, self.severity, self.dotted_level, nested):
+        log = self._get("log")
+        nested = log.get("level") if isinstance(log, dict) else None
+        for value in (*map(self._get, LEVELS), nested):
             if value is not None and (known := SEVERITIES.get(text(value).strip().lower())) is not None:
                 return known
         return INFO
 
     def written_unit(self) -> str:
         """The unit, service or program that wrote it."""
-        service = self.service.get("name") if isinstance(self.service, dict) else self.service
-        for value in (self.journal_unit, self.identifier, self.transport, self.unit, service, self.program):
-            if said := text(value):
+        for name in UNITS:
+            value = self._get(name)
+            if name == "service" and isinstance(value, dict):
+                value = value.get("name")
+            if value is not None and (said := text(value)):
                 return said
         return ""
 
     def written_message(self) -> str | None:
         """What it says; None if it has no field for that."""
-        if self.cursor is not None or self.journal_message is not None:
-            return text(self.journal_message)
-        for value in (self.message, self.msg, self.log):
+        said = self._get("MESSAGE")
+        if said is not None or self._get("__CURSOR") is not None:
+            return text(said)
+        for value in map(self._get, MESSAGES):
             if value is not None and not isinstance(value, dict):
                 return text(value)
         return None
 
 
-_known = msgspec.json.Decoder(Known)
+LEVELS = ("PRIORITY", "level", "severity", "log.level")
+UNITS = ("_SYSTEMD_UNIT", "SYSLOG_IDENTIFIER", "_TRANSPORT", "unit", "service", "program")
+MESSAGES = ("message", "msg", "log")
+
+_document = msgspec.json.Decoder(dict[str, Any])
 _named = msgspec.json.Decoder(Named)
 
 
@@ -162,7 +165,7 @@ def parse_line(original: bytes, received: int) -> Line:
 def known_of(original: bytes) -> Known | None:
     """What a line's JSON says of it; None if it is no JSON object."""
     try:
-        return _known.decode(original)
+        return Known(_document.decode(original))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,11 +13,11 @@ import numpy as np
 from msgspec import Struct
 
 from bluestone.logs.query.asked import Query
-from bluestone.logs.query.entry import Entry, holds
+from bluestone.logs.query.entry import Entry, holds, holds_of
 from bluestone.logs.query.nodes import Node
 from bluestone.logs.query.pick import pick
 from bluestone.logs.query.read import found_in_block
-from bluestone.logs.query.tail import Arrived, Missed, Tail
+from bluestone.logs.query.tail import Arrived, Missed, Position, Tail, resumed
 from bluestone.logs.store.database import connect
 from bluestone.logs.store.segment import Damaged, Segment
 from bluestone.logs.store.tally import Tally
@@ -74,6 +75,10 @@ class Archive:
         """
         node = query.node
         return self._follow(query, node, done)
+
+    def arrivals(self, query: Query, after: Position | None = None) -> Arrivals:
+        """What arrives from now on, or arrived since a position. Raises `Problem`."""
+        return Arrivals(self, self._directory, self._database, query, after)
 
     def last_lines(self, server: str, count: int) -> Sequence[Record]:
         """The newest lines of a server, the oldest of them first."""
@@ -188,7 +193,7 @@ class Archive:
             while True:
                 last_round = done()
                 for fresh in tail.fresh():
-                    yield from map(_record, self._arrived(fresh, query, node))
+                    yield from map(_record, self.arrived(fresh, query, node))
                 if last_round:
                     return
                 time.sleep(POLL)
@@ -196,11 +201,55 @@ class Archive:
             tail.close()
             now.close()
 
-    def _arrived(self, fresh: Arrived | Missed, query: Query, node: Node) -> Iterator[Found]:
+    def arrived(self, fresh: Arrived | Missed, query: Query, node: Node) -> Iterator[Found]:
+        """What a query finds in what arrived."""
         if isinstance(fresh, Arrived):
             return in_frame(self.identity, fresh.number, fresh.frame, query, node)
         segments = ((file, Segment(self._directory / "days" / file)) for file in fresh.files)
         return iter(sorted((found for each in segments for found in in_segment(*each, query, node)), key=_place))
+
+
+class Arrivals:
+    """Lines as they arrive, for a reader who comes back for more, also after having been away: none is left out.
+
+    One who was away for so long that the log was sealed in between may get lines that it had already.
+    """
+
+    LATE = 3_600_000_000
+    """Microseconds. Of what was sealed while a reader was away, lines that came later than this after they were written
+    are left out: else it would get whole days again."""
+
+    def __init__(
+        self, archive: Archive, directory: Path, database: sqlite3.Connection, query: Query, after: Position | None
+    ) -> None:
+        self._archive, self._query, self._node = archive, query, query.node
+        self._begin = after.at - self.LATE if after else 0
+        self._sealed: list[str] = []
+        if after:
+            self._tail, self._sealed = resumed(directory, database, after)
+        else:
+            now = archive.view()
+            self._tail = Tail(directory, database, now)
+            for log in now.logs[:-1]:  # the tail has the last one
+                log.reader.close()
+
+    def fresh(self, now: int) -> tuple[list[Record], Position]:
+        """What came since it was asked last, and the position behind it. `now` is in microseconds since 1970.
+
+        Raises `Problem`.
+        """
+        found: list[Record] = []
+        if self._sealed:
+            again = self._archive.arrived(Missed(self._sealed), self._query, self._node)
+            found += [_record(each) for each in again if each[0].at >= self._begin]
+            self._sealed = []
+        for fresh in self._tail.fresh():
+            found += map(_record, self._archive.arrived(fresh, self._query, self._node))
+        return found, Position(*self._tail.reached, now)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._tail.close()
 
 
 def in_log(identity: Callable[[int], Identity], log: Log, query: Query, node: Node) -> Iterator[Found]:
@@ -214,10 +263,17 @@ def in_frame(
 ) -> Iterator[Found]:
     """What a query finds in a frame of the log's file of that number, in the order of arrival."""
     begin, end = query.begin, query.end
-    if all(_outside(share.oldest, share.newest, begin, end) for share in frame.shares):
+    wanted = [
+        not _outside(share.oldest, share.newest, begin, end) and holds_of(node, identity(share.server))
+        for share in frame.shares
+    ]
+    if not any(wanted):
         return
     line = frame.end << 20  # behind all of the frames before
-    for share, lines in frame.lines():
+    for (share, lines), look in zip(frame.lines(), wanted, strict=True):
+        if not look:
+            line += len(lines)
+            continue
         writer = identity(share.server)
         for stored in lines:
             line += 1
@@ -243,9 +299,9 @@ def in_segment(
     if len(lines) == 0:
         return
     source = file.rpartition("/")[2]
-    blocks = np.searchsorted(segment.block_lines, lines, side="right") - 1
+    blocks = segment.blocks_of(lines)
     firsts = np.flatnonzero(np.diff(blocks, prepend=-1))
-    nearest = (np.maximum if query.newest else np.minimum).reduceat(segment.at_of(lines), firsts)
+    nearest = (segment.block_newest if query.newest else segment.block_oldest)[blocks[firsts]]
     ends = [*firsts[1:].tolist(), len(lines)]
     for group in np.argsort(-nearest if query.newest else nearest, kind="stable").tolist():
         if complete(int(nearest[group])):

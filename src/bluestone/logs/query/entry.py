@@ -25,29 +25,37 @@ _decoder = msgspec.json.Decoder(dict[str, Any])
 class Entry:
     """A stored line."""
 
+    __slots__ = ("__dict__", "_read", "at", "identity", "original")
+
     def __init__(self, identity: Identity, at: int, original: bytes) -> None:
         self.identity, self.at, self.original = identity, at, original
+        self._read: tuple[dict[str, Any] | None, Known] | None = None
 
-    @cached_property
+    # Not cached properties: in Python 3.11 each of these takes a lock.
+    @property
+    def _both(self) -> tuple[dict[str, Any] | None, Known]:
+        if self._read is None:
+            try:
+                document = _decoder.decode(self.original)
+                self._read = document, Known(document)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                self._read = None, Known({})
+        return self._read
+
+    @property
     def _document(self) -> dict[str, Any] | None:
-        try:
-            return _decoder.decode(self.original)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
+        return self._both[0]
 
-    @cached_property
+    @property
     def _known(self) -> Known:
-        try:
-            return msgspec.convert(self._document or {}, Known)
-        except msgspec.ValidationError:
-            return Known()
+        return self._both[1]
 
     @cached_property
     def fields(self) -> dict[str, str]:
         """The line's own fields, flat."""
         return flat(self._document or {})
 
-    @cached_property
+    @property
     def message(self) -> str:
         """What it says."""
         said = self._known.written_message() if self._document is not None else None
@@ -109,3 +117,13 @@ def holds(node: Node, entry: Entry) -> bool:
             return any(holds(part, entry) for part in parts)
         case Not(part):
             return not holds(part, entry)
+
+
+def holds_of(node: Node, writer: Identity) -> bool:
+    """Whether a query may find a line of this writer, by what it asks of writers alone: no line is read for that."""
+    match node:
+        case Leaf(field, test) if field in OF_IDENTITY:
+            return test.holds(str(getattr(writer, field)))
+        case And(parts):
+            return all(holds_of(part, writer) for part in parts)
+    return True

@@ -50,6 +50,17 @@ class Token(Struct, frozen=True):
     place: int
 
 
+class Unreadable(Problem):
+    """A query that is none: `reason` says why, `at` is the character at which it shows, counted from 0."""
+
+    def __init__(self, text: str, at: int, reason: str) -> None:
+        super().__init__(
+            f"cannot read the query: {reason}\n  {text}\n  {' ' * at}^",
+            mend='see docs/reference/query-language.md; put "quotes" around text with special characters',
+        )
+        self.at, self.reason = at, reason
+
+
 def parse_query(text: str) -> Node:
     """The tree of a query; that of none finds all. Raises `Problem`, with the place."""
     if len(text) > LONGEST:
@@ -78,11 +89,7 @@ class Parser:
 
     def problem(self, what: str) -> Problem:
         """What is wrong at the next token."""
-        place = self._tokens[self._next].place if self.left() else len(self._text)
-        return Problem(
-            f"cannot read the query: {what}\n  {self._text}\n  {' ' * place}^",
-            mend='see docs/reference/query-language.md; put "quotes" around text with special characters',
-        )
+        return Unreadable(self._text, self._tokens[self._next].place if self.left() else len(self._text), what)
 
     def either(self, depth: int) -> Node:
         """`a OR b`."""
@@ -134,7 +141,7 @@ class Parser:
         try:
             return Leaf(field, self._test(token, field, words_only=words_only))
         except Problem as problem:
-            if problem.what.startswith("cannot read"):
+            if isinstance(problem, Unreadable):
                 raise
             raise Problem(problem.what, mend=problem.mend) from problem
 

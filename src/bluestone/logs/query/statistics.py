@@ -32,6 +32,8 @@ STEPS = tuple(
 """Widths of a histogram's bars, in microseconds."""
 
 BARS = 60
+WIDEST = 1 << 20
+"""Steps between the first and the last time of a segment up to which there is a place for each."""
 
 
 class Bar(Struct, frozen=True):
@@ -124,7 +126,7 @@ def _counts_in(segment: Segment, query: Query, node: Node, step: int) -> Iterato
         minutes = segment.minutes if len(servers) == len(segment.footer.spans) else segment.minutes_of(servers)
         for errors in (False, True):
             mask = (minutes.severity <= 3) == errors
-            yield _summed(minutes.minute[mask] * MINUTE // step * step, minutes.lines[mask]), errors
+            yield _summed(minutes.minute[mask] * MINUTE, minutes.lines[mask], step), errors
         return
     picked = pick(node, segment, query.begin, query.end)
     if not picked.exact:
@@ -135,8 +137,8 @@ def _counts_in(segment: Segment, query: Query, node: Node, step: int) -> Iterato
         return
     severe = pick(Leaf("severity", _SEVERE), segment).lines
     for errors, mask in ((False, picked.lines & ~severe), (True, picked.lines & severe)):
-        at = segment.at_of(np.flatnonzero(mask)) // step * step
-        yield _summed(at, np.ones(len(at), np.int64)), errors
+        at = segment.at_of(np.flatnonzero(mask))
+        yield _summed(at, np.ones(len(at), np.int64), step), errors
 
 
 def _values(archive: Archive, query: Query, node: Node, field: str) -> Iterator[dict[str, int]]:
@@ -192,7 +194,7 @@ def _tally(entries: Iterable[Entry], field: str) -> dict[str, int]:
 def _read(segment: Segment, picked: Picked, node: Node) -> Iterator[tuple[int, Entry]]:
     """The picked lines that a query really finds."""
     lines = np.flatnonzero(picked.lines)
-    blocks = np.searchsorted(segment.block_lines, lines, side="right") - 1
+    blocks = segment.blocks_of(lines)
     for number in np.unique(blocks).tolist():
         yield from found_in_block(segment, number, lines[blocks == number], picked, node)
 
@@ -208,12 +210,18 @@ def _servers(segment: Segment, node: Node) -> list[int] | None:
     return [span.server for span in segment.footer.spans if lines[span.first]]
 
 
-def _summed(times: Numbers, lines: Numbers) -> Counter[int]:
+def _summed(times: Numbers, lines: Numbers, step: int) -> Counter[int]:
+    """How many lines there are by the beginnings of their steps."""
     if not len(times):
         return Counter()
-    unique, places = np.unique(times, return_inverse=True)
-    sums = np.bincount(places, weights=lines)
-    return Counter({int(at): int(total) for at, total in zip(unique, sums, strict=True)})
+    steps = times // step
+    first = int(steps.min())
+    if int(steps.max()) - first < WIDEST:
+        sums = np.bincount(steps - first, weights=lines)
+        found = np.flatnonzero(sums)
+        return Counter(dict(zip(((found + first) * step).tolist(), sums[found].astype(np.int64).tolist(), strict=True)))
+    unique, places = np.unique(steps, return_inverse=True)
+    return Counter(dict(zip((unique * step).tolist(), np.bincount(places, lines).astype(int).tolist(), strict=True)))
 
 
 def _inside(segment: Segment, query: Query) -> bool:

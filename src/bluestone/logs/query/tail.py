@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from bluestone.logs.store import wal
-from bluestone.logs.store.view import View
+from bluestone.logs.store.view import Log, View
 from bluestone.logs.store.wal import Frame, Reader
 from bluestone.model.problem import Problem
+
+
+class Position(NamedTuple):
+    """How far somebody read what arrives: `place` bytes of the log's file `number`, at `at` microseconds since 1970."""
+
+    number: int
+    place: int
+    at: int
+
+    def __str__(self) -> str:
+        return f"{self.number}.{self.place}.{self.at}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """What `str` wrote. Raises `Problem`."""
+        if not re.fullmatch(r"\d{1,10}(\.\d{1,18}){2}", text):
+            raise Problem(f'"{text[:80]}" is no position in what arrives', mend="begin without one")
+        return cls(*map(int, text.split(".")))
 
 
 class Arrived(NamedTuple):
@@ -35,6 +54,11 @@ class Tail:
         self._number = last.number if last else now.through
         self._place = last.end if last else 0
         self._reader = last.reader if last else None
+
+    @property
+    def reached(self) -> tuple[int, int]:
+        """The log's file that is read, and how far."""
+        return self._number, self._place
 
     def fresh(self) -> Iterator[Arrived | Missed]:
         """What came since. Raises `Problem` if what was sealed before it was read is no longer to be told apart."""
@@ -83,3 +107,20 @@ class Tail:
                 mend="they are kept: start `bluestone logs --follow` again, with --since",
             )
         return rows
+
+
+def resumed(directory: Path, database: sqlite3.Connection, after: Position) -> tuple[Tail, list[str]]:
+    """What comes after a position. Where that file of the log is sealed by now, with the segments sealed since.
+
+    Those hold lines from before the position as well: a reader tells them by their names.
+    """
+    log: list[Log] = []
+    try:
+        reader = Reader(wal.path_of(directory / "wal", after.number))
+        log = [Log(after.number, reader, min(after.place, reader.size()))]
+    except FileNotFoundError:
+        pass
+    rows = [] if log else database.execute("SELECT file, last_wal FROM segments WHERE last_wal >= ?", after[:1])
+    sealed = list(rows)
+    through = max([after.number, *(last for _, last in sealed)])
+    return Tail(directory, database, View(through, {}, log)), sorted(file for file, _ in sealed)

@@ -43,17 +43,30 @@ TRACES = ("Traceback (most recent call last):", 'Exception in thread "', "panic:
 BY_ITSELF = ("stdout", "file", "")
 """Ways into the journal by which a program cannot say how severe a line is: then 6 means nothing."""
 
+
+class _Brief(msgspec.Struct):
+    """What must be known of a line before it is known whether all of it is needed: of most lines it is not."""
+
+    message: Any = msgspec.field(name="MESSAGE", default=None)
+    priority: Any = msgspec.field(name="PRIORITY", default="6")
+    transport: Any = msgspec.field(name="_TRANSPORT", default="")
+
+
+_brief = msgspec.json.Decoder(_Brief).decode
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.encode
 
 
 def enrich(original: bytes) -> bytes:
     """A line of the journal's JSON with what its message says about itself; any other stays as it is."""
+    if b'"MESSAGE"' not in original:
+        return original
     try:
-        line = _decode(original)
+        line = _brief(original)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return original
-    if not isinstance(line, dict) or not isinstance(message := line.get("MESSAGE"), str) or len(message) > LONGEST:
+    message = line.message
+    if not isinstance(message, str) or len(message) > LONGEST:
         return original
     said = _said(message)
     changes: dict[str, Any] = {}
@@ -63,7 +76,7 @@ def enrich(original: bytes) -> bytes:
         changes = {"PRIORITY": spoken}
     if not _may_change(line):
         changes.pop("PRIORITY", None)
-    return _encode({**line, **changes}) if changes else original
+    return _encode({**_decode(original), **changes}) if changes else original
 
 
 def flatten(value: Mapping[str, Any]) -> dict[str, str]:
@@ -110,8 +123,8 @@ def _from_json(said: dict[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _may_change(line: dict[str, Any]) -> bool:
-    return line.get("PRIORITY", "6") == "6" and line.get("_TRANSPORT", "") in BY_ITSELF
+def _may_change(line: _Brief) -> bool:
+    return line.priority == "6" and line.transport in BY_ITSELF
 
 
 def _flat(name: str, value: Any, depth: int) -> Iterator[tuple[str, str]]:

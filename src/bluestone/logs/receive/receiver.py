@@ -12,8 +12,9 @@ import fcntl
 import os
 import signal
 import sqlite3
+import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -37,6 +38,9 @@ from bluestone.logs.receive.listening import Listening, servers
 from bluestone.logs.receive.syslogd import Syslog
 from bluestone.logs.store.store import Store
 from bluestone.model.problem import Problem
+
+LAST, AGAIN = 3.0, 5.0
+"""Seconds that a child beside the receiver has for its end, and until one that ended by itself is begun again."""
 
 
 class Lines:
@@ -68,8 +72,10 @@ def read(body: bytes, received: int) -> list[Line]:
     return [parse_line(enrich(line), received) for line in body.split(b"\n") if line]
 
 
-def application(directory: Path, console_directory: Path | None = None) -> Starlette:
+def application(directory: Path, console_directory: Path | None = None, sinks: Path | None = None) -> Starlette:
     """The ASGI application over a store, which also takes in the consoles of a directory.
+
+    Beside it runs what gives lines to the sinks that a file names.
 
     Raises `Problem` if the store cannot be opened.
     """
@@ -83,7 +89,11 @@ def application(directory: Path, console_directory: Path | None = None) -> Starl
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         work = asyncio.create_task(committer.run())
         watch = asyncio.create_task(consoles.run()) if consoles else None
+        onward = asyncio.create_task(beside(forward_command(directory, sinks))) if sinks else None
         yield
+        if onward:
+            onward.cancel()
+            await asyncio.wait([onward])
         if consoles and watch:
             watch.cancel()
             await asyncio.wait([watch])
@@ -102,6 +112,27 @@ def application(directory: Path, console_directory: Path | None = None) -> Starl
     app = Starlette(routes=routes, lifespan=lifespan)
     app.state.syslog = Syslog(credentials, committer)
     return app
+
+
+def forward_command(store: Path, sinks: Path) -> list[str]:
+    """The command that gives lines to sinks until its standard input ends."""
+    return [sys.executable, "-m", "bluestone.logs.forward", str(store), str(sinks)]
+
+
+async def beside(command: Sequence[str]) -> None:
+    """Have a child run until we are cancelled, begun again when it ends; its end is the end of its standard input."""
+    while True:
+        child = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+        try:
+            await child.wait()
+        finally:
+            assert child.stdin
+            child.stdin.close()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(child.wait(), LAST)
+            if child.returncode is None:
+                child.kill()
+        await asyncio.sleep(AGAIN)
 
 
 def watched(directory: Path, credentials: Credentials, committer: Committer) -> Consoles:
@@ -157,10 +188,10 @@ async def receive(app: Starlette, listening: Listening) -> None:
         await syslog.stop()
 
 
-def serve(directory: Path, listening: Listening, consoles: Path | None = None) -> None:
+def serve(directory: Path, listening: Listening, consoles: Path | None = None, sinks: Path | None = None) -> None:
     """Receive until SIGTERM. Raises `Problem`."""
     with hold(directory):
-        asyncio.run(receive(application(directory, consoles), listening))
+        asyncio.run(receive(application(directory, consoles, sinks), listening))
 
 
 def main() -> None:
@@ -174,6 +205,7 @@ def main() -> None:
     parser.add_argument("--certificate", type=Path, help="PEM file with the certificate for TLS and its key")
     parser.add_argument("--authority", type=Path, help="PEM file with the authority whose certificates let senders in")
     parser.add_argument("--consoles", type=Path, help="directory of consoles to take lines from")
+    parser.add_argument("--sinks", type=Path, help="file that names the sinks which get all lines as well")
     chosen = parser.parse_args()
     if bool(chosen.tls or chosen.syslog) != bool(chosen.certificate):
         parser.error("--tls or --syslog, and --certificate go together")
@@ -183,7 +215,7 @@ def main() -> None:
         chosen.socket, chosen.listen, tuple(chosen.tls), chosen.certificate, chosen.authority, chosen.syslog
     )
     try:
-        serve(chosen.store, listening, chosen.consoles)
+        serve(chosen.store, listening, chosen.consoles, chosen.sinks)
     except Problem as problem:
         raise SystemExit(str(problem)) from problem
 

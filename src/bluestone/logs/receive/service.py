@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from msgspec import Struct
 from bluestone.host.daemons import Daemon
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory, socket_path
+from bluestone.logs.sink import Chosen, encoded
 from bluestone.model.logs import LogListening
 from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
@@ -31,7 +33,7 @@ STOP_GRACE = 12.0
 AUTHORITY, RECEIVER = "authority.crt", "receiver.pem"
 """Files of `certificates.py`, named here so that only who makes certificates loads that."""
 
-NOTED = "log-receiver.listening"
+NOTED, SINKS = "log-receiver.listening", "log-sinks.json"
 FIRST_PORT, PORTS = 18_000, 2_000
 
 
@@ -50,14 +52,20 @@ class Receiver:
     """One project's receiver over the log store in `store`; sockets and process id are kept under `run`.
 
     With `machines` it listens by TLS as well, on the loopback, at a port that stays the same; with `listen` where that
-    says, for others than servers.
+    says, for others than servers. `sinks` get all lines as well.
     """
 
     def __init__(
-        self, store: Path, run: Path, machines: Machines | None = None, listen: LogListening | None = None
+        self,
+        store: Path,
+        run: Path,
+        machines: Machines | None = None,
+        listen: LogListening | None = None,
+        sinks: Sequence[Chosen] = (),
     ) -> None:
         self._store = store
         self._listen = listen or LogListening()
+        self._sinks = sinks
         self._run = run
         self._machines = machines
         self._tls = store / "tls"
@@ -132,7 +140,8 @@ class Receiver:
 
     def _listening(self) -> str:
         """Where it should listen for others than servers; noted down, for its listeners tell not whose they are."""
-        return f"{self._listen.http or ''} {self._listen.syslog or ''} {' '.join(sorted(self._listen.names))}".strip()
+        where = f"{self._listen.http or ''} {self._listen.syslog or ''} {' '.join(sorted(self._listen.names))}".strip()
+        return f"{where} sinks {sha256(encoded(self._sinks)).hexdigest()}".strip() if self._sinks else where
 
     def _noted(self) -> str:
         try:
@@ -171,9 +180,12 @@ class Receiver:
         served = [f"127.0.0.1:{self._port()}"] if self._machines else []
         served += [self._listen.http] if self._listen.http else []
         options = [option for address in served for option in ("--tls", address)]
+        if self._sinks:
+            write_atomically(self._run / SINKS, encoded(self._sinks))
         options += ["--syslog", self._listen.syslog] if self._listen.syslog else []
         if options:
             options += ["--certificate", str(self._certificate()), "--authority", str(self._tls / AUTHORITY)]
+        options += ["--sinks", str(self._run / SINKS)] if self._sinks else []
         return [*options, *(["--consoles", str(self._machines.consoles)] if self._machines else [])]
 
     def certificate_for(self, identity: Identity) -> bytes:

@@ -5,13 +5,15 @@ What is asked of a field is asked of its values, which are few, and then told of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import zstandard
+
+from bluestone.logs.store.rows import Rows
 
 Numbers = npt.NDArray[np.int64]
 Kind = TypeVar("Kind", bound=np.generic)
@@ -48,57 +50,55 @@ class Column(NamedTuple):
         return {value: int(count) for value, count in zip(self.values, counted[1:], strict=True) if count}
 
 
-OpenColumn = tuple[dict[str, int], list[int], list[int]]
-"""A field's values with their codes, the lines that have it, and their codes."""
+class _Open:
+    """A column while lines come: its values with their codes, and the codes of some lines after some others."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, int] = {}
+        self._codes: list[tuple[Numbers, npt.NDArray[np.uint32]]] = []
+        self._lines = 0
+
+    def add(self, lines: Numbers, texts: Sequence[str]) -> bool:
+        """Take the values of lines; whether it still makes a column."""
+        values = self.values
+        fresh = [text for text in dict.fromkeys(texts) if text not in values]
+        values.update(zip(fresh, range(len(values) + 1, len(values) + 1 + len(fresh)), strict=True))
+        self._lines += len(texts)
+        self._codes.append((lines, np.fromiter(map(values.__getitem__, texts), np.uint32, len(texts))))
+        few = len(values) <= FEW or len(values) * REPEATED <= self._lines
+        return few and (not fresh or max(map(len, fresh)) <= LONGEST)
+
+    def column(self, lines: int) -> Column:
+        """It, for so many lines."""
+        dense = np.zeros(lines, np.min_scalar_type(len(self.values)))
+        for places, codes in self._codes:
+            dense[places] = codes
+        return Column(list(self.values), dense)
 
 
 class Gatherer:
-    """Makes columns of lines as they come, one after another."""
+    """Makes columns of rows as they come, many after many."""
 
     def __init__(self) -> None:
-        self._open: dict[str, OpenColumn] = {}
+        self._open: dict[str, _Open] = {}
         self._wide: set[str] = set()
-        self._lines = 0
 
-    def add(self, fields: Mapping[str, str]) -> None:
-        """The fields of the next line."""
-        line = self._lines
-        self._lines = line + 1
-        known = self._open
-        for name, value in fields.items():
-            column = known.get(name)
-            if column is None:
+    def add(self, rows: Iterable[Rows]) -> None:
+        """More lines."""
+        for lines, columns in rows:
+            for name, texts in columns.items():
                 if name in self._wide:
                     continue
-                column = self._begin(name)
-                if column is None:
-                    continue
-            values, lines, codes = column
-            code = values.get(value)
-            if code is None:
-                code = values[value] = len(values) + 1
-                if len(value) > LONGEST or (code > FEW and code * REPEATED > len(codes)):
-                    del known[name]
+                column = self._open.get(name)
+                if column is None and len(self._open) < MOST:
+                    column = self._open[name] = _Open()
+                if column is None or not column.add(lines, texts):
+                    self._open.pop(name, None)
                     self._wide.add(name)
-                    continue
-            lines.append(line)
-            codes.append(code)
 
-    def _begin(self, name: str) -> OpenColumn | None:
-        if len(self._open) >= MOST:
-            self._wide.add(name)
-            return None
-        column = self._open[name] = ({}, [], [])
-        return column
-
-    def finish(self) -> tuple[dict[str, Column], list[str]]:
-        """The columns by their names, and the fields that have none."""
-        found = {}
-        for name, (values, lines, codes) in self._open.items():
-            dense = np.zeros(self._lines, np.min_scalar_type(len(values)))
-            dense[np.fromiter(lines, np.int64, len(lines))] = np.fromiter(codes, np.int64, len(codes))
-            found[name] = Column(list(values), dense)
-        return found, sorted(self._wide)
+    def finish(self, lines: int) -> tuple[dict[str, Column], list[str]]:
+        """The columns of so many lines by their names, and the fields that have none."""
+        return {name: column.column(lines) for name, column in self._open.items()}, sorted(self._wide)
 
 
 def pack_values(column: Column) -> bytes:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import mmap
 import struct
 import zlib
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,8 @@ import msgspec
 import numpy as np
 import zstandard
 
+from bluestone.logs.store.block import Block
+from bluestone.logs.store.cache import Cache
 from bluestone.logs.store.columns import (
     Column,
     Mask,
@@ -28,10 +30,14 @@ from bluestone.logs.store.columns import (
     unpack_values,
     unshuffled,
 )
+from bluestone.logs.store.words import LONGEST, hash_of
 from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
 
-MAGIC = b"BLSEG\x00\x00\x01"
+MAGIC = b"BLSEG\x00\x00\x02"
+FORMER = b"BLSEG\x00\x00\x01"
+"""Of segments whose words are known by their CRC-32, in buckets whose ends are in the footer."""
+
 TRAILER = struct.Struct("<QII8s")
 """Where the footer is, its length, its CRC-32, and the magic again."""
 
@@ -39,8 +45,11 @@ MINUTE = 60_000_000
 TIMES = 4096
 """Lines whose times are read together."""
 
-CACHED_BLOCKS = 16
-LARGEST_BLOCK = 1 << 30
+_blocks: Cache[Block] = Cache(64)
+_times: Cache[Numbers] = Cache(512)
+"""Some 40 and 16 MB, of all segments that are open."""
+
+_tokens = count()
 
 
 class Part(msgspec.Struct, array_like=True):
@@ -108,11 +117,11 @@ class Segment:
             self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         offset, length, checksum, magic = TRAILER.unpack(self._bytes[-TRAILER.size :])
         footer = self._bytes[offset : offset + length]
-        if magic != MAGIC or self._bytes[: len(MAGIC)] != MAGIC or zlib.crc32(footer) != checksum:
+        if magic not in (MAGIC, FORMER) or self._bytes[: len(MAGIC)] != magic or zlib.crc32(footer) != checksum:
             raise Damaged(path, "its footer does not fit its checksum")
+        self.former = magic == FORMER
         self.footer: Footer = _footer.decode(zstandard.ZstdDecompressor().decompress(footer))
-        self._blocks: OrderedDict[int, list[bytes]] = OrderedDict()
-        self._read_times: dict[int, Numbers] = {}
+        self._token = next(_tokens)
 
     @property
     def lines(self) -> int:
@@ -205,23 +214,18 @@ class Segment:
         """The blocks in which all these words may be: surely not in others. Raises `Damaged`."""
         found = np.ones(len(self.block_lines) - 1, bool)
         for word in words:
+            if len(word) > LONGEST and not self.former:
+                continue
             with_word = np.zeros(len(found), bool)
-            with_word[self._blocks_of(zlib.crc32(word))] = True
+            with_word[self._blocks_of(zlib.crc32(word) if self.former else hash_of(word))] = True
             found &= with_word
             if not found.any():
                 break
         return found
 
-    def block(self, number: int) -> list[bytes]:
-        """The lines of a block. Raises `Damaged`."""
-        if number in self._blocks:
-            self._blocks.move_to_end(number)
-            return self._blocks[number]
-        lines = self._read_block(number)
-        self._blocks[number] = lines
-        if len(self._blocks) > CACHED_BLOCKS:
-            self._blocks.popitem(last=False)
-        return lines
+    def block(self, number: int) -> Block:
+        """A block. Raises `Damaged`."""
+        return _blocks.get((self._token, number), lambda: self._read_block(number))
 
     def read(self, first: int, count: int) -> Iterator[bytes]:
         """Lines from one on. Raises `Damaged`."""
@@ -229,7 +233,7 @@ class Segment:
         while place < end:
             number = self.block_of(place)
             begin = int(self.block_lines[number])
-            lines = self.block(number)[place - begin : end - begin]
+            lines = self.block(number).lines[place - begin : end - begin]
             yield from lines
             place += len(lines)
 
@@ -237,9 +241,9 @@ class Segment:
         """The block that holds a line."""
         return int(np.searchsorted(self.block_lines, line, side="right")) - 1
 
-    def span_of(self, line: int) -> int:
-        """The place of the span that holds a line."""
-        return int(np.searchsorted(self.span_firsts, line, side="right")) - 1
+    def blocks_of(self, lines: Numbers) -> Numbers:
+        """The block that holds each of some lines."""
+        return np.searchsorted(self.block_lines, lines, side="right") - 1
 
     def verify(self) -> str:
         """Read every byte; what is damaged, or nothing."""
@@ -253,7 +257,7 @@ class Segment:
             return damaged.reason
         return ""
 
-    def _read_block(self, number: int) -> list[bytes]:
+    def _read_block(self, number: int) -> Block:
         ends = self._block_ends
         start, end = int(ends[number]), int(ends[number + 1])
         base = self.footer.parts["blocks"].offset
@@ -261,18 +265,20 @@ class Segment:
             content = zstandard.ZstdDecompressor().decompress(self._bytes[base + start : base + end])
         except zstandard.ZstdError as error:
             raise Damaged(self.path, f"block {number}: {error}") from error
-        return parted(content, int(self.block_lines[number + 1] - self.block_lines[number]))
+        count = int(self.block_lines[number + 1] - self.block_lines[number])
+        return Block(content, count, plain=bool(self.block_plain[number]))
 
     def _times(self, number: int) -> Numbers:
         """The times of `TIMES` lines, which are read together."""
-        if number not in self._read_times:
-            part, ends = self.footer.parts["times"], self._times_ends
-            packed = self._bytes[part.offset + int(ends[number]) : part.offset + int(ends[number + 1])]
-            try:
-                self._read_times[number] = unpack_numbers(packed)
-            except zstandard.ZstdError as error:
-                raise Damaged(self.path, f"times: {error}") from error
-        return self._read_times[number]
+        return _times.get((self._token, number), lambda: self._read_times(number))
+
+    def _read_times(self, number: int) -> Numbers:
+        part, ends = self.footer.parts["times"], self._times_ends
+        packed = self._bytes[part.offset + int(ends[number]) : part.offset + int(ends[number + 1])]
+        try:
+            return unpack_numbers(packed)
+        except zstandard.ZstdError as error:
+            raise Damaged(self.path, f"times: {error}") from error
 
     @cached_property
     def _times_ends(self) -> Numbers:
@@ -282,12 +288,16 @@ class Segment:
     def _block_ends(self) -> Numbers:
         return self._numbers("block_ends")
 
+    @cached_property
+    def _word_ends(self) -> Sequence[int] | Numbers:
+        return self.footer.word_ends if self.former else np.frombuffer(self._part("word_ends"), np.int64)
+
     def _blocks_of(self, wanted: int) -> Numbers:
         """The blocks that hold a word, by its hash."""
         bucket = wanted >> self.footer.word_shift
-        start = self.footer.word_ends[bucket - 1] if bucket else 0
+        start, end = (int(self._word_ends[bucket - 1]) if bucket else 0), int(self._word_ends[bucket])
         base = self.footer.parts["words"].offset
-        packed = self._bytes[base + start : base + self.footer.word_ends[bucket]]
+        packed = self._bytes[base + start : base + end]
         try:
             content = zstandard.ZstdDecompressor().decompress(packed)
         except zstandard.ZstdError as error:
@@ -309,24 +319,4 @@ class Segment:
         return self._bytes[part.offset : part.offset + part.length]
 
 
-def joined(lines: Sequence[bytes]) -> bytes:
-    """The content of a block: lines with newlines between them, or their lengths first if one has a newline."""
-    content = b"\n".join(lines)
-    if content.count(b"\n") == len(lines) - 1:
-        return BY_NEWLINE + content
-    return BY_LENGTH + struct.pack(f"<{len(lines)}I", *map(len, lines)) + b"".join(lines)
-
-
-def parted(content: bytes, count: int) -> list[bytes]:
-    """The lines of a block again."""
-    if content[:1] == BY_NEWLINE:
-        return content[1:].split(b"\n")
-    place, lines = 1 + 4 * count, []
-    for length in struct.unpack_from(f"<{count}I", content, 1):
-        lines.append(content[place : place + length])
-        place += length
-    return lines
-
-
-BY_NEWLINE, BY_LENGTH = b"\n", b"#"
 _footer = msgspec.msgpack.Decoder(Footer)

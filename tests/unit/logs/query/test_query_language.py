@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bluestone.logs.query.conditions import Condition, Contains, Exact, Exists, Like, Pattern, Phrase, Range, checked
-from bluestone.logs.query.entry import Entry, holds
+from bluestone.logs.query.entry import Entry, holds, holds_of
 from bluestone.logs.query.language import parse_query
 from bluestone.logs.query.nodes import And, Leaf, Node, Not, Or, leaves
 from bluestone.logs.query.pick import pick
@@ -252,3 +252,19 @@ def test_the_words_of_a_condition_are_in_what_it_holds_for(text: str, before: st
 
 def test_leaves_are_all_the_tests_of_a_query() -> None:
     assert [leaf.field for leaf in leaves(parse_query("a AND (x:1 OR NOT y:2)"))] == ["message", "x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("query", "may"),
+    [
+        ("server:web-1", True),
+        ("server:web-2", False),
+        ("group:db AND reset", False),
+        ("group:web AND reset", True),
+        ("group:db OR reset", True),
+        ("NOT server:web-1", True),
+    ],
+)
+def test_whose_lines_need_not_be_read(query: str, may: bool) -> None:
+    assert holds_of(parse_query(query), WEB) == may
+    assert may or not finds(query), "what is not read would not have been found"

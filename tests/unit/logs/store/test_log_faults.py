@@ -20,9 +20,10 @@ from bluestone.logs.query.statistics import count
 from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.store import seal as sealing
 from bluestone.logs.store import wal
+from bluestone.logs.store.block import Block, joined
 from bluestone.logs.store.check import check
 from bluestone.logs.store.seal import seal
-from bluestone.logs.store.segment import Damaged, Segment, joined, parted
+from bluestone.logs.store.segment import Damaged, Segment
 from bluestone.logs.store.store import Batch, Store
 from bluestone.model.record import Identity
 
@@ -221,7 +222,7 @@ def test_lines_of_an_earlier_time_are_known_again_after_they_were_sealed(world: 
 
 @given(st.lists(st.binary(max_size=5), min_size=1, max_size=5))
 def test_a_block_gives_its_lines_again(lines: list[bytes]) -> None:
-    assert parted(joined(lines), len(lines)) == lines
+    assert Block(joined(lines), len(lines), plain=False).lines == lines
 
 
 def test_a_number_of_the_log_is_never_used_again(world: World) -> None:

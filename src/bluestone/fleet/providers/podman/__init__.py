@@ -1,6 +1,5 @@
 """Servers as podman system containers on this machine."""
 
-from bluestone.fleet.providers.podman.events import follow
 from bluestone.fleet.providers.podman.provider import Podman
 
-__all__ = ["Podman", "follow"]
+__all__ = ["Podman"]

@@ -1,0 +1,27 @@
+"""A segment of the format before: 40 lines, kept as that bluestone wrote it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from bluestone.logs.query.language import parse_query
+from bluestone.logs.query.pick import pick
+from bluestone.logs.query.read import found_in_block
+from bluestone.logs.store.segment import Segment
+
+FORMER = Path(__file__).with_name("former.seg")
+
+
+def test_it_is_read_and_searched_as_ever() -> None:
+    segment = Segment(FORMER)
+    assert segment.former
+    assert segment.verify() == ""
+    assert segment.counts("path") == {"/a/0": 14, "/a/1": 13, "/a/2": 13}
+    node = parse_query("request 17")
+    picked = pick(node, segment)
+    assert 0 < picked.lines.sum() < segment.lines
+    lines = np.flatnonzero(picked.lines)
+    blocks = segment.blocks_of(lines)
+    numbers = np.unique(blocks).tolist()
+    hits = [hit for number in numbers for hit in found_in_block(segment, number, lines[blocks == number], picked, node)]
+    assert [entry.message for _, entry in hits] == ["request 17 of zanzibar"]
