@@ -1,8 +1,8 @@
 """`./dev bench controller [--full] [--seconds N] [PART ...]`: what the controller promises, measured.
 
-The last line is JSON. Each part has its time, together some 15 minutes; why one was cut stands under `cut`. `--full` gives them all the time
-that they take: the soak then goes on for 1,000 replacements and 5 million requests. Without peers on this machine
-there are no ratios: what others do with the same faults stands, with its sources, in
+The last line is JSON. Each part has its time, together some 15 minutes; why one was cut stands under `cut`. `--full`
+gives them all the time that they take: the soak then goes on for 1,000 replacements and 5 million requests. Without
+peers on this machine there are no ratios: what others do with the same faults stands, with its sources, in
 docs/explanation/what-others-do.md.
 """
 
