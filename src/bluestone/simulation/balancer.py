@@ -86,7 +86,8 @@ class MemoryBalancer:
         if self.dead:
             for seat in stays.values():
                 seat.health, seat.sessions = "unknown", 0
-        self._sit(stays)
+        if len(stays) < len(self.seats):
+            self._sit(stays)
         self.dead = False
 
     def is_running(self) -> bool:
