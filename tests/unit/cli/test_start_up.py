@@ -19,8 +19,8 @@ HEAVY = {
 }
 """Libraries, and parts of Python, that a look at a fleet has no use for."""
 
-WORTH = {"plan": {"concurrent"}}
-"""What a verb may load nevertheless: `plan` is a look of the controller, which has threads to act with."""
+WORTH = {"status": {"concurrent"}, "plan": {"concurrent"}}
+"""What a verb may load nevertheless: `status` asks for two things at once, `plan` is a look of the controller."""
 
 MOST = {"--help": 8, "status": 120, "plan": 185}
 """How many modules of bluestone's own a verb may load."""
