@@ -170,6 +170,17 @@ class Site:
                 slots = range(1, goal.group.count + 1)
                 self.providers[generation.config.provider].ensure_volumes(generation, slots)
 
+    def survey(self) -> Forecast:
+        """What there is to do, that for drifted servers included. Raises `Problem` when the view is incomplete.
+
+        Groups that are on their way elsewhere are looked at for drift on that way: their servers go whatever they are
+        like, and a look takes as long as starting one.
+        """
+        found = self.forecast()
+        moving = {step.action.group for step in found.steps}
+        still = [goal.group for goal in self.goals if goal.group.count and goal.group.name not in moving]
+        return self.forecast() if self.watcher.look(still).drifted else found
+
     def watch_for_drift(self) -> None:
         """Have servers that drifted be tainted, if it is time to look again."""
         self.watcher.look_if_due(goal.group for goal in self.goals if goal.group.count)
