@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -85,6 +86,7 @@ class Site:
         self.doorbell = Doorbell(project.journal, self.balancer, self.record)
         self._notify = notify
         self._predicted = 0.0
+        self._gone: deque[str] = deque()
 
     def _stopped(self) -> Stopped:
         """Tells which groups are ended as the month's budget is spent: none, where none is declared."""
@@ -196,6 +198,8 @@ class Site:
             self.taint_aged()
             self.keep_hours()
             self.watch_for_drift()
+            if not self.controller.under_way:
+                self.seal_last_words()
 
         last = self.controller.run(each_tick)
         self.conclude(last)
@@ -212,12 +216,13 @@ class Site:
             self.record(resolve(self.project.journal, self.controller.look()))
 
     def conclude(self, plan: Plan) -> None:
-        """Record that the rollouts of groups which are where they shall be have ended."""
+        """Record that the rollouts of groups which are where they shall be have ended; have last words sealed."""
         self.record(
             finished(self.project.journal, group, utc_now())
             for group in plan.progress
             if group.state in ("done", "returned") and self._under_way(group.group)
         )
+        self.seal_last_words()
 
     def tear_down(self) -> None:
         """Stop and remove what `prepare` started. Log lines, journal and images stay."""
@@ -263,15 +268,21 @@ class Site:
         return ServerSpec(self.project.name, create.slot, create.incarnation, generation, image.writable, files, epoch)
 
     def destroyed(self, server: str) -> None:
-        """Take from a server that is gone the right to send log lines, and seal its last ones."""
+        """Take from a server that is gone the right to send log lines; its last ones are to be sealed."""
         with closing(Credentials(self.project.logs)) as credentials:
             credentials.revoke(server)
-            known = credentials.server(server) is not None
-        if known:
-            from bluestone.app.logs.audit import seal
+        self._gone.append(server)
 
-            with suppress(Problem):  # the lines are safe: who asks for the last words has them sealed then
-                seal(self.project.logs, server)
+    def seal_last_words(self) -> None:
+        """Seal what servers that are gone said last: of all at once, as the log is walked through for that, and while
+        nothing else waits for it."""
+        if not self._gone:
+            return
+        from bluestone.app.logs.audit import seal_all
+
+        gone = [self._gone.popleft() for _ in range(len(self._gone))]
+        with suppress(Problem):  # the lines are safe: who asks for the last words has them sealed then
+            seal_all(self.project.logs, gone)
 
     def _failure(self, progress: Progress) -> Failure:
         halt = self.project.journal.last(("rollout.halted", "rollout.paused"), group=progress.group)
