@@ -47,10 +47,16 @@ class Figures:
 
 
 class Bench:
-    """The example project with two versions of its site, both built; `volumes` is TOML for its group."""
+    """The example project with two versions of its site, both built; `volumes` is TOML for its group.
 
-    def __init__(self, home: Path, *, name: str = "bench-fleet", count: int = 3, volumes: str = "") -> None:
+    What is built is kept in `store`, or below `home`.
+    """
+
+    def __init__(
+        self, home: Path, *, name: str = "bench-fleet", count: int = 3, volumes: str = "", store: Path | None = None
+    ) -> None:
         self.home = home
+        self._store = store or home / "h"
         self.directory = home / "web"
         self.port = free_port()
         shutil.copytree(ROOT / "examples" / "web", self.directory)
@@ -66,7 +72,7 @@ class Bench:
         ran = subprocess.run(
             [sys.executable, "-c", "from bluestone.cli.main import main; main()", *arguments],
             cwd=self.directory,
-            env=os.environ | {"BLUESTONE_HOME": str(self.home / "h")},
+            env=os.environ | {"BLUESTONE_HOME": str(self._store)},
             capture_output=True,
             text=True,
         )

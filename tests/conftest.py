@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+import iri_syntax
 from postgres_server import PostgresServer, postgres
+
+iri_syntax.install()
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -30,6 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.nodeid.startswith("tests/unit/"), LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives as long as the tests: thousands of them, and their modules."""
+    gc.freeze()
 
 
 @pytest.hookimpl(hookwrapper=True)

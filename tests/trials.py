@@ -11,6 +11,7 @@ from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.group import Amount, Group, Port, RolloutPolicy, StrategyName
 from bluestone.model.ids import Digest
 from bluestone.model.plan import Goal
+from bluestone.model.volume import VolumeSpec
 from bluestone.simulation.trial import PACE, Kill, Report, Trial
 from bluestone.simulation.weather import Weather
 
@@ -18,11 +19,11 @@ DRAIN = timedelta(seconds=5)
 PROGRESS = timedelta(seconds=30)
 
 
-def a_group(strategy: StrategyName, count: int = 3) -> Group:
+def a_group(strategy: StrategyName, count: int = 3, volumes: tuple[VolumeSpec, ...] = ()) -> Group:
     """A group that can be led at all: blue-green and rolling have no server away, destroy-first one."""
     away = Amount(1 if strategy == "destroy-first" else 0)
     policy = RolloutPolicy(strategy, Amount(1), away, drain=DRAIN, progress=PROGRESS)
-    return Group("web", count=count, ports=(Port(8080, 80),), rollout=policy)
+    return Group("web", count=count, ports=(Port(8080, 80),), volumes=volumes, rollout=policy)
 
 
 def try_out(

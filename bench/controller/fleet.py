@@ -8,6 +8,7 @@ whole process, the simulated world included.
 from __future__ import annotations
 
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from bench.controller.bound import Bound
 from bluestone.fleet.controller.controller import Controller
 from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.group import Amount, Group, Port, RolloutPolicy
@@ -48,9 +50,12 @@ class Timed(Controller):
                 Timed.ticks += 1
 
 
-def measure() -> dict[str, float]:
+def measure(bound: Bound) -> dict[str, float]:
     """Replace the fleet in a process of its own: `fleet_10k_s` (CPU seconds), `fleet_10k_mb`."""
-    ran = subprocess.run([sys.executable, "-m", "bench.controller.fleet"], capture_output=True, text=True, check=True)
+    seconds = None if math.isinf(bound.seconds) else bound.seconds
+    with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/var/tmp") as directory:
+        command = [sys.executable, "-m", "bench.controller.fleet", directory]
+        ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds)
     found: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
     return found
 
@@ -60,10 +65,7 @@ def main() -> None:
     policy = RolloutPolicy("rolling", Amount(10, percent=True), Amount(0))
     groups = [Group(f"g{i}", count=EACH, ports=(Port(8080 + i, 80),), rollout=policy) for i in range(GROUPS)]
     trial.Controller = Timed  # type: ignore[attr-defined]
-    with (
-        tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/var/tmp") as directory,
-        closing(SqliteJournal(Path(directory) / "journal.db")) as journal,
-    ):
+    with closing(SqliteJournal(Path(sys.argv[1]) / "journal.db")) as journal:
         one = trial.Trial(1, groups, CALM, journal, workers=AT_ONCE, pace=PACE)
         one.machines.sampled = False
         report = one.run()

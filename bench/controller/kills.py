@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
 from msgspec.structs import replace
 
+from bench.controller.bound import Bound
+from bluestone.model.group import StrategyName
 from bluestone.simulation.history import Violation
 from bluestone.simulation.many import play_many
 from bluestone.simulation.trial import Kill
@@ -17,20 +20,21 @@ STORMS = 400
 SEED = 1
 
 
-def measure(storms: int = STORMS) -> dict[str, float]:
+def measure(bound: Bound) -> dict[str, float]:
     """`kills` of controllers in storms and at every kill point, and `kill_violations`: histories that broke a rule.
 
     A history that does not arrive counts as one.
     """
-    found = play_many(_storm, 0, storms)
-    kills, broken = sum(kills for kills, _ in found), sum(broken for _, broken in found)
-    points = [point for strategy in STRATEGIES for point in _points(strategy)]
-    tried = play_many(_kill_at, 0, len(points))
+    points = _points()
+    tried = play_many(_kill_at, 0, len(points), seconds=bound.left)
+    bound.over(len(tried), len(points))
+    found = play_many(_storm, 0, STORMS, seconds=bound.left)
+    bound.over(len(found), STORMS)
     return {
-        "kills": kills + len(tried),
+        "kills": sum(kills for kills, _ in found) + len(tried),
         "kill_points": len(tried),
-        "kill_violations": broken + sum(tried),
-        "storms": storms,
+        "kill_violations": sum(broken for _, broken in found) + sum(tried),
+        "storms": len(found),
     }
 
 
@@ -45,18 +49,22 @@ def _storm(seed: int) -> tuple[int, int]:
         return 0, 1
 
 
-def _points(strategy: str) -> list[tuple[str, int, bool]]:
-    group = a_group(next(known for known in STRATEGIES if known == strategy), 1)
-    number = try_out(SEED, group, CALM).points
-    return [(strategy, point, orphans) for point in range(1, number + 1) for orphans in (True, False)]
+@cache
+def _points() -> tuple[tuple[StrategyName, int, bool], ...]:
+    """Every point of a rollout of each strategy, with and without an effect of what had been begun there."""
+    return tuple(
+        (strategy, point, orphans)
+        for strategy in STRATEGIES
+        for point in range(1, try_out(SEED, a_group(strategy, 1), CALM).points + 1)
+        for orphans in (True, False)
+    )
 
 
 def _kill_at(index: int) -> int:
     """Whether a rule is broken when the controller is killed at one of all points."""
-    strategy, point, orphans = [point for strategy in STRATEGIES for point in _points(strategy)][index]
-    group = a_group(next(known for known in STRATEGIES if known == strategy), 1)
+    strategy, point, orphans = _points()[index]
     try:
-        return int(try_out(SEED, group, CALM, Kill(point, orphans=orphans)).state != "done")
+        return int(try_out(SEED, a_group(strategy, 1), CALM, Kill(point, orphans=orphans)).state != "done")
     except Violation as violation:
         print(f"{strategy}, point {point}: {violation}", flush=True)
         return 1

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from bench.controller.bound import Bound
 from bluestone.fleet.lint import lint
 from bluestone.fleet.plan import plan
 from bluestone.fleet.remember import remember
@@ -29,28 +30,33 @@ from planner_histories import a_rollout
 ROOT = Path(__file__).parents[2]
 RUNS = 9
 SECONDS = 120.0
+LONGEST = 600.0
+"""Seconds that the mutants may take, whoever has the time."""
+
 GROUPS, EACH = 10, 1000
 POLICY = RolloutPolicy("rolling", Amount(10, percent=True), Amount(0), progress=timedelta(seconds=30))
 
 
-def measure_plans() -> dict[str, float]:
+def measure_plans(_: Bound) -> dict[str, float]:
     """CPU milliseconds of a plan with reasons, and of its check: the best of `RUNS`, as others use this machine too."""
     planned, linted = zip(*(_plan_once() for _ in range(RUNS)), strict=True)
     return {"plan_10k_ms": round(min(planned) * 1000, 1), "lint_10k_ms": round(min(linted) * 1000, 1)}
 
 
-def measure_histories(seconds: float = SECONDS) -> dict[str, float]:
-    """How many rollouts under faults were played on all processors in `seconds`. Each must arrive, or it raises."""
+def measure_histories(bound: Bound) -> dict[str, float]:
+    """How many rollouts under faults were played on all processors in the time. Each must arrive, or it raises."""
     began = time.monotonic()
-    played = len(play_many(a_rollout, 0, 10_000_000, seconds=seconds))
+    played = len(play_many(a_rollout, 0, 10_000_000, seconds=bound.left))
     return {"histories": played, "histories_s": round(time.monotonic() - began, 1)}
 
 
-def measure_mutants() -> dict[str, float]:
+def measure_mutants(bound: Bound) -> dict[str, float]:
     """How many planted bugs there are, and how many of them the histories do not catch."""
     command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider"]
-    command += ["tests/simulation/test_mutants.py", "-k", "planted"]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    command += ["tests/simulation/test_mutants.py", "tests/simulation/test_controller_mutants.py", "-k", "planted"]
+    ran = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=min(bound.seconds, LONGEST)
+    )
     found = {what: int(number) for number, what in re.findall(r"(\d+) (passed|failed|error)", ran.stdout)}
     if not found:
         raise SystemExit(f"the mutants could not be tried:\n{ran.stdout}{ran.stderr}")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.controller_failover import contend
+from bench.controller.failover import contend
 from bluestone.fleet.controller.act import Tools
 from bluestone.fleet.controller.controller import Controller
 from bluestone.fleet.controller.fence import leading

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bluestone.fleet.provider import Provider
     from bluestone.image.builders.port import Engine
     from bluestone.image.store import ImageStore
+    from bluestone.logs.backend import Backend
     from bluestone.logs.receive.service import Receiver
     from bluestone.logs.sink import Chosen
     from bluestone.model.generation import ServerConfig
@@ -169,6 +170,16 @@ def sinks(project: Project) -> list[Chosen]:
     from bluestone.logs.sink import Chosen
 
     return [Chosen(each.name, _opener(each.kind), dict(each.options)) for each in project.declaration.sinks]
+
+
+def log_backend(project: Project) -> Backend:
+    """Where the project's log lines are searched: its store, and those declared beside it. Raises `Problem`."""
+    from bluestone.logs.backends.embedded import Embedded, opened
+    from bluestone.logs.backends.federated import Federated
+
+    own = Embedded(project.logs)
+    also = project.declaration.logs.also
+    return Federated([own, *(opened(Path(place)) for place in also)]) if also else own
 
 
 def _opener(kind: str) -> str:

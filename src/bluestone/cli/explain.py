@@ -42,7 +42,8 @@ def explain(target: str, file: Path, as_json: bool) -> None:
 
 
 def _text(story: Story) -> str:
-    return "\n".join([*story.summary, "", *_events(story)])
+    said = ["", f"its last words (bluestone logs {story.name} has all):", *map(options.printable, story.said)]
+    return "\n".join([*story.summary, *(said if story.said else []), "", *_events(story)])
 
 
 def _events(story: Story) -> list[str]:

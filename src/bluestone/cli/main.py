@@ -12,50 +12,8 @@ from typing import Any
 import click
 
 from bluestone import __version__
-from bluestone.cli.helps import HELPS
+from bluestone.cli.verbs import VERBS
 from bluestone.model.problem import Problem, Problems
-
-VERBS = {
-    "init": "declaration",
-    "check": "declaration",
-    "schema": "declaration",
-    "lock": "lock",
-    "build": "images",
-    "images": "images",
-    "sbom": "sbom",
-    "where": "where",
-    "exposures": "exposures",
-    "feeds": "exposures",
-    "diff": "diff",
-    "verify": "verify",
-    "key": "verify",
-    "export": "export",
-    "gc": "gc",
-    "simulate": "simulate",
-    "plan": "fleet",
-    "up": "fleet",
-    "patch": "patch",
-    "proof": "proof",
-    "rollback": "fleet",
-    "down": "fleet",
-    "serve": "serve",
-    "drift": "drift",
-    "pause": "pause",
-    "resume": "pause",
-    "keep": "hours",
-    "hours": "hours",
-    "cost": "cost",
-    "status": "look",
-    "servers": "look",
-    "events": "look",
-    "explain": "explain",
-    "logs": "logs",
-    "web": "web",
-    "users": "users",
-    "state": "state",
-    "volumes": "volumes",
-}
-"""Verb -> the module of this package that has it. Only that of the verb in use is loaded: start-up counts."""
 
 
 class Verbs(click.Group):
@@ -69,7 +27,7 @@ class Verbs(click.Group):
         """A verb by its name."""
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"bluestone.cli.{VERBS[cmd_name]}")
+        module = importlib.import_module(f"bluestone.cli.{VERBS[cmd_name].module}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
@@ -78,7 +36,7 @@ class Verbs(click.Group):
         room = formatter.width - 6 - max(len(verb) for verb in VERBS)
         with formatter.section("Commands"):
             formatter.write_dl(
-                [(verb, click.Command(verb, help=HELPS[verb]).get_short_help_str(room)) for verb in VERBS]
+                [(name, click.Command(name, help=verb.help).get_short_help_str(room)) for name, verb in VERBS.items()]
             )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from bluestone.cli.main import VERBS, bluestone
+from bluestone.cli.main import bluestone
+from bluestone.cli.verbs import VERBS
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
 

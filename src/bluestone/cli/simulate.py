@@ -19,8 +19,8 @@ FEW, COLUMNS = 100, 60
     "--faults",
     default="all",
     show_default=True,
-    help="Kinds, with commas between: slow, lost, twice, stale, partial, blind, die, flap, lie, broken, quota, zone, "
-    "down, crash, kill, two; `none`; or `all` but broken.",
+    help="Kinds, with commas between: slow, lost, twice, stale, partial, blind, held, die, flap, lie, drift, broken, "
+    "quota, zone, down, crash, forget, kill, two; `none`; or `all` but broken.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first history.")
 @click.option("--histories", type=click.IntRange(1, 1_000_000), default=FEW, show_default=True, help="How many.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from bluestone.app.fleet import back
 from bluestone.app.fleet import up as forward
@@ -11,13 +12,14 @@ from bluestone.app.fleet.lead import lead
 from bluestone.app.fleet.rollout import Notify, tell_nobody
 from bluestone.app.fleet.up import Arrival
 from bluestone.app.image.lock import Progress
-from bluestone.app.patch import patch as patching
-from bluestone.app.patch.outlook import Outlook
 from bluestone.app.project import Project
 from bluestone.daemon import client, presence
 from bluestone.daemon.client import Watch
 from bluestone.fleet.controller.controller import Tick
 from bluestone.fleet.controller.lock import hold
+
+if TYPE_CHECKING:
+    from bluestone.app.patch.outlook import Outlook
 
 
 def up(
@@ -60,6 +62,8 @@ def patch(
 
     What comes back is what there was to be done, and what was.
     """
+    from bluestone.app.patch import patch as patching
+
     found = patching.prepare(project, target, notify=notify, progress=progress)
     if found.phase in ("rest", "wait"):
         return found, Arrival(changed=False)

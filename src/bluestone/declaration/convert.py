@@ -66,7 +66,7 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         recipe=_recipe(table.image, directory),
         groups=tuple(_group(name, group, directory) for name, group in table.servers.items()),
         store=_store(table.state, directory),
-        logs=_logs(table.logs),
+        logs=_logs(table.logs, directory),
         cost=_cost(table.cost, directory) if table.cost else None,
         max_age=_max_age(table.patch),
         listen=LogListening(table.logs.listen.http, table.logs.listen.syslog, tuple(table.logs.listen.names)),
@@ -126,8 +126,9 @@ def _store(table: StateTable, directory: Path) -> Store | None:
     return Store(table.store, _secret("password", table.password, directory) if table.password else None)
 
 
-def _logs(table: LogsTable) -> LogKeeping:
-    return LogKeeping(table.keep, table.size, dict(table.groups))
+def _logs(table: LogsTable, directory: Path) -> LogKeeping:
+    also = tuple(str(place_of(path, directory)) for path in table.also)
+    return LogKeeping(table.keep, table.size, dict(table.groups), also)
 
 
 def _web(table: WebTable, directory: Path) -> WebPolicy:

@@ -99,9 +99,10 @@ def all_new_serve(seen: View) -> bool:
 def _of_servers(seen: View) -> Iterator[Fact]:
     group, memory = seen.goal.group, seen.memory
     # What also takes servers of another generation away speaks against no generation.
-    common = any(_is_fresh_death(m, memory) and m.foreign for m in seen.members)
+    common = any(_is_fresh_death(m, memory) and m.foreign for m in seen.dead)
     spare = {m.name for m in steps.surplus(seen)}
-    for m in seen.members:
+    came_up = [m for m in seen.serving if m.name in memory.down_since and not m.pending] if memory.down_since else []
+    for m in (*seen.unsettled, *came_up):
         counts = m.new and not common and _born_in_rollout(m, memory, group.name)
         down_since = memory.down_since.get(m.name)
         if _is_fresh_death(m, memory):
@@ -118,7 +119,8 @@ def _of_servers(seen: View) -> Iterator[Fact]:
 
 
 def _is_fresh_death(member: Member, memory: Memory) -> bool:
-    return member.server.phase == "dead" and member.name not in memory.died | memory.condemned
+    name = member.name
+    return member.server.phase == "dead" and name not in memory.died and name not in memory.condemned
 
 
 def _born_in_rollout(member: Member, memory: Memory, group: str) -> bool:
@@ -131,11 +133,11 @@ def _why_halt(seen: View, fresh_deaths: int) -> Halted | None:
         return None  # It has served as a whole: what happens to it since then is not its own fault.
     deaths = memory.deaths.get(group.name, 0) + fresh_deaths
     if deaths >= _bearable(seen):
-        last = next((m.name for m in reversed(seen.members) if m.server.phase == "dead"), "")
+        last = next((m.name for m in reversed(seen.dead) if m.server.phase == "dead"), "")
         return Halted(group.name, f"{deaths} servers died during this rollout", last, number, canary.declared_as(seen))
-    unwanted = steps.surplus(seen)
-    for m in seen.new:
-        if m.stance == "booting" and _is_late(seen, m) and m not in unwanted:
+    unwanted = {m.name for m in steps.surplus(seen)}
+    for m in seen.unsettled:
+        if m.stance == "booting" and _is_late(seen, m) and m.name not in unwanted:
             why = f"{m.name} was not healthy within {group.rollout.progress.total_seconds():g} s"
             return Halted(group.name, why, m.name, number, canary.declared_as(seen))
     return None

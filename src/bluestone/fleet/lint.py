@@ -61,10 +61,10 @@ def _names(actions: Sequence[Action], inventory: Inventory, memory: Memory) -> I
 
 def _of_group(actions: Sequence[Action], seen: View, inventory: Inventory) -> Iterator[str]:
     group = seen.goal.group
-    members = {member.name: member for member in seen.members}
+    members = seen.by_name
     if seen.paused:
         yield f"it acts on {group.name}, which is paused"
-    yield from _capacity(actions, members, seen)
+    yield from _capacity(actions, seen)
     slots = [action.slot for action in actions if isinstance(action, Create)]
     if set(slots) & seen.taken_slots or len(set(slots)) < len(slots):
         yield f"it puts two servers of {group.name} into one slot"
@@ -93,15 +93,15 @@ def _of_group(actions: Sequence[Action], seen: View, inventory: Inventory) -> It
             yield from _order(action, member, seen)
 
 
-def _capacity(actions: Sequence[Action], members: dict[str, Member], seen: View) -> Iterator[str]:
+def _capacity(actions: Sequence[Action], seen: View) -> Iterator[str]:
     """Serving never below the floor, total never above the cap."""
     limits, group = budget(seen), seen.goal.group
-    serving = {m.name for m in members.values() if m.stance == "serving"}
+    serving = {m.name for m in seen.serving}
     taken = {a.server for a in actions if isinstance(a, Detach | Destroy) and a.server in serving}
     if taken and len(serving) - len(taken) < limits.floor:
         yield f"{len(serving) - len(taken)} servers of {group.name} are left serving; {limits.floor} must"
     creates = sum(isinstance(action, Create) for action in actions)
-    alive = sum(member.stance != "dead" for member in members.values())
+    alive = seen.living
     if creates and alive + creates > limits.cap:
         yield f"{alive + creates} servers of {group.name} would exist; at most {limits.cap} may"
     living = len(seen.new)

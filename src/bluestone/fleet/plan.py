@@ -85,8 +85,7 @@ def _returned(declared: Goal, goal: Goal, memory: Memory) -> Returned:
 
 
 def _bury(seen: View) -> list[Action]:
-    dead = [m for m in seen.members if m.stance == "dead"]
-    return steps.retire(seen, dead, "it is dead")
+    return steps.retire(seen, seen.dead, "it is dead")
 
 
 def _clean_up(seen: View) -> list[Action]:
@@ -102,7 +101,7 @@ def _progress(
     name, serving, total = group.name, len(seen.serving), len(seen.members)
     if seen.paused:
         return Progress(name, "paused", serving, total, (seen.paused,))
-    quiet = not actions and not any(m.pending for m in seen.members)
+    quiet = not actions and not any(m.pending for m in seen.unsettled)
     if seen.halted and quiet:
         return Progress(name, "halted", serving, total, (seen.halted,))
     if all_new_serve(seen) and len(seen.members) == group.count and quiet:
@@ -122,7 +121,7 @@ def _number(seen: View) -> int:
 def _waiting(seen: View, refusals: Sequence[safety.Refusal], held: Hold) -> Iterator[str]:
     if held.reason:
         yield held.reason
-    for m in seen.members:
+    for m in seen.unsettled:
         sessions = m.backend.sessions if m.backend else 0
         if m.pending:
             yield f"{m.name}: an action is under way"
@@ -150,7 +149,8 @@ def _waiting(seen: View, refusals: Sequence[safety.Refusal], held: Hold) -> Iter
 def with_undeclared(goals: Sequence[Goal], inventory: Inventory) -> list[Goal]:
     """The goals, and goals of no servers for groups that exist but that nobody declares any more."""
     known = {goal.group.name for goal in goals}
-    found = sorted({server.group for server in inventory.servers} - known)
+    if not (found := sorted(inventory.groups - known)):
+        return list(goals)
     nothing = Digest("sha256:" + "0" * 64)
     undeclared = [Goal(Group(name, count=0), Generation(name, 0, nothing, ServerConfig(""))) for name in found]
     return [*goals, *undeclared]
@@ -158,9 +158,11 @@ def with_undeclared(goals: Sequence[Goal], inventory: Inventory) -> list[Goal]:
 
 def _forget_ghosts(inventory: Inventory, memory: Memory) -> Iterator[Action]:
     """Backends whose server does not exist any more."""
-    alive = {server.name for server in inventory.servers}
+    if inventory.by_server.keys() <= inventory.names:
+        return
+    ghosts = inventory.by_server.keys() - inventory.names - inventory.pending
     for backend in inventory.backends:
-        if backend.server in alive or backend.server in inventory.pending or backend.group in memory.paused:
+        if backend.server not in ghosts or backend.group in memory.paused:
             continue
         reason = "its server does not exist any more"
         if backend.admission == "attached":

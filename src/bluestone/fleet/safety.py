@@ -24,13 +24,12 @@ class Refusal(Struct, frozen=True):
 
 def permit(actions: Iterable[Action], view: View, budget: Budget) -> tuple[tuple[Action, ...], tuple[Refusal, ...]]:
     """Sort a group's actions into those that may be taken, in their order, and those that may not."""
-    members = {member.name: member for member in view.members}
     spare = len(view.serving) - budget.floor
-    room = budget.cap - sum(m.stance != "dead" for m in view.members)
+    room = budget.cap - view.living
     allowed: list[Action] = []
     refused: list[Refusal] = []
     for action in actions:
-        member = members.get(action.server)
+        member = view.by_name.get(action.server)
         why = _no_place(action, view, room, budget) if member is None else _objection(action, member, view, spare)
         if why is not None:
             refused.append(Refusal(action, why))

@@ -6,6 +6,7 @@ Pure: values in, values out.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -52,21 +53,39 @@ class Member(NamedTuple):
         return self.backend is not None and self.backend.admission == "attached"
 
 
-class View(Struct, frozen=True):
+class View(Struct, frozen=True, dict=True):
     """One group at one instant, ready to be planned for.
 
-    `new` are the members that shall stay, `old` those that have to go (of other generations, or tainted); both without
-    those that are dead or leaving. `serving` are those that get requests and answer them.
+    `members` are in the order of their slots. `new` are those that shall stay, `old` those that have to go (of other
+    generations, or tainted); both without those that are dead or leaving. `serving` are those that get requests and
+    answer them; `unsettled` are all that do not, or that an action is under way on: most often a few of many. `dead`
+    are those that ended, or were never started.
     """
 
     goal: Goal
     members: tuple[Member, ...]
     memory: Memory
     at: datetime
-    taken_slots: frozenset[int]
     new: tuple[Member, ...]
     old: tuple[Member, ...]
     serving: tuple[Member, ...]
+    unsettled: tuple[Member, ...]
+    dead: tuple[Member, ...]
+
+    @property
+    def living(self) -> int:
+        """How many there are that count: all but the dead."""
+        return len(self.members) - len(self.dead)
+
+    @cached_property
+    def by_name(self) -> dict[str, Member]:
+        """All members."""
+        return {m.server.name: m for m in self.members}
+
+    @cached_property
+    def taken_slots(self) -> frozenset[int]:
+        """The slots in which a server is, whichever."""
+        return frozenset([m.server.slot for m in self.members])
 
     @property
     def pinned(self) -> bool:
@@ -97,32 +116,48 @@ def quarantine(goal: Goal, memory: Memory) -> str:
 
 def view(goal: Goal, inventory: Inventory, memory: Memory) -> View:
     """Look at one group. `inventory.at` is the time."""
-    servers = inventory.of_group(goal.group.name)
-    config = goal.generation.config.digest()
-    members = []
-    bound = pinned(goal)
-    for server in servers:
-        backend = inventory.backend(server.name)
-        right = server.image == goal.generation.image and server.config == config
-        taint = memory.taints[server.name].reason if right and server.name in memory.taints else ""
-        if right and bound and 0 < goal.group.count < server.slot:
+    image, config = goal.generation.image, goal.generation.config.digest()
+    backends, taints, under_way, died = inventory.by_server, memory.taints, inventory.pending, memory.died
+    at_once = not goal.group.rollout.min_ready
+    declared = goal.group.count if pinned(goal) and goal.group.count else None
+    members: list[Member] = []
+    new: list[Member] = []
+    old: list[Member] = []
+    serving: list[Member] = []
+    unsettled: list[Member] = []
+    for server in inventory.of_group(goal.group.name):
+        name = server.name
+        stays, taint = server.image == image and server.config == config, ""
+        if stays and name in taints:
+            taint = taints[name].reason
+        if stays and declared is not None and declared < server.slot:
             # The volumes of the slots that are declared are the ones to serve from, whoever else is healthy.
-            taint = f"no more than {goal.group.count} servers are declared, and it is in slot {server.slot}"
-        new = right and not taint
-        pending = server.name in inventory.pending
-        stance = _stance(goal, server, backend, memory, inventory.at, new=new, pending=pending)
-        members.append(Member(server, backend, stance, new, pending, taint))
-    here = [m for m in members if m.stance not in ("dead", "leaving")]
-    return View(
-        goal,
-        tuple(members),
-        memory,
-        inventory.at,
-        frozenset(server.slot for server in servers),
-        new=tuple(m for m in here if m.new),
-        old=tuple(m for m in here if not m.new),
-        serving=tuple(m for m in here if m.stance == "serving"),
-    )
+            taint = f"no more than {declared} servers are declared, and it is in slot {server.slot}"
+        stays = stays and not taint
+        backend, pending = backends.get(name), name in under_way
+        if (
+            backend is not None
+            and backend.health == "up"
+            and backend.admission == "attached"
+            and (at_once or not stays)
+            and server.phase == "running"
+            and name not in died
+        ):
+            stance: Stance = "serving"  # so are nearly all, and `_stance` says the same of them
+        else:
+            stance = _stance(goal, server, backend, memory, inventory.at, new=stays, pending=pending)
+        # What calling `Member` does, in half the time: there may be ten thousand.
+        member = tuple.__new__(Member, (server, backend, stance, stays, pending, taint))
+        members.append(member)
+        if stance == "serving":
+            serving.append(member)
+        if stance != "serving" or pending:
+            unsettled.append(member)
+        if stance not in ("dead", "leaving"):
+            (new if stays else old).append(member)
+    dead = tuple([m for m in unsettled if m.stance == "dead"])
+    lists = (tuple(new), tuple(old), tuple(serving), tuple(unsettled), dead)
+    return View(goal, tuple(members), memory, inventory.at, *lists)
 
 
 def _stance(
@@ -135,7 +170,7 @@ def _stance(
     new: bool,
     pending: bool,
 ) -> Stance:
-    if server.name in memory.died or server.phase == "dead":
+    if server.phase == "dead" or server.name in memory.died:
         return "dead"
     if server.phase == "stopping":
         return "leaving"
@@ -148,8 +183,11 @@ def _stance(
         # The balancer does not know it, so it holds no sessions; a new one still has to be enrolled.
         return "booting" if new else "drained"
     if backend.admission == "attached":
-        since = memory.attached_at.get(server.name, server.created_at)
-        return _answering(goal, since, now, new=new) if backend.health == "up" else "down"
+        if backend.health != "up":
+            return "down"
+        if not new:
+            return "serving"
+        return _answering(goal, memory.attached_at.get(server.name, server.created_at), now, new=new)
     if new:
         return "ready" if backend.health == "up" else "booting"
     return "drained" if drained(goal, backend, memory, now) else "draining"

@@ -18,20 +18,27 @@ ENDS = ("rollout.finished", "rollout.halted", "rollout.paused", "rollout.started
 
 
 class Story(Struct, frozen=True):
-    """`summary` answers the question, a sentence each; `events` are the entries that it is drawn from, in order."""
+    """`summary` answers the question, a sentence each; `events` are the entries that it is drawn from, in order.
+
+    `said` are the last log lines of a server, the newest last.
+    """
 
     of: Literal["server", "plan", "event"]
     name: str
     summary: tuple[str, ...]
     events: tuple[Event, ...]
+    said: tuple[str, ...] = ()
 
 
-def of_server(name: str, events: Sequence[Event], rollouts: Sequence[Event], now: str = "") -> Story:
-    """A server's life. `rollouts` are the `rollout.started` of its group, `now` is what it is at this moment, if known.
+def of_server(
+    name: str, events: Sequence[Event], rollouts: Sequence[Event], now: str = "", said: Sequence[str] = ()
+) -> Story:
+    """A server's life. `rollouts` are the `rollout.started` of its group, `now` is what it is at this moment, if known,
+    `said` are its last log lines.
 
     All events oldest first; the server has at least one.
     """
-    return Story("server", name, tuple(_life(name, events, rollouts, now)), tuple(events))
+    return Story("server", name, tuple(_life(name, events, rollouts, now)), tuple(events), tuple(said))
 
 
 def of_plan(plan: str, started: Event, events: Sequence[Event]) -> Story:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Set
 from datetime import datetime
 from functools import cached_property
+from operator import attrgetter
 from typing import Literal
 
 from msgspec import Struct
@@ -73,19 +76,34 @@ class Inventory(Struct, frozen=True, dict=True):
 
     def backend(self, server: str) -> Backend | None:
         """The balancer's entry for a server."""
-        return self._backends.get(server)
+        return self.by_server.get(server)
 
     def of_group(self, group: str) -> tuple[Server, ...]:
         """A group's servers, by slot and incarnation."""
         return self._groups.get(group, ())
 
     @cached_property
-    def _backends(self) -> dict[str, Backend]:
+    def by_server(self) -> Mapping[str, Backend]:
+        """The balancer's entries, by their servers' names."""
         return {backend.server: backend for backend in self.backends}
 
     @cached_property
+    def names(self) -> Set[str]:
+        """The names of all servers."""
+        return frozenset([server.name for server in self.servers])
+
+    @property
+    def groups(self) -> Set[str]:
+        """The groups that there are servers of."""
+        return self._groups.keys()
+
+    @cached_property
     def _groups(self) -> dict[str, tuple[Server, ...]]:
-        groups: dict[str, list[Server]] = {}
-        for server in sorted(self.servers, key=lambda server: (server.slot, server.incarnation)):
-            groups.setdefault(server.group, []).append(server)
+        groups: defaultdict[str, list[Server]] = defaultdict(list)
+        for server in self.servers:
+            groups[server.group].append(server)
+        for servers in groups.values():
+            # By one number and then by the other is quicker than by pairs of them.
+            servers.sort(key=attrgetter("incarnation"))
+            servers.sort(key=attrgetter("slot"))
         return {name: tuple(servers) for name, servers in groups.items()}

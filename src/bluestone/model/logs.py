@@ -9,11 +9,15 @@ from msgspec import Struct, field
 
 
 class LogKeeping(Struct, frozen=True):
-    """For how long, and in how many bytes of disk; `groups` have an age of their own. None is without a limit."""
+    """For how long, and in how many bytes of disk; `groups` have an age of their own. None is without a limit.
+
+    `also` are other stores (absolute paths) in which is searched as well.
+    """
 
     keep: timedelta | None = None
     size: int | None = None
     groups: Mapping[str, timedelta] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
 
 
 class LogListening(Struct, frozen=True):

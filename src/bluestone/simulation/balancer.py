@@ -6,6 +6,7 @@ the balancer dies (`crash`) or does not answer (`answers`).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -37,6 +38,8 @@ class MemoryBalancer:
     def __init__(self) -> None:
         self.services: dict[str, Service] = {}
         self.seats: dict[str, Seat] = {}
+        self.by_group: defaultdict[str, dict[str, Seat]] = defaultdict(dict)
+        """The same seats, group by group."""
         self.arrived: dict[str, int] = {}
         self.answers = True
         self.dead = False
@@ -55,12 +58,15 @@ class MemoryBalancer:
         """Die. The next `ensure` starts anew with the servers that were attached."""
         self.dead = True
 
+    def forget(self) -> None:
+        """Know no server any more."""
+        self._sit({})
+
     def receivers(self, group: str) -> set[str]:
         """The servers that get the group's requests."""
         if self.dead or group not in self.services:
             return set()
-        mine = {name: seat for name, seat in self.seats.items() if seat.group == group}
-        return {name for name, seat in mine.items() if seat.attached and seat.health != "down"}
+        return {name for name, seat in self.by_group[group].items() if seat.attached and seat.health != "down"}
 
     def counted(self, server: str) -> Counters:  # noqa: ARG002 - for balancers that count
         """What was counted of a server: nothing."""
@@ -80,7 +86,9 @@ class MemoryBalancer:
         if self.dead:
             for seat in stays.values():
                 seat.health, seat.sessions = "unknown", 0
-        self.seats, self.dead = stays, False
+        if len(stays) < len(self.seats):
+            self._sit(stays)
+        self.dead = False
 
     def is_running(self) -> bool:
         """Whether it was ensured, and neither died nor was stopped."""
@@ -117,7 +125,9 @@ class MemoryBalancer:
             return
         if seat and (seat.attached or seat.sessions):
             raise Refused(f"{server} is in use with another endpoint")
-        self.seats[server] = Seat(group, endpoint)
+        if seat:
+            del self.by_group[seat.group][server]
+        self.seats[server] = self.by_group[group][server] = Seat(group, endpoint)
 
     def attach(self, server: str) -> None:
         """Send requests to a healthy server."""
@@ -143,12 +153,20 @@ class MemoryBalancer:
             raise Refused(f"{server} is attached: it still gets requests")
         if seat and seat.sessions and not sever:
             raise Refused(f"{server} still holds {seat.sessions} sessions")
-        self.seats.pop(server, None)
+        if seat:
+            del self.seats[server], self.by_group[seat.group][server]
 
     def stop(self) -> None:
         """End, and know nobody any more."""
         self._must_answer()
-        self.services, self.seats, self.dead = {}, {}, False
+        self._sit({})
+        self.services, self.dead = {}, False
+
+    def _sit(self, seats: dict[str, Seat]) -> None:
+        self.seats = seats
+        self.by_group.clear()
+        for name, seat in seats.items():
+            self.by_group[seat.group][name] = seat
 
     def _must_answer(self) -> None:
         if not self.answers:

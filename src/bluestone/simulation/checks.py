@@ -32,10 +32,13 @@ class Checks:
         """The servers that were destroyed, as they were."""
 
     def created(self, server: Server) -> None:
-        """No name twice, none without an intent, never more than the cap."""
+        """No name twice, none without an intent, never more than the cap, no volume on two."""
         self._intended("create", server.name)
         if server.name in self.gone:
             self._fail(f"{server.name} was created again after it had been destroyed")
+        for other in self._machines.cloud.servers.values() if server.volumes else ():
+            if other.name != server.name and (shared := set(server.volumes) & set(other.volumes)):
+                self._fail(f"{server.name} has {min(shared)}, which is on {other.name}")
         alive = [machine.name for machine in self._machines.alive(server.group)]
         cap = cap_of(self._groups[server.group])
         if len(alive) > cap and len(alive := [name for name in alive if not self._counted_out(name)]) > cap:

@@ -15,7 +15,7 @@ from bluestone.simulation.balancer import MemoryBalancer
 from bluestone.simulation.checks import Checks
 from bluestone.simulation.machines import PROJECT, ZONES, Machines
 from bluestone.simulation.provider import Fault, SimulatedProvider
-from bluestone.simulation.weather import SLOWEST, STALEST
+from bluestone.simulation.weather import HELD, SLOWEST, STALEST
 
 KINDS: tuple[Fault, ...] = ("not-done", "lost-answer", "half-done")
 
@@ -57,6 +57,10 @@ class FaultyProvider(SimulatedProvider):
             raise Problem(f"no more than {machines.quota} servers are allowed (quota)")
         if machines.lost_zone == spec.slot % ZONES:
             raise Problem(f"zone {machines.lost_zone} has no room")
+        if held := [name for name in spec.volumes if machines.held.get(name, 0.0) > machines.timeline.seconds]:
+            raise Problem(f"{spec.name} cannot have the volume {held[0]}: it is still on another server")
+        if spec.volumes and machines.weather.held and machines.chance.random() < machines.weather.held:
+            self.fault("create", "still-attached")
         with self._spoiling("create", spec.name):
             super().create(spec)
 
@@ -87,6 +91,9 @@ class FaultyProvider(SimulatedProvider):
             after = machines.cloud.servers.get((PROJECT, name))
             if before is not None and (after is None or after.phase != before.phase) and verb == "destroy":
                 self._checks.destroyed(before)
+                if after is None and machines.weather.held and machines.chance.random() < machines.weather.held:
+                    until = machines.timeline.seconds + machines.chance.uniform(0, HELD)
+                    machines.held |= dict.fromkeys(before.volumes, until)
             machines.look(name)
             machines.remember_list()
             if before is None and after is not None:

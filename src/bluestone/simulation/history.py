@@ -73,21 +73,31 @@ class World:
 
     def begin(self, actions: Sequence[Action]) -> None:
         """Balancer steps take effect at once; creates and destroys after some rounds, or not at all."""
+        if not actions:
+            return
+        number, condemned, detached = self.memory.next_incarnation, set(), {}
         for action in actions:
-            if isinstance(action, Create):
-                if action.server in self.names:
-                    raise Violation(f"the name {action.server} is used twice")
-                self.names.add(action.server)
-                numbers = max(self.memory.next_incarnation, action.incarnation + 1)
-                self.memory = replace(self.memory, next_incarnation=numbers)
+            match action:
+                case Create():
+                    if action.server in self.names:
+                        raise Violation(f"the name {action.server} is used twice")
+                    self.names.add(action.server)
+                    number = max(number, action.incarnation + 1)
+                case Destroy():
+                    condemned.add(action.server)
+                case Detach():
+                    detached[action.server] = self.now
             if isinstance(action, Create | Destroy):
                 works = self.chance.random() >= self.faults.failure
-                if isinstance(action, Destroy):
-                    condemned = self.memory.condemned | {action.server}
-                    self.memory = replace(self.memory, condemned=condemned)
                 self.under_way.append((self.chance.randint(0, 3), action, works))
             else:
                 self._balance(action)
+        self.memory = replace(
+            self.memory,
+            next_incarnation=number,
+            condemned=self.memory.condemned | condemned,
+            detached_at=self.memory.detached_at | detached,
+        )
 
     def pass_time(self) -> None:
         """One round: calls end, servers boot, flap and die, sessions end."""
@@ -142,7 +152,8 @@ class World:
         failures = {name: failed for name, failed in self.memory.failures.items() if name != action.group}
         if longest:
             failures[action.group] = Failures(longest, self.now, "the call failed", action.verb)
-        self.memory = replace(self.memory, failures=failures)
+        if failures != self.memory.failures:
+            self.memory = replace(self.memory, failures=failures)
 
     def _balance(self, action: Action) -> None:
         name = action.server
@@ -154,8 +165,6 @@ class World:
             case Detach():
                 sessions = self.chance.randint(0, 3)
                 self.backends[name] = replace(self.backends[name], admission="detached", sessions=sessions)
-                detached = {**self.memory.detached_at, name: self.now}
-                self.memory = replace(self.memory, detached_at=detached)
             case Dismiss():
                 self.backends.pop(name, None)
 

@@ -14,8 +14,11 @@ CALLS = frozenset({"ensure", "is_running", "list_backends", "enrol", "attach", "
 CALLS |= {"list_servers", "create", "destroy", "record"}
 """What a controller calls of provider, balancer and journal, and may be killed right before, and right after."""
 
-LEADERS = CALLS - {"ensure", "is_running", "list_backends", "list_servers"}
-"""What only who leads may do."""
+FENCED = CALLS - {"ensure", "is_running", "list_backends", "list_servers"}
+"""What only who leads may do: the lease is asked before it, or in the same transaction."""
+
+EFFECTS = frozenset({"create", "destroy", "enrol", "attach", "detach", "dismiss", "record"})
+"""What must never take effect once another leads."""
 
 
 class Killed(BaseException):
@@ -40,6 +43,8 @@ class Life:
         self.points = 0
         self.dead = False
         self.superseded = False
+        self.stale = ""
+        """What took effect although another led by then."""
         self.spared = False
         """Whether no more harm comes to it."""
         self._kill_at = kill_at
@@ -61,6 +66,11 @@ class Life:
                 self._died()
         if self.dead:
             raise Killed
+
+    @property
+    def is_over(self) -> bool:
+        """Whether what is done now was set going before the process ended."""
+        return self._posthumous
 
     @contextmanager
     def after_death(self) -> Iterator[None]:
@@ -90,11 +100,15 @@ class _Watched:
 
         def call(*arguments: Any, **named: Any) -> Any:
             self._life.point()
-            if name in LEADERS and self._life.superseded:
+            late = self._life.superseded and not self._life.is_over
+            if name in FENCED and self._life.superseded:
                 # As the lease does: it is looked at right before a call, and in the same transaction as a commit.
                 raise Problem("another controller leads since this one stood still", left="nothing was done")
             try:
-                return found(*arguments, **named)
+                done = found(*arguments, **named)
+                if late and name in EFFECTS:
+                    self._life.stale = name
+                return done
             finally:
                 self._life.point()
 

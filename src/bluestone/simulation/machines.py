@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bluestone.model.drift import Examination, FailedUnit, FileChange, Login
 from bluestone.model.inventory import Counters
 from bluestone.simulation.balancer import MemoryBalancer
 from bluestone.simulation.provider import Cloud
@@ -79,7 +80,11 @@ class Machines:
         """When each server last began to pass its checks."""
         self.samples: list[Sample] = []
         self.hidden: frozenset[str] = frozenset()
+        self.held: dict[str, float] = {}
+        """Volumes that are still on a server that is gone, and until when."""
         self._boot = boot
+        self._counted_at = 0.0
+        self._honest = Counters(0, 0, 5.0)
         self._lists: list[tuple[float, tuple[str, ...]]] = []
 
     # ---- what is seen ----------------------------------------------------------------------------------------
@@ -88,8 +93,8 @@ class Machines:
         """The servers that get requests and pass their checks, as the balancer has it."""
         if self.balancer.dead:
             return set()
-        seats = self.balancer.seats.items()
-        return {name for name, seat in seats if seat.group == group and seat.attached and seat.health == "up"}
+        seats = self.balancer.by_group[group].items()
+        return {name for name, seat in seats if seat.attached and seat.health == "up"}
 
     def serving(self, group: str) -> int:
         """How many servers really answer requests; where the balancer offers no port of the group, how many run."""
@@ -100,8 +105,11 @@ class Machines:
     def counters(self, name: str) -> Counters:
         """What the balancer has counted of a server: as many requests for all, which a server that lies fails."""
         machine, now = self.known.get(name), self.timeline.seconds
-        lied_for = now - machine.lies_since if machine and machine.lies else 0.0
-        return Counters(int(now * REQUESTS), int(lied_for * REQUESTS), 5.0)
+        if machine and machine.lies:
+            return Counters(int(now * REQUESTS), int((now - machine.lies_since) * REQUESTS), 5.0)
+        if now != self._counted_at:
+            self._counted_at, self._honest = now, Counters(int(now * REQUESTS), 0, 5.0)
+        return self._honest
 
     def alive(self, group: str) -> list[Machine]:
         """The machines of a group that exist and have not ended."""
@@ -170,13 +178,34 @@ class Machines:
             machine.lies, machine.lies_since = True, self.timeline.seconds
         self.sample(machine.group)
 
-    def crash_balancer(self) -> None:
-        """The balancer ends: nobody gets anything until somebody starts it again."""
+    def crash_balancer(self, *, forget: bool = False) -> None:
+        """The balancer ends: nobody gets anything until somebody starts it again, perhaps without knowing anybody."""
         for group in {seat.group for seat in self.balancer.seats.values()}:
             self._lose(group, len(self.able(group)))
         self.balancer.crash()
+        if forget:
+            self.balancer.forget()
         for group in {machine.group for machine in self.known.values()}:
             self.sample(group)
+
+    def drift(self, machine: Machine) -> None:
+        """A machine is not any more as its image says."""
+        key, now = (PROJECT, machine.name), self.timeline.clock()
+        if not machine.alive or key in self.cloud.found:
+            return
+        self.cloud.found[key] = self.chance.choice(
+            (
+                Examination(machine.name, now, logins=(Login(now, "a login"),)),
+                Examination(machine.name, now, files=(FileChange(f"/etc/{machine.name}", "changed", now),)),
+                Examination(machine.name, now, units=(FailedUnit(f"{machine.name}.service", "exit-code", now),)),
+                Examination(machine.name, now, clock=3600.0),
+            )
+        )
+
+    @property
+    def drifted(self) -> list[str]:
+        """The servers that exist and are not as their image says."""
+        return sorted(name for project, name in self.cloud.found if (project, name) in self.cloud.servers)
 
     # ---- behind it -------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ to arrive. `Checks` looks at every effect on the way.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import Struct
@@ -17,7 +17,9 @@ from bluestone.fleet.controller.begin import beginning, started
 from bluestone.fleet.controller.controller import Controller
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.resolve import resolve, unanswered
+from bluestone.fleet.controller.watcher import Watcher
 from bluestone.fleet.findings import way_back
+from bluestone.fleet.provider import Provider
 from bluestone.model.action import Create
 from bluestone.model.generation import ServerConfig
 from bluestone.model.group import Group
@@ -77,6 +79,7 @@ class Leader:
     life: Life
     controller: Controller
     begun: bool = False
+    watcher: Watcher | None = None
     quiet: int = 0
 
 
@@ -126,6 +129,7 @@ class Trial:
         self._leader: Leader | None = None
         self._last: Plan | None = None
         self._ticks = 0
+        self._lives: list[Life] = []
 
     def run(self) -> Report:
         """Play it. Raises `Violation`."""
@@ -196,9 +200,16 @@ class Trial:
         tools = Tools(providers, watched(self.balancer, life), _outfit, lambda _: None)
         journal = watched(self.journal, life)
         controller = Controller(self._goals, tools, journal, self.timeline.clock, workers=workers)
-        leader = self._leader = Leader(life, controller)
+        leader = self._leader = Leader(life, controller, watcher=self._watcher(providers, journal))
+        self._lives.append(life)
         self._last = None
         self.timeline.after(0.0, lambda: self._turn(leader))
+
+    def _watcher(self, providers: Mapping[str, Provider], journal: Journal) -> Watcher | None:
+        """Who looks for drift, where there is any."""
+        if not self._weather.drift:
+            return None
+        return Watcher(providers, journal, self.timeline.clock, lambda *_: None)
 
     def _turn(self, leader: Leader) -> None:
         """One tick of a controller, and arrange the next."""
@@ -208,6 +219,8 @@ class Trial:
             if not leader.begun:
                 self._begin(leader)
             plan = leader.controller.tick()
+            if leader.watcher is not None:
+                leader.watcher.look_if_due(self._groups)
         except Killed:
             return
         except Problem as problem:
@@ -259,12 +272,13 @@ class Trial:
             (weather.zone, self._zone),
             (weather.down, self._outage),
             (weather.crash, self.machines.crash_balancer),
+            (weather.forget, self._wipe),
         ):
             at = chance.expovariate(rate) if rate else STORM_LASTS
             while at < STORM_LASTS:
                 timeline.after(at, self._in_bad_weather(event))
                 at += chance.expovariate(rate)
-        if weather.die or weather.flap or weather.lie:
+        if weather.die or weather.flap or weather.lie or weather.drift:
             for second in range(int(STORM_LASTS)):
                 timeline.after(second, self._in_bad_weather(self._befall))
 
@@ -281,6 +295,11 @@ class Trial:
                 self.machines.flap(machine, chance.uniform(0.5, 5))
             elif chance.random() < weather.lie:
                 self.machines.lie(machine)
+            if weather.drift and chance.random() < weather.drift:
+                self.machines.drift(machine)
+
+    def _wipe(self) -> None:
+        self.machines.crash_balancer(forget=True)
 
     def _quota(self) -> None:
         self.machines.quota = len(self.machines.cloud.servers)
@@ -325,7 +344,9 @@ class Trial:
         return next((state for state in states if state != "done"), "done")
 
     def _arrived(self) -> bool:
-        return self._last is not None and all(group.state in ("done", "returned") for group in self._last.progress)
+        if self._last is None or self.machines.drifted:
+            return False
+        return all(group.state in ("done", "returned") for group in self._last.progress)
 
     def _check_end(self, state: str) -> None:
         """It has arrived, all servers serve, nothing is left to do, and the journal is whole."""
@@ -339,6 +360,8 @@ class Trial:
                 raise Violation(f"it says that it arrived, and {len(able)} of {group.count} servers serve")
             if len(servers) != group.count or {s.generation for s in servers} - {wanted}:
                 raise Violation(f"it says that it arrived, and there are {[s.name for s in servers]}")
+        if stale := next((life.stale for life in self._lives if life.stale), ""):
+            raise Violation(f"a controller that another had superseded did something all the same: {stale}")
         returns = [e for e in self.journal.select(("rollout.started",)) if "failed" in e.data]
         if len(returns) > len(self._goals):
             raise Violation(f"a rollback was rolled back: {[e.message for e in returns]}")
@@ -350,7 +373,10 @@ class Trial:
                 raise Violation(f"where it had arrived it does more: {actions}")
 
     def _waiting(self) -> str:
-        return "; ".join(w for group in self._last.progress for w in group.waiting) if self._last else "no tick"
+        if self._last is None:
+            return "no tick"
+        drifted = [f"{name} drifted, and is there" for name in self.machines.drifted]
+        return "; ".join([*drifted, *(w for group in self._last.progress for w in group.waiting)])
 
 
 def _waits(group: Group) -> float:

@@ -14,7 +14,11 @@ Each kind has a name by which a person asks for it. All of them are bounded, and
 - `quota`: for a while no server can be created beyond those that exist.
 - `zone`: all servers of one of three zones (slots modulo 3) end at once, and for a while none can be created there.
 - `down`: the provider, or the balancer, answers nobody for a while. `crash`: the balancer ends; it is started anew
-  with the servers that were attached, and health unknown.
+  with the servers that were attached, and health unknown. `forget`: it is started anew and knows no server at all.
+- `held`: a volume stays on its server for up to `HELD` s after that is gone, and creates that want it fail; so do
+  some of the others.
+- `drift`: somebody logs in to a server, or changes a file of it, or a unit fails, or its clock goes wrong. Whoever
+  leads looks for it now and then.
 - `kill`: the controller is killed at any point of its work; creates and destroys that it had begun may still take
   effect, up to `OUTLIVE` s later; another begins some seconds afterwards.
 - `two`: the controller stands still at any point, another takes over after `LEASE` s, and then the first goes on.
@@ -37,14 +41,16 @@ from bluestone.model.problem import Problem
 
 SLOWEST = 4.0
 STALEST = 4.0
+HELD = 8.0
 OUTLIVE = 8.0
 LEASE = 2.0
 
 
 class Weather(Struct, frozen=True):
-    """Rates. `slow` to `blind` are shares of calls, 0 to 1; `die` to `lie` are events per server and second; `quota` to
-    `crash` are events per second; `kill` and `two` are events per point of the controller's work. `broken` is whether
-    the new image is.
+    """Rates. `slow` to `held` are shares of calls, 0 to 1; `die` to `drift` are events per server and second.
+
+    `quota` to `forget` are events per second; `kill` and `two` are events per point of the controller's work. `broken`
+    is whether the new image is.
     """
 
     slow: float = 0.0
@@ -53,14 +59,17 @@ class Weather(Struct, frozen=True):
     stale: float = 0.0
     partial: float = 0.0
     blind: float = 0.0
+    held: float = 0.0
     die: float = 0.0
     flap: float = 0.0
     lie: float = 0.0
+    drift: float = 0.0
     broken: bool = False
     quota: float = 0.0
     zone: float = 0.0
     down: float = 0.0
     crash: float = 0.0
+    forget: float = 0.0
     kill: float = 0.0
     two: float = 0.0
 
@@ -79,13 +88,16 @@ STORM = Weather(
     stale=0.1,
     partial=0.03,
     blind=0.05,
+    held=0.2,
     die=0.005,
     flap=0.01,
     lie=0.003,
+    drift=0.003,
     quota=0.02,
     zone=0.01,
     down=0.02,
     crash=0.02,
+    forget=0.005,
     kill=0.01,
     two=0.003,
 )

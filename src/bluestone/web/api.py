@@ -9,7 +9,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bluestone.app.fleet.status import status
 from bluestone.app.logs import logkeeping
 from bluestone.app.logs.browse import MOST_AROUND, line, name_of, overview, page
 from bluestone.app.logs.logs import Reading, reading
@@ -17,6 +16,8 @@ from bluestone.logs.ingest.fields import fields_of
 from bluestone.model.problem import Problem
 from bluestone.model.record import Record
 from bluestone.web.asked import Search, bounded, field_of, number, search_of, step_of
+from bluestone.web.fleet import anew
+from bluestone.web.fleet import overview as overview_of_fleet
 from bluestone.web.gate import Visitor, form
 from bluestone.web.site import Site
 
@@ -125,7 +126,10 @@ class Api:
 
     async def fleet(self, _: Request, __: Visitor) -> Response:
         """The fleet, as `bluestone status --json`."""
-        return answer(msgspec.to_builtins(await self._site.work(lambda: status(self._site.project))))
+        seen = await self._site.work(lambda: overview_of_fleet(anew(self._site.project)))
+        if seen.status is None:
+            raise Problem("; ".join(seen.troubles) or "the fleet cannot be seen", mend="see `bluestone status`")
+        return answer(msgspec.to_builtins(seen.status))
 
     async def _counted(
         self, request: Request, visitor: Visitor, what: str, count: Callable[[Reading], Any]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -47,7 +47,7 @@ def application(site: Site, names: Collection[str]) -> ASGIApp:
         Route(each.path, gate.guarded(each.right, handlers[each.name]), methods=[each.method]) for each in ENDPOINTS
     ]
     routes += [
-        Route("/", _to_logs),
+        Route("/", gate.guarded(Right.SEARCH, pages.fleet)),
         Route("/logs", gate.guarded(Right.SEARCH, pages.logs)),
         Route("/logs/lines/{name}", gate.guarded(Right.SEARCH, pages.line)),
         Route("/logs/holds", gate.guarded(Right.SEARCH, pages.holds)),
@@ -63,10 +63,6 @@ def application(site: Site, names: Collection[str]) -> ASGIApp:
         exception_handlers={Refused: _refused, Problem: _problem, Problems: _problem, OSError: _problem},
     )
     return Guarded(served, names, secure=gate.secure)
-
-
-async def _to_logs(_: Request) -> Response:
-    return RedirectResponse("/logs", 303)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -18,8 +18,10 @@ from bluestone.app.logs.logs import reading
 from bluestone.logs.ingest.fields import fields_of
 from bluestone.logs.query.language import Unreadable
 from bluestone.logs.query.statistics import Top
+from bluestone.model.ids import short
 from bluestone.model.problem import Problem
 from bluestone.model.user import Right
+from bluestone.web import fleet
 from bluestone.web.asked import FIELD, Search, bounded, search_of
 from bluestone.web.gate import Visitor, form, own_path
 from bluestone.web.histogram import Picture, picture, step_for
@@ -57,6 +59,11 @@ class Pages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+
+    async def fleet(self, request: Request, visitor: Visitor) -> Response:
+        """The fleet at a glance."""
+        seen = await self._site.work(lambda: fleet.overview(fleet.anew(self._site.project)))
+        return self._page(request, visitor, "fleet.html", title="Fleet", seen=seen, short=short)
 
     async def logs(self, request: Request, visitor: Visitor) -> Response:
         """The search page."""

@@ -50,11 +50,13 @@ def serve(project: Project, listen: str | None, say: Callable[[str], None], *, t
             mend="add one: bluestone users add NAME --role reader",
         )
     gate = Gate(users, secure=secure, owner=None if known else owner(project.caller.name))
-    names = {*policy.names, *([] if address.is_unspecified else [str(address)])}
+    # One that listens everywhere is called by its declared names, or else as this machine is.
+    own = socket.gethostname() if address.is_unspecified else host
+    names = tuple(dict.fromkeys((*policy.names, own.strip("[]"))))
     site = Site(project, gate)
     with closing(_listener(host.strip("[]"), int(port))) as listener:
         config = _configuration(project, site, names, policy.certificate if secure else None, secure=secure)
-        shown = _shown(address.is_unspecified, policy.names, host)
+        shown = policy.names[0] if policy.names else own
         at = f"{'https' if secure else 'http'}://{shown}:{listener.getsockname()[1]}"
         say(f"{project.name} is at {at}/")
         if not known:
@@ -74,7 +76,7 @@ def _offer(gate: Gate, at: str, say: Callable[[str], None]) -> None:
 
 
 def _configuration(
-    project: Project, site: Site, names: set[str], certificate: Path | None, *, secure: bool
+    project: Project, site: Site, names: tuple[str, ...], certificate: Path | None, *, secure: bool
 ) -> uvicorn.Config:
     if secure and certificate is None:
         certificate = certificate_for(project, names, datetime.now(UTC))
@@ -111,10 +113,3 @@ def _listener(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}, port {port}: {error.strerror}",
             mend="is it served already? else choose another port: bluestone web --listen ADDRESS:PORT",
         ) from error
-
-
-def _shown(unspecified: bool, names: tuple[str, ...], host: str) -> str:
-    """The host by which people reach it."""
-    if names:
-        return names[0]
-    return socket.gethostname() if unspecified else host

@@ -11,10 +11,9 @@ from pathlib import Path
 import click
 import pytest
 
-from bluestone.cli.helps import HELPS
-from bluestone.cli.main import VERBS
 from bluestone.cli.main import bluestone as command
 from bluestone.cli.reference import PAGE, reference
+from bluestone.cli.verbs import VERBS
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.journals.sqlite import SqliteJournal
 
@@ -35,9 +34,9 @@ def bluestone(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 def test_the_list_of_verbs_says_what_each_says_of_itself() -> None:
-    """cli/helps.py has the first sentence of each verb's help, so that `--help` need load none of them."""
+    """cli/verbs.py has the first sentence of each verb's help, so that `--help` need load none of them."""
     own = {verb: found.get_short_help_str(1000) for verb in VERBS if (found := command.get_command(CONTEXT, verb))}
-    assert own == HELPS
+    assert own == {verb: known.help for verb, known in VERBS.items()}
 
 
 def test_init_writes_a_file_that_check_accepts(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bluestone.fleet.controller.journal import Entry, Journal
-from bluestone.fleet.controller.recall import recall, unresolved_creates
+from bluestone.fleet.controller.recall import Recollection, recall
 from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.problem import Problem
 
@@ -64,14 +64,14 @@ def test_creates_without_an_outcome_are_known_for_a_while(journal: Journal) -> N
     data = {"slot": 1, "incarnation": 4, "generation": 1}
     journal.record(NOW, [Entry("server.create", "web", "web-1", data=data)])
     journal.record(NOW, [Entry("server.create", "web", "web-2", data=data), Entry("server.created", "web", "web-2")])
-    assert [u.server for u in unresolved_creates(journal, NOW + timedelta(seconds=9))] == ["web-1"]
-    assert unresolved_creates(journal, NOW + timedelta(seconds=11)) == []
+    assert [u.server for u in Recollection(journal).unresolved_creates(NOW + timedelta(seconds=9))] == ["web-1"]
+    assert Recollection(journal).unresolved_creates(NOW + timedelta(seconds=11)) == []
 
 
 def test_a_create_that_was_never_begun_is_not_waited_for(journal: Journal) -> None:
     data = {"slot": 1, "incarnation": 4, "generation": 1}
     journal.record(NOW, [Entry("server.create", "web", "web-1", data=data), Entry("action.refused", "web", "web-1")])
-    assert unresolved_creates(journal, NOW + timedelta(seconds=1)) == []
+    assert Recollection(journal).unresolved_creates(NOW + timedelta(seconds=1)) == []
 
 
 def test_a_newer_schema_is_refused(journal: Journal, tmp_path: Path) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bluestone.fleet.balancer import Service
 from bluestone.fleet.controller.journal import Entry
+from bluestone.fleet.controller.marks import MARKING
 from bluestone.fleet.controller.observe import MAX_AGE, Lookout, observe
-from bluestone.fleet.controller.recall import CREATE_WINDOW, Recollection, expected, unresolved_creates
+from bluestone.fleet.controller.recall import CREATE_WINDOW, Recollection, expected
 from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.group import Health, Port
@@ -115,8 +120,8 @@ def a_create(number: int) -> Entry:
 def test_every_create_of_a_killed_controller_is_awaited(tmp_path: Path) -> None:
     journal = SqliteJournal(tmp_path / "journal.db")
     journal.record(NOW, [a_create(number) for number in range(1, 301)])
-    assert len(unresolved_creates(journal, NOW + timedelta(seconds=1))) == 300
-    assert not unresolved_creates(journal, NOW + CREATE_WINDOW)
+    assert len(Recollection(journal).unresolved_creates(NOW + timedelta(seconds=1))) == 300
+    assert not Recollection(journal).unresolved_creates(NOW + CREATE_WINDOW)
 
 
 def test_a_create_that_worked_or_failed_may_be_missing_from_lists_that_lag(tmp_path: Path) -> None:
@@ -125,9 +130,9 @@ def test_a_create_that_worked_or_failed_may_be_missing_from_lists_that_lag(tmp_p
     outcomes = [Entry("server.created", "web", "web-1", data={"verb": "create"})]
     outcomes += [Entry("action.failed", "web", "web-2", data={"verb": "create"})]
     journal.record(NOW, outcomes)
-    assert not unresolved_creates(journal, NOW)
-    assert len(unresolved_creates(journal, NOW, LAG)) == 2
-    assert not unresolved_creates(journal, NOW + LAG, LAG)
+    assert not Recollection(journal).unresolved_creates(NOW)
+    assert len(Recollection(journal).unresolved_creates(NOW, LAG)) == 2
+    assert not Recollection(journal).unresolved_creates(NOW + LAG, LAG)
 
 
 def test_the_journal_knows_who_exists(tmp_path: Path) -> None:
@@ -145,7 +150,37 @@ def test_what_is_recollected_follows_the_journal(tmp_path: Path) -> None:
     recollection = Recollection(journal)
     journal.record(NOW, [Entry("server.attach", "web", "web-1")])
     recollection.refresh()
-    assert set(recollection.of(["web-1"])["web-1"]) == {"server.attach"}
+    assert set(recollection.marks(["web-1"]).attached_at) == {"web-1"}
     journal.record(NOW, [Entry("server.detach", "web", "web-1")])
     recollection.refresh()
-    assert set(recollection.of(["web-1"])["web-1"]) == {"server.attach", "server.detach"}
+    assert set(recollection.marks(["web-1"]).detached_at) == {"web-1"}
+    assert not recollection.marks(["web-2"]).detached_at, "nobody asks for it any more"
+    assert set(recollection.marks(["web-1", "web-2"]).detached_at) == {"web-1"}, "it is read once more"
+
+
+def test_a_create_is_awaited_until_its_outcome_is_recorded_whoever_recorded_it(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "journal.db")
+    journal.record(NOW, [a_create(1)])
+    recollection = Recollection(journal)
+    assert [one.server for one in recollection.unresolved_creates(NOW)] == ["web-1"]
+    journal.record(NOW, [a_create(2), Entry("server.created", "web", "web-1", data={"verb": "create"})])
+    assert [one.server for one in recollection.unresolved_creates(NOW)] == ["web-2"]
+    assert not recollection.unresolved_creates(NOW + CREATE_WINDOW)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(MARKING), st.sampled_from(["web-1", "web-2"])), max_size=25), st.integers(0, 25)
+)
+@settings(max_examples=40, deadline=None)
+def test_following_the_journal_and_reading_it_anew_come_to_the_same(told: list[tuple[str, str]], early: int) -> None:
+    """Also if the servers are asked for while the journal is being written."""
+    with closing(SqliteJournal(Path(":memory:"))) as journal:
+        followed = Recollection(journal)
+        for number, (kind, server) in enumerate(told):
+            if number >= early:
+                followed.refresh()
+                followed.marks(["web-1", "web-2"])
+            journal.record(NOW + timedelta(seconds=number), [Entry(kind, "web", server)])
+        followed.refresh()
+        anew = Recollection(journal)
+        assert followed.marks(["web-1", "web-2"]) == anew.marks(["web-1", "web-2"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bluestone.fleet.providers.podman import Podman, directories, provider
 from bluestone.fleet.providers.podman.directories import Directories
@@ -218,13 +220,32 @@ def test_a_destroy_that_keeps_failing_is_a_problem(
     assert fake.calls().count("rm") > 1
 
 
+def test_creates_in_a_row_look_once_unless_somebody_else_came_or_went(
+    podman: Podman, fake: FakePodman, tmp_path: Path
+) -> None:
+    def looks(slot: int) -> int:
+        before = fake.calls().count("ps") if (fake.directory / "calls").exists() else 0
+        podman.create(replace(SPEC, slot=slot, incarnation=slot + 1))
+        return fake.calls().count("ps") - before
+
+    assert [looks(slot) for slot in (0, 1, 2)] == [1, 0, 0]
+    creates = [line for line in (fake.directory / "calls").read_text().splitlines() if line.startswith("create")]
+    assert len({line.split("bluestone.address=")[1].split()[0] for line in creates}) == 3
+    podman.destroy("web-0-1f3a9c0d-1", GRACE)
+    assert looks(3) == 1
+    os.utime(tmp_path / "servers", (0, 0))  # as if another process had made or removed a server
+    assert looks(4) == 1
+
+
 def test_a_network_that_another_makes_meanwhile_is_taken(podman: Podman, fake: FakePodman) -> None:
     fake.say("network-ls.out", "")
+    fake.say("network-inspect.err", "Error: no such network")
     fake.say("network-create.err", "Error: network name already used")
     with pytest.raises(Problem, match="already used"):
         podman.prepare()
-    fake.say("network-ls.out", "bluestone-shop")
+    (fake.directory / "network-inspect.err").unlink()
     podman.prepare()
+    assert fake.calls().count("network") == 4, "one look is enough if it is there"
 
 
 def test_what_servers_that_are_gone_left_behind_is_swept(podman: Podman, fake: FakePodman, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from bluestone.fleet.providers.podman.labels import (
     PHASES,
     State,
     address_of,
+    decode,
     how_it_ended,
     labels,
     read_containers,
@@ -44,7 +45,7 @@ def container(**changes: object) -> dict[str, object]:
 
 
 def read(**changes: object) -> Server:
-    (server,) = read_containers(json.dumps([container(**changes)])).values()
+    (server,) = read_containers(decode(json.dumps([container(**changes)]))).values()
     return server
 
 
@@ -115,13 +116,13 @@ def test_an_end_names_memory_and_podmans_own_error() -> None:
 
 
 def test_no_containers_is_an_empty_list() -> None:
-    assert read_containers("[]\n") == {}
+    assert read_containers(decode("[]\n")) == {}
 
 
 @pytest.mark.parametrize("text", ["", "\n", "null", "{}"])
 def test_no_answer_is_not_an_empty_list(text: str) -> None:
     with pytest.raises(Problem, match="cannot be understood"):
-        read_containers(text)
+        read_containers(decode(text))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_no_answer_is_not_an_empty_list(text: str) -> None:
 )
 def test_what_cannot_be_understood_is_a_problem_and_no_part_of_a_list(change: dict[str, object]) -> None:
     with pytest.raises(Problem):
-        read_containers(json.dumps([container(), container(**change)]))
+        read_containers(decode(json.dumps([container(), container(**change)])))
 
 
 @given(st.integers(0, 200))
@@ -146,7 +147,7 @@ def test_a_list_that_is_cut_short_is_a_problem(kept: int) -> None:
     whole = json.dumps([container(), container()])
     cut = whole[: 1 + kept * (len(whole) - 2) // 200]
     with pytest.raises(Problem, match="cannot be understood"):
-        read_containers(cut)
+        read_containers(decode(cut))
 
 
 def test_a_malformed_end_is_a_problem() -> None:

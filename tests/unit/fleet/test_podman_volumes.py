@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from bluestone.fleet.providers.podman import commands, volumes
 from bluestone.fleet.providers.podman.addresses import loopback
-from bluestone.fleet.providers.podman.labels import labels, read_containers, server_of
+from bluestone.fleet.providers.podman.labels import decode, labels, read_containers, server_of
 from bluestone.fleet.providers.podman.runtime import Runtime
 from bluestone.fleet.providers.podman.volumes import Volumes
 from bluestone.host.commands import CommandFailed
@@ -77,10 +77,10 @@ def test_a_container_says_which_volumes_it_holds_until_it_is_gone() -> None:
         "Created": int(MADE.timestamp()),
         "Ports": [{"container_port": 80, "host_port": endpoint.ports[80], "range": 1}],
     }
-    (server,) = read_containers(json.dumps([container])).values()
+    (server,) = read_containers(decode(json.dumps([container]))).values()
     assert server.volumes == ("web-2.data", "web-2.log")
     assert server == server_of(SPEC, endpoint, MADE)
-    (dead,) = read_containers(json.dumps([{**container, "State": "exited"}])).values()
+    (dead,) = read_containers(decode(json.dumps([{**container, "State": "exited"}]))).values()
     assert dead.volumes == server.volumes
 
 

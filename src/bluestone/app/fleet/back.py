@@ -9,7 +9,6 @@ from bluestone.app.fleet.goals import no_servers, previous_goals
 from bluestone.app.fleet.rollout import Notify, Site, Watch
 from bluestone.app.fleet.up import Arrival
 from bluestone.app.image.provenance import require_signed
-from bluestone.app.patch.patch import reopen
 from bluestone.app.project import Project
 from bluestone.model.plan import Goal
 from bluestone.model.problem import Problem
@@ -29,6 +28,8 @@ def rollback(project: Project, groups: Sequence[str], *, notify: Notify, watch: 
     forecast = site.forecast()
     if not forecast.steps and site.is_led():
         return Arrival(changed=False)
+    from bluestone.app.patch.patch import reopen
+
     reopen(project, goals, notify)
     return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))
 

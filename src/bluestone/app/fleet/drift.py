@@ -122,6 +122,7 @@ def _remove_strays(site: Site, notify: Notify) -> list[str]:
             raise
         site.destroyed(server.name)
         record("server.destroyed", server)
+    site.seal_last_words()
     for group in {server.group for server in found}:
         project.journal.forget_group(group)
     return [server.name for server in found]

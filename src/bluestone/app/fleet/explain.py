@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from difflib import get_close_matches
 from typing import get_args
 
@@ -24,6 +25,9 @@ _OF_GROUPS = (*_FACTS, "rollout.finished", "group.paused", "group.resumed")
 _STEPS = tuple(f"server.{word}" for pair in PAST.items() for word in pair)
 _ALL = tuple(dict.fromkeys((*_OF_GROUPS, *_STEPS, "server.tainted", "action.failed", "action.refused", "action.lost")))
 """The kinds of events of groups, and of groups and servers."""
+
+LAST_WORDS = 5
+"""How many of a server's log lines belong to its story; `bluestone logs` has all of them."""
 
 KNOWN = 20_000
 """How many of the newest servers' names are looked through for one like that which was asked for."""
@@ -55,7 +59,16 @@ def _server(project: Project, name: str, events: list[Event]) -> Story:
     group = next((event.group for event in events if event.group), "")
     rollouts = project.journal.select(STARTED, group=group)[::-1] if group else []
     gone = any(event.kind == "server.destroyed" for event in events)
-    return story.of_server(name, events, rollouts, "" if gone else _now(project, name))
+    return story.of_server(name, events, rollouts, "" if gone else _now(project, name), _said(project, name))
+
+
+def _said(project: Project, name: str) -> list[str]:
+    """The last lines that a server wrote, as far as there are any."""
+    from bluestone.logs.query.archive import Archive
+
+    with closing(Archive(project.logs)) as archive:
+        found = archive.last_lines(name, LAST_WORDS)
+    return [f"{record.at:%Y-%m-%d %H:%M:%S} {record.unit}: {record.message}" for record in found]
 
 
 def _now(project: Project, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -86,6 +87,7 @@ class Site:
         self.doorbell = Doorbell(project.journal, self.balancer, self.record)
         self._notify = notify
         self._predicted = 0.0
+        self._gone: deque[str] = deque()
 
     def _stopped(self) -> Stopped:
         """Tells which groups are ended as the month's budget is spent: none, where none is declared."""
@@ -171,6 +173,17 @@ class Site:
                 slots = range(1, goal.group.count + 1)
                 self.providers[generation.config.provider].ensure_volumes(generation, slots)
 
+    def survey(self) -> Forecast:
+        """What there is to do, that for drifted servers included. Raises `Problem` when the view is incomplete.
+
+        Groups that are on their way elsewhere are looked at for drift on that way: their servers go whatever they are
+        like, and a look takes as long as starting one.
+        """
+        found = self.forecast()
+        moving = {step.action.group for step in found.steps}
+        still = [goal.group for goal in self.goals if goal.group.count and goal.group.name not in moving]
+        return self.forecast() if self.watcher.look(still).drifted else found
+
     def watch_for_drift(self) -> None:
         """Have servers that drifted be tainted, if it is time to look again."""
         self.watcher.look_if_due(goal.group for goal in self.goals if goal.group.count)
@@ -186,6 +199,8 @@ class Site:
             self.taint_aged()
             self.keep_hours()
             self.watch_for_drift()
+            if not self.controller.under_way:
+                self.seal_last_words()
 
         last = self.controller.run(each_tick)
         self.conclude(last)
@@ -202,12 +217,13 @@ class Site:
             self.record(resolve(self.project.journal, self.controller.look()))
 
     def conclude(self, plan: Plan) -> None:
-        """Record that the rollouts of groups which are where they shall be have ended."""
+        """Record that the rollouts of groups which are where they shall be have ended; have last words sealed."""
         self.record(
             finished(self.project.journal, group, utc_now())
             for group in plan.progress
             if group.state in ("done", "returned") and self._under_way(group.group)
         )
+        self.seal_last_words()
 
     def tear_down(self) -> None:
         """Stop and remove what `prepare` started. Log lines, journal and images stay."""
@@ -254,15 +270,21 @@ class Site:
         return ServerSpec(self.project.name, create.slot, create.incarnation, generation, image.writable, files, epoch)
 
     def destroyed(self, server: str) -> None:
-        """Take from a server that is gone the right to send log lines, and seal its last ones."""
+        """Take from a server that is gone the right to send log lines; its last ones are to be sealed."""
         with closing(Credentials(self.project.logs)) as credentials:
             credentials.revoke(server)
-            known = credentials.server(server) is not None
-        if known:
-            from bluestone.app.logs.audit import seal
+        self._gone.append(server)
 
-            with suppress(Problem):  # the lines are safe: who asks for the last words has them sealed then
-                seal(self.project.logs, server)
+    def seal_last_words(self) -> None:
+        """Seal what servers that are gone said last: of all at once, as the log is walked through for that, and while
+        nothing else waits for it."""
+        if not self._gone:
+            return
+        from bluestone.app.logs.audit import seal_all
+
+        gone = [self._gone.popleft() for _ in range(len(self._gone))]
+        with suppress(Problem):  # the lines are safe: who asks for the last words has them sealed then
+            seal_all(self.project.logs, gone)
 
     def _failure(self, progress: Progress) -> Failure:
         halt = self.project.journal.last(("rollout.halted", "rollout.paused"), group=progress.group)

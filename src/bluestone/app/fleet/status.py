@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from msgspec import Struct
 
 from bluestone.app import wiring
 from bluestone.app.fleet.goals import current, no_generation, retired_goals
-from bluestone.app.fleet.strays import Stray, strays
+from bluestone.app.fleet.strays import Stray, bystanders, strays
 from bluestone.app.project import Project
 from bluestone.fleet.controller.observe import Lookout, observe, services_of
 from bluestone.fleet.controller.recall import START_OR_END, recall
@@ -78,7 +79,10 @@ def status(project: Project) -> Status:
     running = balancer.is_running()
     services = services_of(goals) if running else ()
     register = Register(project.journal)
-    inventory = register.part(observe(Lookout(providers), balancer, services, datetime.now(UTC)))
+    # Each answer of a provider takes longer than all the rest: both are waited for at the same time.
+    with ThreadPoolExecutor(max_workers=1) as aside:
+        beside = aside.submit(bystanders, providers.values())
+        inventory = register.part(observe(Lookout(providers), balancer, services, datetime.now(UTC)))
     memory = recall(
         project.journal, [goal.group.name for goal in goals], [s.name for s in inventory.servers], inventory.at
     )
@@ -91,7 +95,7 @@ def status(project: Project) -> Status:
         balancer_running=running,
         receiver_running=wiring.receiver(project).answers(),
         gaps=inventory.gaps,
-        strays=tuple(strays(inventory, {group.name for group in project.groups}, register, providers)),
+        strays=tuple(strays(inventory, {group.name for group in project.groups}, register, beside.result())),
     )
 
 

@@ -99,8 +99,7 @@ def up(
     image = build(project, progress, exact=exact)
     site = Site(project, declared_goals(project, image.digest, keep=True), notify)
     site.prepare()
-    site.watch_for_drift()
-    forecast = site.forecast()
+    forecast = site.survey()
     for text in site.timekeeper.asleep():
         progress(text)
     if not forecast.steps and not forecast.halted and site.is_led():

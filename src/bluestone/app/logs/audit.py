@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -18,7 +18,7 @@ from bluestone.logs.query.asked import Query
 from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.seals import LINES, Seal, Seals
 from bluestone.model.problem import Problem
-from bluestone.model.record import Identity
+from bluestone.model.record import Identity, Record
 
 
 class Audited(Struct, frozen=True):
@@ -80,10 +80,21 @@ def last_words(project: Project, server: str) -> Seal:
 def seal(logs: Path, server: str) -> Seal:
     """Seal the last lines of a server that can send no more. Idempotent. Raises `Problem`."""
     with closing(Archive(logs)) as archive:
-        # All that ever wrote are only of use to whoever mistook a name.
-        (writer,) = archive.writers(server) or _aim(archive, server, groups=False)
-        records = archive.last_lines(server, LINES)
-        return Seals(seals_of(logs)).seal(writer.identity, records, writer.lines, writer.goodbye, datetime.now(UTC))
+        (writer,) = _aim(archive, server, groups=False)
+        return _seal(logs, writer, archive.last_lines(server, LINES))
+
+
+def seal_all(logs: Path, servers: Collection[str]) -> None:
+    """Seal the last lines of these servers, which can send no more, unless they never could. Raises `Problem`."""
+    with closing(Archive(logs)) as archive:
+        writers = [writer for writer in archive.writers() if writer.identity.server in servers]
+        ends = archive.endings([writer.identity.server for writer in writers], LINES)
+        for writer in writers:
+            _seal(logs, writer, ends[writer.identity.server])
+
+
+def _seal(logs: Path, writer: Writer, said: Sequence[Record]) -> Seal:
+    return Seals(seals_of(logs)).seal(writer.identity, said, writer.lines, writer.goodbye, datetime.now(UTC))
 
 
 def check_seals(project: Project) -> tuple[int, str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bluestone.app import wiring
 from bluestone.app.project import Project
 from bluestone.logs.moments import parse_moment
 from bluestone.model.ids import NAME
@@ -19,7 +20,8 @@ from bluestone.model.problem import Problem
 from bluestone.model.record import Record
 
 if TYPE_CHECKING:
-    from bluestone.logs.query.archive import Archive, Arrivals
+    from bluestone.logs.backend import Backend
+    from bluestone.logs.query.archive import Arrivals
     from bluestone.logs.query.asked import Query
     from bluestone.logs.query.patterns import Comparison, Profile
     from bluestone.logs.query.statistics import Histogram, Top
@@ -43,30 +45,30 @@ class Asked(Struct, frozen=True):
 class Reading:
     """The store of a project, open to be asked."""
 
-    def __init__(self, project: Project, archive: Archive, asked: Asked) -> None:
-        self._archive = archive
-        self.query = _query(project, archive, asked)
+    def __init__(self, project: Project, backend: Backend, asked: Asked) -> None:
+        self._backend = backend
+        self.query = _query(project, backend, asked)
 
     @property
     def damaged(self) -> list[str]:
         """Files that could not be read while it was asked."""
-        return sorted(set(self._archive.damaged))
+        return sorted(set(self._backend.damaged))
 
     def lines(self, *, follow: bool = False) -> Iterator[Record]:
         """The newest lines, the oldest first; with `follow`, then each line as it arrives, without end."""
-        yield from self._archive.follow(self.query) if follow else self._archive.search(self.query)
+        yield from self._backend.follow(self.query) if follow else self._backend.search(self.query)
 
     def search(self, query: Query) -> Iterator[Record]:
         """What another query finds, the oldest first. Raises `Problem`."""
-        yield from self._archive.search(query)
+        yield from self._backend.search(query)
 
     def arrivals(self, after: Position | None = None) -> Arrivals:
         """What arrives from now on, or arrived since a position. Raises `Problem`."""
-        return self._archive.arrivals(replace(self.query, limit=None), after)
+        return self._backend.arrivals(replace(self.query, limit=None), after)
 
     def with_context(self, count: int) -> Iterator[list[tuple[Record, bool]]]:
         """Stretches of lines around those that are found, of the same server; and whether each is itself found."""
-        found = list(self._archive.search(self.query))
+        found = list(self._backend.search(self.query))
         stretches: dict[str, dict[tuple[datetime, str], tuple[Record, bool]]] = {}
         for record in found:
             server = record.identity.server
@@ -82,15 +84,11 @@ class Reading:
 
     def histogram(self, step: timedelta | None = None) -> Histogram:
         """Found lines over time."""
-        from bluestone.logs.query.statistics import histogram
-
-        return histogram(self._archive, replace(self.query, limit=None), step)
+        return self._backend.histogram(replace(self.query, limit=None), step)
 
     def top(self, field: str, count: int) -> Top:
         """The values of a field that most of the found lines have."""
-        from bluestone.logs.query.statistics import top
-
-        return top(self._archive, replace(self.query, limit=None), field, count)
+        return self._backend.top(replace(self.query, limit=None), field, count)
 
     def generations(self, old: int | None, new: int | None) -> tuple[int, int, Profile, Profile, Comparison]:
         """What a group's newer generation says that the older one did not. Raises `Problem` if there is only one."""
@@ -100,7 +98,7 @@ class Reading:
 
         if self.query.group is None:
             raise Problem("generations are those of a group", mend="name it: bluestone logs GROUP --diff-generation")
-        there = sorted({w.identity.generation for w in self._archive.writers() if w.identity.group == self.query.group})
+        there = sorted({w.identity.generation for w in self._backend.writers() if w.identity.group == self.query.group})
         new = new if new is not None else (there[-1] if there else 0)
         before = [number for number in there if number < new]
         old = old if old is not None else (before[-1] if before else 0)
@@ -115,7 +113,7 @@ class Reading:
             only = And((self.query.where, Leaf("generation", Exact(str(number)))))
             asked: Query = replace(self.query, where=only, limit=None)
             found = Profile()
-            for record in self._archive.search(asked):
+            for record in self._backend.search(asked):
                 found.add(record.message, record.severity)
             return found
 
@@ -127,24 +125,22 @@ class Reading:
         from bluestone.logs.query.asked import Query
 
         server = record.identity.server
-        yield from self._archive.search(Query(server=server, until=record.at + INSTANT, limit=count + 1))
-        yield from self._archive.search(Query(server=server, since=record.at, limit=count + 1, newest=False))
+        yield from self._backend.search(Query(server=server, until=record.at + INSTANT, limit=count + 1))
+        yield from self._backend.search(Query(server=server, since=record.at, limit=count + 1, newest=False))
 
 
 @contextmanager
 def reading(project: Project, asked: Asked) -> Iterator[Reading]:
     """Open a project's store to ask it. Raises `Problem` for a name that nobody has had, or a query that is none."""
-    from bluestone.logs.query.archive import Archive
-
-    with closing(Archive(project.logs)) as archive:
-        yield Reading(project, archive, asked)
+    with closing(wiring.log_backend(project)) as backend:
+        yield Reading(project, backend, asked)
 
 
 def _ordered(stretch: dict[tuple[datetime, str], tuple[Record, bool]]) -> list[tuple[Record, bool]]:
     return [stretch[place] for place in sorted(stretch)]
 
 
-def _query(project: Project, archive: Archive, asked: Asked) -> Query:
+def _query(project: Project, backend: Backend, asked: Asked) -> Query:
     """A query in a person's words (`15m ago`, `today`), in the person's time zone. Raises `Problem`."""
     from bluestone.logs.ingest.lines import SEVERITIES
     from bluestone.logs.query.asked import MILDEST, Query
@@ -166,12 +162,12 @@ def _query(project: Project, archive: Archive, asked: Asked) -> Query:
         limit=asked.limit,
         where=parse_query(text),
     )
-    return _aimed(project, archive, target, query) if target else query
+    return _aimed(project, backend, target, query) if target else query
 
 
-def _aimed(project: Project, archive: Archive, target: str, query: Query) -> Query:
+def _aimed(project: Project, backend: Backend, target: str, query: Query) -> Query:
     """The query, for the group or the server of this name."""
-    identities = [writer.identity for writer in archive.writers()]
+    identities = [writer.identity for writer in backend.writers()]
     groups = {identity.group for identity in identities} | {group.name for group in project.groups}
     servers = {identity.server for identity in identities}
     if target in groups:

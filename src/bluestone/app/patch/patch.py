@@ -267,8 +267,7 @@ def _roll_out(
     ]
     site = Site(project, goals, notify)
     site.prepare()
-    site.watch_for_drift()
-    forecast = site.forecast()
+    forecast = site.survey()
     if not forecast.steps and not forecast.halted and site.is_led():
         return Arrival(changed=False)
     if failed := _rehearsed(site, goals, patch, progress):

@@ -79,6 +79,12 @@ class LogsTable(Table):
         example={"syslog": "192.0.2.10:6514"},
         default={},
     )
+    also: list[Annotated[str, Written(paths.source, "path")]] = key(
+        "Other log stores that are searched together with the project's own: of machines and projects that went before."
+        " Nothing is written to them.",
+        example=["/srv/old-shop/logs"],
+        default=[],
+    )
     sinks: dict[Name, SinkTable] = key(
         "Where lines go besides the store.",
         example={"search": {"address": "https://search.example.org:9200"}},

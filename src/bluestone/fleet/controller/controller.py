@@ -14,12 +14,13 @@ from bluestone.fleet.balancer import Service
 from bluestone.fleet.controller.act import Actor, Outcome, Tools, Workers
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.observe import Lookout, observe, services_of, with_pending
-from bluestone.fleet.controller.recall import Recollection, UnbornServer, expected, recall, unresolved_creates
+from bluestone.fleet.controller.recall import Recollection, UnbornServer, expected, recall
 from bluestone.fleet.controller.strays import Register
 from bluestone.fleet.lint import lint
 from bluestone.fleet.plan import plan
 from bluestone.fleet.remember import remember
 from bluestone.model.action import PAST, Action, Create, Destroy
+from bluestone.model.generation import Generation
 from bluestone.model.inventory import Inventory
 from bluestone.model.memory import Memory
 from bluestone.model.plan import CanaryBegan, Died, Fact, Goal, Halted, Plan, Returned
@@ -84,6 +85,7 @@ class Controller:
         self._register = Register(journal)
         self._looked = False
         self._recollection = Recollection(journal)
+        self._generations: dict[tuple[str, int], Generation] = {}
         self._doomed: dict[str, tuple[Destroy, datetime]] = {}
 
     @property
@@ -166,11 +168,10 @@ class Controller:
 
     def recall(self, inventory: Inventory) -> Memory:
         """What the journal knows of the observed servers."""
-        groups = {goal.group.name for goal in self.goals} | {server.group for server in inventory.servers}
-        names = [server.name for server in inventory.servers]
-        memory = recall(self._journal, sorted(groups), names, inventory.at, self._recollection)
+        groups = {goal.group.name for goal in self.goals} | inventory.groups
+        memory = recall(self._journal, sorted(groups), inventory.names, inventory.at, self._recollection)
         # A journal that was lost begins anew, and a server's name must not be used again.
-        unseen = 1 + max((server.incarnation for server in inventory.servers), default=0)
+        unseen = 1 + max([server.incarnation for server in inventory.servers], default=0)
         return replace(memory, next_incarnation=max(memory.next_incarnation, unseen))
 
     def _ensure_balancer(self) -> tuple[str, ...]:
@@ -185,7 +186,8 @@ class Controller:
     def _unborn(self, now: datetime) -> list[Server]:
         """Servers that may still appear: somebody was killed while creating them, or lists lag behind."""
         mine = {action.server for action in self._actor.under_way}
-        unborn = [one for one in unresolved_creates(self._journal, now, self._lookout.lag) if one.server not in mine]
+        unresolved = self._recollection.unresolved_creates(now, self._lookout.lag)
+        unborn = [one for one in unresolved if one.server not in mine]
         return self._coming(unborn)
 
     def _expect(self) -> None:
@@ -196,12 +198,19 @@ class Controller:
         self._looked = True
 
     def _coming(self, unborn: Iterable[UnbornServer]) -> list[Server]:
-        servers = []
-        for one in unborn:
-            generation = self._journal.generation_number(one.group, one.generation)
-            if generation is not None:
-                servers.append(Create(one.slot, one.incarnation, generation, "").coming(one.at))
-        return servers
+        return [
+            Create(one.slot, one.incarnation, generation, "").coming(one.at)
+            for one in unborn
+            if (generation := self._generation(one.group, one.generation))
+        ]
+
+    def _generation(self, group: str, number: int) -> Generation | None:
+        """A generation by its number; it never changes."""
+        if (group, number) not in self._generations:
+            if (found := self._journal.generation_number(group, number)) is None:
+                return None
+            self._generations[group, number] = found
+        return self._generations[group, number]
 
     def _record_plan(self, now: Plan) -> None:
         """The facts and the intents of a plan, before anything is done."""
@@ -216,8 +225,7 @@ class Controller:
 
     def _record_gone(self, inventory: Inventory) -> None:
         """Record that servers are gone whose destroying was said to have failed: only the answer was lost."""
-        there = {server.name for server in inventory.servers}
-        gone = [name for name in self._doomed if inventory.complete and name not in there]
+        gone = [name for name in self._doomed if inventory.complete and name not in inventory.names]
         entries = []
         for name in gone:
             action, ended = self._doomed.pop(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -143,12 +143,11 @@ def observe(lookout: Lookout, balancer: Balancer, services: Sequence[Service], n
     return Inventory(now, servers, tuple(backends), gaps + listing.gaps + _unlisted(servers, backends), missed)
 
 
-def _unlisted(servers: Iterable[Server], backends: Iterable[Backend]) -> tuple[str, ...]:
+def _unlisted(servers: Collection[Server], backends: Iterable[Backend]) -> tuple[str, ...]:
     """A server whose health checks do not fail exists: a list without it is not whole.
 
     Unless another server of its slot is there, which has the same address and is the one that answers.
     """
-    servers = tuple(servers)
     names = {server.name for server in servers}
     strays = [backend.server for backend in backends if backend.health != "down" and backend.server not in names]
     places = {slot_name(name) for name in names} if strays else set()
@@ -161,11 +160,12 @@ def _unlisted(servers: Iterable[Server], backends: Iterable[Backend]) -> tuple[s
 
 def with_pending(inventory: Inventory, under_way: Iterable[Action], unborn: Iterable[Server]) -> Inventory:
     """The inventory, with the servers that are being acted on marked, and those being created added."""
-    seen = {server.name for server in inventory.servers}
     pending = inventory.pending | {action.server for action in under_way}
     coming = [action.coming(inventory.at) for action in under_way if isinstance(action, Create)]
     coming += [server for server in unborn if server.name not in pending]
-    unseen = tuple(server for server in coming if server.name not in seen)
+    unseen = tuple(server for server in coming if server.name not in inventory.names)
+    if not pending and not unseen:
+        return inventory
     return replace(
         inventory,
         servers=inventory.servers + unseen,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -10,11 +10,12 @@ from msgspec import Struct
 
 from bluestone.fleet.brake import CALM, after_death
 from bluestone.fleet.controller.journal import Journal
+from bluestone.fleet.controller.marks import MARKING, Marks
 from bluestone.fleet.durations import Durations, measure
 from bluestone.model.action import PAST
 from bluestone.model.event import Event
 from bluestone.model.inventory import Counters
-from bluestone.model.memory import Canary, Failures, Memory, Quarantine, Streak, Taint
+from bluestone.model.memory import Canary, Failures, Memory, Quarantine, Streak
 
 START_OR_END = ("rollout.started", "rollout.finished", "rollout.halted", "rollout.paused")
 """Events between which a rollout is under way."""
@@ -50,25 +51,57 @@ class Recollection:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._sequence = journal.head().sequence
-        self._kinds: dict[str, dict[str, Event]] = {}
+        self._marks = Marks()
+        self._creates: dict[str, Event] | None = None
+        self._outcomes: dict[str, Event] = {}
         self._answers: dict[_Asked, list[Event]] = {}
         self._asked: dict[tuple[str, str], set[_Asked]] = {}
 
     def refresh(self) -> None:
-        """Forget what newer events have made untrue."""
+        """Take in what is new."""
         for event in self._journal.events(after=self._sequence):
             self._sequence = event.sequence
-            self._kinds.pop(event.server, None)
+            if event.server in self._marks.servers:
+                self._marks.follow(event)
+            if self._creates is not None:
+                if event.kind == "server.create":
+                    self._creates[event.server] = event
+                elif event.kind in _OUTCOMES and event.server in self._creates:
+                    self._outcomes[event.server] = event
             for group in (event.group, _ANY):
                 for asked in self._asked.pop((group, event.kind), ()):
                     self._answers.pop(asked, None)
 
-    def of(self, servers: Sequence[str]) -> dict[str, dict[str, Event]]:
-        """The latest event of each kind that memory is made of, by server."""
-        unknown = [server for server in servers if server not in self._kinds]
-        found = self._journal.newest(_SERVER_KINDS, unknown) if unknown else {}
-        self._kinds |= {server: found.get(server, {}) for server in unknown}
-        return {server: self._kinds[server] for server in servers}
+    def marks(self, servers: Collection[str]) -> Marks:
+        """The marks of these servers, and of no others. They change with the next call."""
+        wanted = servers if isinstance(servers, Set) else frozenset(servers)
+        for gone in self._marks.servers - wanted:
+            self._marks.forget(gone)
+        if unknown := wanted - self._marks.servers:
+            found = self._journal.newest(MARKING, sorted(unknown))
+            self._marks.servers |= unknown
+            for kinds in found.values():
+                for event in sorted(kinds.values(), key=lambda event: event.sequence):
+                    self._marks.follow(event)
+        return self._marks
+
+    def unresolved_creates(self, now: datetime, lag: timedelta = timedelta(0)) -> list[UnbornServer]:
+        """Creates whose server may still appear, the newest first.
+
+        One without a recorded outcome may for `CREATE_WINDOW`, as whoever began it was killed; one that has worked, or
+        failed, may be missing from the providers' lists for `lag` afterwards.
+        """
+        self.refresh()
+        if self._creates is None:
+            recent = _recent(self._journal, ("server.create",), now - CREATE_WINDOW)
+            self._creates = {event.server: event for event in reversed(recent)}
+            for server, kinds in self._journal.newest(_OUTCOMES, list(self._creates)).items():
+                self._outcomes[server] = max(kinds.values(), key=lambda event: event.sequence)
+        for server in [server for server, event in self._creates.items() if event.at <= now - CREATE_WINDOW]:
+            del self._creates[server]
+            self._outcomes.pop(server, None)
+        created = reversed(self._creates.values())
+        return [_unborn(event) for event in created if _may_appear(self._outcomes.get(event.server), now - lag)]
 
     def select(
         self, kinds: tuple[str, ...], *, group: str = _ANY, after: int = 0, newest: int | None = None
@@ -100,7 +133,7 @@ class _Asked(NamedTuple):
 def recall(
     journal: Journal,
     groups: Iterable[str],
-    servers: Sequence[str],
+    servers: Collection[str],
     now: datetime,
     recollection: Recollection | None = None,
 ) -> Memory:
@@ -113,31 +146,16 @@ def recall(
     groups = tuple(groups)
     rollouts = {group: _rollout(recollection, group, now) for group in groups}
     pauses = {group: _pause(recollection, group) for group in ("", *groups)}
-    enrolled, attached, detached, down, condemned, died, taints = {}, {}, {}, {}, set(), set(), {}
-    for server, kinds in recollection.of(servers).items():
-        if enrol := kinds.get("server.enrol"):
-            enrolled[server] = enrol.at
-        if ups := [event.at for kind in ("server.attach", "server.up") if (event := kinds.get(kind))]:
-            attached[server] = max(ups)
-        if taint := kinds.get("server.tainted"):
-            taints[server] = Taint(taint.data.get("cause", ""), taint.message)
-        if (detach := kinds.get("server.detach")) and not _later(kinds.get("server.attach"), detach):
-            detached[server] = detach.at
-        if (fell := kinds.get("server.down")) and not _later(kinds.get("server.up"), fell):
-            down[server] = fell.at
-        if "server.destroy" in kinds:
-            condemned.add(server)
-        if "server.died" in kinds:
-            died.add(server)
+    marks = recollection.marks(servers)
     return Memory(
         next_incarnation=journal.next_incarnation(),
-        enrolled_at=enrolled,
-        attached_at=attached,
-        detached_at=detached,
-        down_since=down,
-        condemned=frozenset(condemned),
-        died=frozenset(died),
-        taints=taints,
+        enrolled_at=dict(marks.enrolled_at),
+        attached_at=dict(marks.attached_at),
+        detached_at=dict(marks.detached_at),
+        down_since=dict(marks.down_since),
+        condemned=frozenset(marks.condemned),
+        died=frozenset(marks.died),
+        taints=dict(marks.taints),
         deaths={group: rollout.deaths for group, rollout in rollouts.items()},
         started_at={group: r.started_at for group, r in rollouts.items() if r.started_at},
         settled_at={group: r.settled_at for group, r in rollouts.items() if r.settled_at},
@@ -170,17 +188,6 @@ class UnbornServer(Struct, frozen=True):
     at: datetime
 
 
-def unresolved_creates(journal: Journal, now: datetime, lag: timedelta = timedelta(0)) -> list[UnbornServer]:
-    """Creates whose server may still appear.
-
-    One without a recorded outcome may for `CREATE_WINDOW`, as whoever began it was killed; one that has worked, or
-    failed, may be missing from the providers' lists for `lag` afterwards.
-    """
-    recent = _recent(journal, ("server.create",), now - CREATE_WINDOW)
-    outcomes = journal.newest(_OUTCOMES, [event.server for event in recent])
-    return [_unborn(event) for event in recent if _may_appear(outcomes.get(event.server, {}), now - lag)]
-
-
 def expected(journal: Journal, group: str) -> list[UnbornServer]:
     """The servers of a group that exist by the journal's word: not destroyed, and created (or it is not known)."""
     outcomes = ("server.created", "server.destroyed", "action.failed", "action.refused", "action.lost")
@@ -196,9 +203,8 @@ def _unborn(create: Event) -> UnbornServer:
     return UnbornServer(create.server, create.group, data["slot"], data["incarnation"], data["generation"], create.at)
 
 
-def _may_appear(outcomes: Mapping[str, Event], listed: datetime) -> bool:
-    """Whether a server may, by the newest events of `_OUTCOMES` that it has."""
-    outcome = max(outcomes.values(), key=lambda event: event.sequence, default=None)
+def _may_appear(outcome: Event | None, listed: datetime) -> bool:
+    """Whether a server may, by the newest event of `_OUTCOMES` that it has."""
     if outcome is None:
         return True
     tried = outcome.kind in ("server.created", "action.failed") and outcome.data.get("verb", "create") == "create"
@@ -214,18 +220,6 @@ def _recent(journal: Journal, kinds: Sequence[str], since: datetime) -> list[Eve
     while len(found := journal.select(kinds, newest=newest)) == newest and found[-1].at > since:
         newest *= 4
     return [event for event in found if event.at > since]
-
-
-_SERVER_KINDS = (
-    "server.enrol",
-    "server.tainted",
-    "server.attach",
-    "server.detach",
-    "server.down",
-    "server.up",
-    "server.destroy",
-    "server.died",
-)
 
 
 class _Rollout(Struct, frozen=True):
@@ -322,7 +316,3 @@ def _failures(known: Recollection, group: str, after: int) -> Failures | None:
         since = [event for event in events if worked is None or event.sequence > worked.sequence]
         row = max(row, since, key=len)
     return Failures(len(row), row[0].at, row[0].message, row[0].data.get("verb", "")) if row else None
-
-
-def _later(event: Event | None, than: Event) -> bool:
-    return event is not None and event.sequence > than.sequence

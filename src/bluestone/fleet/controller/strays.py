@@ -35,11 +35,14 @@ class Register:
 
     def part(self, inventory: Inventory) -> Inventory:
         """The inventory with the servers that others made set apart."""
-        own = tuple(self.own(inventory.servers))
-        if len(own) == len(inventory.servers):
+        if inventory.names <= self._own:
             return inventory
-        known = {server.name for server in own}
-        strays = tuple(server for server in inventory.servers if server.name not in known)
+        unknown = [server for server in inventory.servers if server.name not in self._own]
+        strays = tuple(server for server in unknown if not self._is_own(server))
+        if not strays:
+            return inventory
+        others = {server.name for server in strays}
+        own = tuple(server for server in inventory.servers if server.name not in others)
         return replace(inventory, servers=own, strays=strays)
 
     def _is_own(self, server: Server) -> bool:

@@ -103,9 +103,10 @@ class Watcher:
         return self.look(groups)
 
     def look(self, groups: Iterable[Group]) -> Report:
-        """Look at every running server of these groups once; record what is new."""
+        """Look at every running server of these groups once; record what is new. The next look is due from now on."""
         self._looked_at = self._clock()
-        found, gaps = self._examine({group.name: group for group in groups})
+        named = {group.name: group for group in groups}
+        found, gaps = self._examine(named) if named else ([], [])
         shared = _shared(found)
         examined = [self._judge(each, shared[each.generation]) for each in found]
         return Report(self._clock(), tuple(examined), tuple(gaps))

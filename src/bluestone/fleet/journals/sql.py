@@ -347,6 +347,8 @@ def _row(at: datetime, entry: Entry) -> tuple[str, ...]:
 
 def _plain(text: str) -> str:
     """A text that every database takes: what programs print may have bytes in it that are no text."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 

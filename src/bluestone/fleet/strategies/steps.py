@@ -32,11 +32,12 @@ def enrol(view: View) -> list[Action]:
     """Make the balancer check the new servers that it does not know yet, but none that is too many: it is to go."""
     if not view.goal.group.ports:
         return []
-    unwanted = surplus(view)
+    unwanted = {m.name for m in surplus(view)}
     return [
         Enrol(view.goal.group.name, m.name, "started; its health is to be checked")
-        for m in view.new
-        if m.stance == "booting" and m.backend is None and m.server.endpoint and not m.pending and m not in unwanted
+        for m in view.unsettled
+        if m.new and m.stance == "booting" and m.backend is None and m.server.endpoint and not m.pending
+        if m.name not in unwanted
     ]
 
 
@@ -53,11 +54,14 @@ def retire(view: View, members: Sequence[Member], reason: str) -> list[Action]:
 def spare(view: View, floor: int, candidates: Sequence[Member]) -> list[Member]:
     """Those of `candidates` that can be let go while `floor` servers still serve.
 
-    Whoever does not serve can go at once; of the others, the highest slots first.
+    Whoever does not serve can go at once; of the others, the highest slots first (those that serve come in the order of
+    their slots).
     """
     idle = [m for m in candidates if m.stance != "serving"]
-    busy = sorted((m for m in candidates if m.stance == "serving"), key=lambda m: -m.server.slot)
-    return idle + busy[: max(0, len(view.serving) - floor)]
+    if (spared := len(view.serving) - floor) <= 0:
+        return idle
+    busy = [m for m in candidates if m.stance == "serving"]
+    return idle + busy[-spared:][::-1]
 
 
 def why_create(view: View) -> str:
@@ -75,6 +79,8 @@ def why_surplus(view: View) -> str:
 
 def surplus(view: View) -> list[Member]:
     """New servers beyond the declared count: those that do not serve first, then the highest slots."""
+    if len(view.new) <= view.goal.group.count:
+        return []
     order = sorted(view.new, key=lambda m: (_RANK.get(m.stance, 2), m.server.slot))
     return order[view.goal.group.count :]
 

@@ -109,20 +109,25 @@ class Known:
 
     def written_severity(self) -> int:
         """Syslog's number, whatever the writer called it; that of `info` if it says nothing."""
-        log = self._get("log")
-        nested = log.get("level") if isinstance(log, dict) else None
-        for value in (*map(self._get, LEVELS), nested):
-            if value is not None and (known := SEVERITIES.get(text(value).strip().lower())) is not None:
+        get = self._get
+        for name in LEVELS:
+            value = get(name)
+            if value is not None and (known := _severity(value)) is not None:
                 return known
-        return INFO
+        log = get("log")
+        nested = _severity(log.get("level")) if isinstance(log, dict) else None
+        return INFO if nested is None else nested
 
     def written_unit(self) -> str:
         """The unit, service or program that wrote it."""
+        get = self._get
         for name in UNITS:
-            value = self._get(name)
+            value = get(name)
+            if value is None:
+                continue
             if name == "service" and isinstance(value, dict):
                 value = value.get("name")
-            if value is not None and (said := text(value)):
+            if said := text(value):
                 return said
         return ""
 
@@ -135,6 +140,12 @@ class Known:
             if value is not None and not isinstance(value, dict):
                 return text(value)
         return None
+
+
+def _severity(value: Any) -> int | None:
+    if isinstance(value, str) and (known := SEVERITIES.get(value)) is not None:  # nearly always
+        return known
+    return SEVERITIES.get(text(value).strip().lower())
 
 
 LEVELS = ("PRIORITY", "level", "severity", "log.level")

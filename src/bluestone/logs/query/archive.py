@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +14,9 @@ import numpy as np
 from msgspec import Struct
 
 from bluestone.logs.query.asked import Query
+from bluestone.logs.query.conditions import Exact
 from bluestone.logs.query.entry import Entry, holds, holds_of
-from bluestone.logs.query.nodes import Node
+from bluestone.logs.query.nodes import Leaf, Node
 from bluestone.logs.query.pick import pick
 from bluestone.logs.query.read import found_in_block
 from bluestone.logs.query.tail import Arrived, Missed, Position, Tail, resumed
@@ -22,7 +24,7 @@ from bluestone.logs.store.database import connect
 from bluestone.logs.store.segment import Damaged, Segment
 from bluestone.logs.store.tally import Tally
 from bluestone.logs.store.view import Log, View, view
-from bluestone.logs.store.wal import Frame
+from bluestone.logs.store.wal import Frame, Share
 from bluestone.model.record import Identity, Record
 
 POLL = 0.1
@@ -83,6 +85,43 @@ class Archive:
     def last_lines(self, server: str, count: int) -> Sequence[Record]:
         """The newest lines of a server, the oldest of them first."""
         return tuple(self.search(Query(server=server, limit=count)))
+
+    def endings(self, servers: Collection[str], count: int) -> dict[str, Sequence[Record]]:
+        """The lines of each of these servers that came last, the oldest of them first: one walk for all of them."""
+        now = self.view()
+        try:
+            nearest = {server: Nearest(count, newest=True) for server in servers}
+            for log in now.logs:
+                for server, found in self._last_in_log(log, servers, count):
+                    nearest[server].offer(found)
+            best = {server: each.found() for server, each in nearest.items()}
+        finally:
+            now.close()
+        return {
+            # Only the log is walked for all. In segments a server's lines are found by its name.
+            server: tuple(map(_record, found))
+            if not now.segments or len(found) == count
+            else self.last_lines(server, count)
+            for server, found in best.items()
+        }
+
+    def _last_in_log(self, log: Log, servers: Collection[str], count: int) -> Iterator[tuple[str, Found]]:
+        """What is in the last frames of each server that have `count` lines of it between them."""
+        held: dict[str, deque[tuple[Share, Frame]]] = {server: deque() for server in servers}
+        lines = dict.fromkeys(servers, 0)
+        for frame in log.frames():
+            for share in frame.shares:
+                name = self.identity(share.server).server
+                if name in held:
+                    held[name].append((share, frame))
+                    lines[name] += share.lines
+                    while lines[name] - held[name][0][0].lines >= count:
+                        lines[name] -= held[name].popleft()[0].lines
+        for server, frames in held.items():
+            node = Leaf("server", Exact(server))
+            for _, frame in frames:
+                for found in in_frame(self.identity, log.number, frame, Query(), node):
+                    yield server, found
 
     def said_goodbye(self, server: str) -> bool:
         """Whether all that a server had to say is here: its goodbye came last, and no line is missing."""

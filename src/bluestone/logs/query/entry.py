@@ -91,13 +91,15 @@ class Entry:
 
     def record(self, mark: str) -> Record:
         """For people. `mark` names it if it has no name of its own."""
+        document, known = self._both
+        said = None if document is None else known.written_message()
         return Record(
-            cursor=self._known.name or mark,
-            at=EPOCH + timedelta(microseconds=self.at),
+            cursor=known.name or mark,
+            at=EPOCH + timedelta(0, 0, self.at),
             identity=self.identity,
-            unit=self.unit,
-            severity=self.severity,
-            message=self.message,
+            unit=known.written_unit(),
+            severity=known.written_severity(),
+            message=self.original.decode(errors="replace") if said is None else said,
             original=self.original,
         )
 

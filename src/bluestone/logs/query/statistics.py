@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 from msgspec import Struct
 
 from bluestone.logs.query.archive import Archive, in_log
-from bluestone.logs.query.asked import EPOCH, Query
+from bluestone.logs.query.asked import EPOCH, Query, micros
 from bluestone.logs.query.conditions import Range
 from bluestone.logs.query.entry import OF_IDENTITY, Entry
 from bluestone.logs.query.nodes import And, Leaf, Node
@@ -69,8 +69,22 @@ def histogram(archive: Archive, query: Query, step: timedelta | None = None) -> 
     for times, errors in _counts(archive, query, node, fine):
         for at, lines in times.items():
             counted[at, errors] += lines
+    return _drawn(counted, asked, fine)
+
+
+def redrawn(histograms: Sequence[Histogram], step: timedelta | None) -> Histogram:
+    """Histograms of the same step as one, with bars of that step; or else, if they are of minutes, of a good one."""
+    counted: Counter[tuple[int, bool]] = Counter()
+    for bar in (bar for each in histograms for bar in each.bars):
+        counted[micros(bar.at), False] += bar.lines - bar.errors
+        counted[micros(bar.at), True] += bar.errors
+    return _drawn(counted, None if step is None else int(step / timedelta(microseconds=1)), MINUTE)
+
+
+def _drawn(counted: Mapping[tuple[int, bool], int], asked: int | None, fine: int) -> Histogram:
+    """Counts, by time and whether of errors, as bars of the width that was asked for or a good one."""
     if not counted:
-        return Histogram(step or timedelta(microseconds=fine), ())
+        return Histogram(timedelta(microseconds=asked or fine), ())
     first, last = min(at for at, _ in counted), max(at for at, _ in counted)
     width = asked or next((each for each in STEPS if each >= MINUTE and (last - first) // each < BARS), STEPS[-1])
     bars: dict[int, list[int]] = {}
@@ -90,6 +104,11 @@ def top(archive: Archive, query: Query, field: str, count: int = 10) -> Top:
     found: Counter[str] = Counter()
     for values in _values(archive, query, node, field):
         found.update(values)
+    return most(found, count)
+
+
+def most(found: Counter[str], count: int) -> Top:
+    """The most frequent of counted values."""
     order = sorted(found.items(), key=lambda item: (-item[1], item[0]))
     return Top(tuple(order[:count]), len(found), found.total())
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from bluestone.logs.ingest.fields import MOST, flat
+from bluestone.logs.ingest.fields import flat
 from bluestone.logs.ingest.lines import INFO, Known
 from bluestone.logs.sink import Given, Unavailable
 
@@ -96,7 +96,7 @@ def document(given: Given) -> bytes:
         said, known = {}, Known({})
     message = known.written_message() if said else None
     who = given.identity
-    fields = dict(list(flat(said).items())[:MOST])
+    fields = {name: text for name, text in flat(said).items() if name != "message"}
     content = {
         "@timestamp": _iso(given.at),
         "message": given.original.decode(errors="replace") if message is None else message,

@@ -8,6 +8,7 @@ from pathlib import Path
 from bluestone.host.paths import private_directory
 from bluestone.model.problem import Problem
 
+FILE = "lines.sqlite3"
 VERSION = 2
 BUSY_TIMEOUT = 10.0
 """Seconds that a writer waits for another one."""
@@ -63,7 +64,7 @@ def connect(directory: Path) -> sqlite3.Connection:
     Many processes may have it open, and read while one of them writes (write-ahead log); what is committed
     survives a crash of the machine (synchronous=FULL). Raises `Problem`.
     """
-    path = private_directory(directory) / "lines.sqlite3"
+    path = private_directory(directory) / FILE
     try:
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=32

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +12,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bluestone.app.logs.audit import check_seals, seal
+from bluestone.app.logs.audit import check_seals, seal, seal_all, seals_of
 from bluestone.app.logs.logkeeping import keep
 from bluestone.app.project import Project
 from bluestone.cli.audit import audit, last_words
 from bluestone.cli.sources import allow, forbid
 from bluestone.logs.ingest.lines import parse_line
 from bluestone.logs.receive.credentials import Credentials
+from bluestone.logs.seals import Seals
 from bluestone.logs.store.seal import seal as seal_segment
 from bluestone.logs.store.store import Batch, Store
 from bluestone.logs.store.tidy import tidy
@@ -46,7 +47,7 @@ def run(project: Project, tmp_path: Path) -> Run:
     return call
 
 
-def write(project: Project, server: str, numbers: list[int], goodbye: int | None, *, ended: bool = True) -> None:
+def write(project: Project, server: str, numbers: Sequence[int], goodbye: int | None, *, ended: bool = True) -> None:
     with closing(Credentials(project.logs)) as credentials, closing(Store(project.logs)) as store:
         credentials.mint(Identity("shop", server, "web", 3, "sha256:ab"))
         number = credentials.server(server)
@@ -55,7 +56,12 @@ def write(project: Project, server: str, numbers: list[int], goodbye: int | None
         lines += [{"__CURSOR": "g", "_BLUESTONE_GOODBYE": str(goodbye), "MESSAGE": "goodbye"}] if goodbye else []
         texts = [json.dumps(line, separators=(",", ":")).encode() for line in lines]
         store.append(
-            [Batch(number, tuple(parse_line(text, 1_790_000_000_000_000 + n) for n, text in enumerate(texts)))]
+            [
+                Batch(
+                    number,
+                    tuple(parse_line(text, 1_790_000_000_000_000 + n) for n, text in enumerate(texts, numbers[0])),
+                )
+            ]
         )
         if ended:
             credentials.revoke(server)
@@ -96,6 +102,21 @@ def test_a_name_that_nobody_had_is_a_problem(project: Project, run: Run) -> None
     write(project, "web-1", [1], 1)
     with pytest.raises(Problem, match=r"nor ever was"):
         run(audit, "wbe-1")
+
+
+def test_many_are_sealed_at_once_like_one(project: Project) -> None:
+    for start in range(1, 400, 80):
+        for server in ("web-1", "web-2", "web-3"):
+            write(project, server, range(start, start + 80), 400 if start == 321 else None, ended=start == 321)
+    one = seal(project.logs, "web-2")
+    seal_all(project.logs, ["web-3", "web-1", "never-was"])
+    assert check_seals(project)[0] == 3
+    seals = Seals(seals_of(project.logs))
+    for server in ("web-1", "web-3"):
+        found = seals.read(server)
+        assert found is not None
+        assert (found.said, found.lines, found.goodbye) == (one.said, one.lines, one.goodbye)
+        assert [found.said[0].message, found.said[-1].message] == ["line 202", "goodbye"]
 
 
 def test_last_words_are_sealed_once_and_shown(project: Project, run: Run) -> None:

@@ -52,6 +52,13 @@ class Directories:
             self.remove(server)
             raise
 
+    def stamp(self) -> int:
+        """Changes when a server's directory comes or goes, whoever makes or removes it. Nanoseconds; 0 for none."""
+        try:
+            return self._base.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
     def remove(self, server: str) -> None:
         """Remove a server's directory, if it is there."""
         shutil.rmtree(self._of(server), ignore_errors=True)

@@ -5,6 +5,7 @@ Labels are the source of truth: whatever bluestone must know of a server is writ
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from typing import Annotated
@@ -120,9 +121,14 @@ def server_of(spec: ServerSpec, endpoint: Endpoint, created_at: datetime) -> Ser
     )
 
 
-def read_containers(text: str) -> dict[str, Server]:
-    """The servers in the output of `podman ps`, by container name. Raises `Problem` if any cannot be understood."""
-    return {container.names[0]: _read_container(container) for container in decode(text)}
+def read_containers(containers: Iterable[Container]) -> dict[str, Server]:
+    """The servers that containers are, by container name. Raises `Problem` if any cannot be understood."""
+    return {container.names[0]: _read_container(container) for container in containers}
+
+
+def server_name(container: Container) -> str:
+    """The name of the server that a container is; empty if it is none."""
+    return (container.labels or {}).get(SERVER, "")
 
 
 def decode(text: str) -> list[Container]:

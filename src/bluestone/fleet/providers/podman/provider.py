@@ -1,7 +1,8 @@
 """Servers as podman system containers on this machine: systemd as init, a read-only root, no way to log in.
 
-podman's command line is called for each step (docs/adr/0005). Nothing is remembered between calls but the
-project's network, which does not change while it exists.
+podman's command line is called for each step (docs/adr/0005). Each call takes some 0.1 s of processor time, so what the
+last list showed is remembered: by `examine`, which is asked of servers that were just listed, and by several creates in
+a row, as long as nobody makes or destroys others.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -23,11 +24,12 @@ from bluestone.fleet.providers.podman.addresses import Network, choose_address, 
 from bluestone.fleet.providers.podman.directories import Directories
 from bluestone.fleet.providers.podman.labels import (
     PROJECT,
-    SERVER,
+    Container,
     address_of,
     decode,
     read_containers,
     read_ends,
+    server_name,
     server_of,
 )
 from bluestone.fleet.providers.podman.runtime import Runtime, choose_runtime, hurry, this_machine
@@ -49,11 +51,23 @@ QUICK = 30.0
 SLOW = 60.0
 """Seconds for starting a container, and for what removing one takes besides its grace."""
 
-QUIET = {"PODMAN_IGNORE_CGROUPSV1_WARNING": "true"}
-"""Has podman 5 not complain of a machine's control groups in each of its errors."""
+ENVIRONMENT = {"PODMAN_IGNORE_CGROUPSV1_WARNING": "true", "GOGC": "800"}
+"""Has podman 5 not complain of a machine's control groups in each of its errors, and podman, which soon ends, collect
+its garbage rarely: that was a tenth of what a list takes."""
+
+FRESH = 1.0
+"""Seconds for which a list is good for the creates after the first."""
 
 TERMINAL_NOISE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
 """Escape sequences (ECMA-48) with which systemd decorates a console."""
+
+
+class Crowd(NamedTuple):
+    """The servers by container name, as listed `at` some second; good while the directories bear this `stamp`."""
+
+    stamp: int
+    at: float
+    servers: dict[str, Server]
 
 
 class Podman:
@@ -80,6 +94,8 @@ class Podman:
         self._log_directory = log_directory
         self._volumes = Volumes(project, lambda command: _run(command, timeout=QUICK))
         self._read_packages = read_packages
+        self._listed: Sequence[Container] = ()
+        self._crowd: Crowd | None = None
 
     def prepare(self) -> None:
         """Have the network, and sweep what servers that are gone left behind."""
@@ -101,9 +117,11 @@ class Podman:
     def create(self, spec: ServerSpec) -> Server:
         """Create a server's container and start it."""
         with self._directories.exclusive():
-            servers = self._observe()
-            server = servers.get(commands.container_name(self._project, spec.name))
+            servers = self._present()
+            container = commands.container_name(self._project, spec.name)
+            server = servers.get(container)
             made = self._make(spec, list(servers.values())) if server is None else server
+            self._remember(container, made)
         if server is None or server.phase == "creating":
             self._start(spec.name)
         elif server.phase != "running":
@@ -115,6 +133,7 @@ class Podman:
 
     def destroy(self, name: str, grace: timedelta) -> None:
         """Stop a server and remove it. Two at once are fine: the one that comes late waits for the other."""
+        self._crowd = None
         until = time.monotonic() + grace.total_seconds() + SLOW
         while True:
             try:
@@ -127,6 +146,7 @@ class Podman:
                     raise
                 time.sleep(0.1)
         self._directories.remove(name)
+        self._crowd = None
 
     def list_volumes(self) -> Sequence[Volume]:
         """Every volume of the project, and the server on which it is."""
@@ -160,8 +180,9 @@ class Podman:
         from bluestone.fleet.providers.podman.examine.examine import Examiner
 
         names = {server.name for server in servers}
-        containers = decode(_run(commands.list_containers(self._project), timeout=QUICK))
-        running = [c for c in containers if c.pid and c.state == "running" and (c.labels or {}).get(SERVER) in names]
+        if not names <= {server_name(container) for container in self._listed}:
+            self._list()
+        running = [c for c in self._listed if c.pid and c.state == "running" and server_name(c) in names]
 
         def run_podman(command: Sequence[str]) -> str:
             return _run(command, timeout=QUICK)
@@ -204,7 +225,12 @@ class Podman:
         return read_network(_run(commands.inspect_network(self._project), timeout=QUICK))
 
     def _ensure_network(self) -> None:
-        if commands.network_name(self._project) not in self._networks():
+        self.__dict__.pop("_network", None)
+        try:
+            bridge.pin(self._network)
+            return
+        except CommandFailed:
+            # Most likely there is none yet.
             try:
                 _run(commands.create_network(self._project), timeout=QUICK)
             except CommandFailed:
@@ -216,9 +242,28 @@ class Podman:
     def _networks(self) -> list[str]:
         return _run(commands.list_networks(self._project), timeout=QUICK).split()
 
+    def _list(self) -> Sequence[Container]:
+        self._listed = decode(_run(commands.list_containers(self._project), timeout=QUICK))
+        return self._listed
+
     def _observe(self) -> dict[str, Server]:
         """The servers by container name."""
-        return read_containers(_run(commands.list_containers(self._project), timeout=QUICK))
+        return read_containers(self._list())
+
+    def _present(self) -> dict[str, Server]:
+        """The servers by container name, for whoever is about to make one. Called under the lock.
+
+        As they were listed for the create before, if that was just now and no server came or went since.
+        """
+        crowd = self._crowd
+        if crowd is None or crowd.stamp != self._directories.stamp() or time.monotonic() - crowd.at > FRESH:
+            self._crowd = crowd = Crowd(self._directories.stamp(), time.monotonic(), self._observe())
+        return crowd.servers
+
+    def _remember(self, container: str, made: Server) -> None:
+        """Count a server in that was just made, in the turn of its create."""
+        if (crowd := self._crowd) is not None:
+            self._crowd = Crowd(self._directories.stamp(), crowd.at, {**crowd.servers, container: made})
 
     def _find(self, name: str) -> Server | None:
         return self._observe().get(commands.container_name(self._project, name))
@@ -284,4 +329,4 @@ class Podman:
 
 def _run(command: Sequence[str], *, timeout: float, niceness: int | None = None) -> str:
     niceness = hurry() if niceness is None else niceness
-    return run(command, timeout=timeout, environment=os.environ | QUIET, niceness=niceness)
+    return run(command, timeout=timeout, environment=os.environ | ENVIRONMENT, niceness=niceness)

@@ -13,7 +13,7 @@ from bluestone.fleet.providers.podman.examine import files, logins, processes, u
 from bluestone.fleet.providers.podman.examine.logins import WAYS, PodmanEvent
 from bluestone.fleet.providers.podman.examine.mounts import root_of, unexpected
 from bluestone.fleet.providers.podman.examine.processes import Init, Inside
-from bluestone.fleet.providers.podman.labels import IMAGE, SERVER, Container
+from bluestone.fleet.providers.podman.labels import IMAGE, Container, server_name
 from bluestone.model.drift import ASPECTS, Examination, FailedUnit, FileChange, Login, PackageChange, Unseen
 from bluestone.model.ids import Digest
 from bluestone.model.path import shown
@@ -54,7 +54,7 @@ class Examiner(Struct, frozen=True):
             if init is None and not processes.lives(container.pid):
                 continue
             name = container.names[0]
-            base = Examination(server_of(container), now, logins=came.get(name, ()), unseen=unseen.get(name, ()))
+            base = Examination(server_name(container), now, logins=came.get(name, ()), unseen=unseen.get(name, ()))
             if init is None:
                 found.append(replace(base, clock=0.0, unseen=(*base.unseen, *UNKNOWN)))
             else:
@@ -80,11 +80,6 @@ class Examiner(Struct, frozen=True):
             clock=0.0,  # that of this machine
             unseen=(*base.unseen, *inside.unseen, *unread),
         )
-
-
-def server_of(container: Container) -> str:
-    """The name of the server that a container is."""
-    return (container.labels or {})[SERVER]
 
 
 def _init(container: Container) -> Init | None:

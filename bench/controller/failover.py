@@ -1,4 +1,4 @@
-"""`./dev bench controller_failover`: two controllers on one PostgreSQL, whose leader is stopped and continued.
+"""Two controllers on one PostgreSQL, whose leader is stopped and continued.
 
 Whoever leads writes to the journal as fast as it can, and asks before each entry whether it may act. At a random
 moment it gets SIGSTOP; once the other leads and has written, it gets SIGCONT, and would write on if it could. Written
@@ -11,7 +11,6 @@ longest; the takeovers that are counted are with short leases, several pairs at 
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -20,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
+from bench.controller.bound import Bound
 from bluestone.fleet.controller.fence import inheriting
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.lease import LENGTH, Fenced, Holder
@@ -37,7 +37,7 @@ from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.event import Event
 from bluestone.model.problem import Refused
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 SHORT = timedelta(seconds=0.3)
 WORK = "work.done"
 PAUSE = 0.002
@@ -55,15 +55,22 @@ class Pair:
     whole: bool
 
 
-def measure(takeovers: int = 1000, timed: int = 20, pairs: int = 3) -> dict[str, float]:
-    """The values of the bench. Starts a PostgreSQL server of its own, which flushes each transaction."""
-    sys.path.insert(0, str(REPOSITORY / "tests"))
-    from postgres_server import postgres
+TAKEOVERS, TIMED, PAIRS = 1000, 10, 6
 
-    with postgres(slow=True) as server, ThreadPoolExecutor(pairs) as pool:
-        slow = contend(server.address, "timed", timed, LENGTH)
-        each = -(-takeovers // pairs)
-        found = list(pool.map(lambda n: contend(server.address, f"pair-{n}", each, SHORT), range(pairs)))
+
+def measure(bound: Bound) -> dict[str, float]:
+    """The values of the part. Starts a PostgreSQL server of its own, which flushes each transaction."""
+    from postgres_server import postgres  # the contenders, other processes, do without it
+
+    with postgres(slow=True) as server, ThreadPoolExecutor(PAIRS) as pool:
+        slow = contend(server.address, "timed", TIMED, LENGTH)
+        each = -(-TAKEOVERS // PAIRS)
+
+        def pair(number: int) -> Pair:
+            return contend(server.address, f"pair-{number}", each, SHORT, enough=lambda: not bound.left)
+
+        found = list(pool.map(pair, range(PAIRS)))
+        bound.over(sum(len(pair.failovers) for pair in found), TAKEOVERS)
         assert all(pair.whole for pair in (slow, *found)), "a journal is not whole"
         rates = _rates(server.address)
     return {
@@ -78,8 +85,16 @@ def measure(takeovers: int = 1000, timed: int = 20, pairs: int = 3) -> dict[str,
     }
 
 
-def contend(address: str, project: str, takeovers: int, length: timedelta, *, unfenced: bool = False) -> Pair:
-    """Let two controllers take over from each other so many times.
+def contend(
+    address: str,
+    project: str,
+    takeovers: int,
+    length: timedelta,
+    *,
+    unfenced: bool = False,
+    enough: Callable[[], bool] = lambda: False,
+) -> Pair:
+    """Let two controllers take over from each other so many times, or until it is `enough`.
 
     With `unfenced` they heed neither lease nor epoch once they lead: what a lease alone would be worth.
     """
@@ -88,6 +103,8 @@ def contend(address: str, project: str, takeovers: int, length: timedelta, *, un
     with _contenders(address, project, length, unfenced=unfenced) as contenders:
         leader = _next_leader(journal, 0)
         for _ in range(takeovers):
+            if enough():
+                break
             time.sleep(random.uniform(0, length.total_seconds()))
             # It may have lost the lease meanwhile without being stopped: this machine is busy.
             leader = journal.last([WORK]) or leader
@@ -131,7 +148,7 @@ def _next_leader(journal: Journal, epoch: int) -> Event:
 def _contenders(
     address: str, project: str, length: timedelta, *, unfenced: bool
 ) -> Iterator[dict[int, subprocess.Popen[str]]]:
-    command = [sys.executable, "-m", "bench.controller_failover", address, project, str(length.total_seconds())]
+    command = [sys.executable, "-m", "bench.controller.failover", address, project, str(length.total_seconds())]
     command += ["unfenced"] if unfenced else []
     started = [subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     try:
@@ -188,15 +205,6 @@ def _rates(address: str) -> dict[str, float]:
     return rates
 
 
-def main() -> None:
-    """Measure and print; the last line is JSON."""
-    if len(sys.argv) > 3:
-        address, project, seconds = sys.argv[1:4]
-        _work(address, project, timedelta(seconds=float(seconds)), unfenced="unfenced" in sys.argv)
-        return
-    takeovers = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    print(json.dumps({"bench": "controller_failover", "ratios": {}, "values": measure(takeovers)}))
-
-
 if __name__ == "__main__":
-    main()
+    _address, _project, _seconds, *_how = sys.argv[1:]
+    _work(_address, _project, timedelta(seconds=float(_seconds)), unfenced="unfenced" in _how)

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import tempfile
-from datetime import datetime
-from pathlib import Path
 from statistics import median
-from typing import Any
 
+from bench.controller.bound import Bound
+from bench.controller.site import at, events, running
 from bench.fleet import RATE, Bench
 from bench.load import Load
 
@@ -24,35 +21,31 @@ RUNS = 6
 WRITE = "mount -o remount,rw / && echo 1 > /etc/written"
 
 
-def measure() -> dict[str, float]:
+def measure(bound: Bound) -> dict[str, float]:
     """Seconds (`drift_replaced_s`, the worst, and a whole `bluestone drift`), requests, and how many of them failed."""
-    home = Path(tempfile.mkdtemp(prefix="bs-bench-", dir="/var/tmp"))
-    bench = Bench(home)
     replaced: list[float] = []
     looked: list[float] = []
-    try:
-        bench.prepare("blue-green")
-        bench.bluestone("up")
-        with Load(f"http://127.0.0.1:{bench.port}/", connections=4, rate=RATE) as load:
-            for run in range(RUNS):
-                name = min(_servers(bench))
-                took, _ = bench.bluestone("drift")
-                looked.append(took)
-                (_write if run % 2 and os.geteuid() == 0 else _log_in)(name)
-                bench.bluestone("drift", "--replace")
-                replaced.append(_replaced_within(bench, name))
-            report = load.stop()
-    finally:
-        bench.bluestone("down", allowed=(0, 1))
-        shutil.rmtree(home)
+    with running(bound, "drift", ["blue-green"]) as bench, Load(_url(bench), connections=4, rate=RATE) as load:
+        while len(replaced) < RUNS and not bound.over(len(replaced), RUNS):
+            name = min(_servers(bench))
+            took, _ = bench.bluestone("drift")
+            looked.append(took)
+            (_write if len(replaced) % 2 and os.geteuid() == 0 else _log_in)(name)
+            bench.bluestone("drift", "--replace")
+            replaced.append(_replaced_within(bench, name))
+        report = load.stop()
     return {
         "drift_replaced_s": round(median(replaced), 3),
         "drift_replaced_worst_s": round(max(replaced), 3),
         "drift_look_s": round(median(looked), 3),
         "drift_requests": report.sent,
         "drift_failed_requests": report.failed,
-        "drift_runs": RUNS,
+        "drift_runs": len(replaced),
     }
+
+
+def _url(bench: Bench) -> str:
+    return f"http://127.0.0.1:{bench.port}/"
 
 
 def _servers(bench: Bench) -> list[str]:
@@ -60,7 +53,7 @@ def _servers(bench: Bench) -> list[str]:
 
 
 def _container(server: str) -> str:
-    return f"bluestone-bench-fleet.{server}"
+    return f"bluestone-bench-drift.{server}"
 
 
 def _log_in(server: str) -> None:
@@ -75,17 +68,9 @@ def _write(server: str) -> None:
 
 def _replaced_within(bench: Bench, server: str) -> float:
     """Seconds from the first word of the drift in the journal until the successor served instead."""
-    events = [json.loads(line) for line in bench.bluestone("events", "--json", "-n", "100")[1].splitlines()]
-    tainted = next(e for e in events if e["kind"] == "server.tainted" and e["server"] == server)
-    after = [e for e in events if e["sequence"] > tainted["sequence"]]
+    told = events(bench, 100)
+    tainted = next(e for e in told if e["kind"] == "server.tainted" and e["server"] == server)
+    after = [e for e in told if e["sequence"] > tainted["sequence"]]
     attached = next(e for e in after if e["kind"] == "server.attached")
     detached = next(e for e in after if e["kind"] == "server.detached" and e["server"] == server)
-    return max(_at(attached), _at(detached)) - _at(tainted)
-
-
-def _at(event: dict[str, Any]) -> float:
-    return datetime.fromisoformat(event["at"]).timestamp()
-
-
-if __name__ == "__main__":
-    print(json.dumps({"bench": "controller_drift", "ratios": {}, "values": measure()}))
+    return max(at(attached), at(detached)) - at(tainted)

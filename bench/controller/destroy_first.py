@@ -7,14 +7,11 @@ replacement.
 
 from __future__ import annotations
 
-import json
-import shutil
 import sys
-import tempfile
 import time
-from pathlib import Path
 
-from bench.fleet import Bench
+from bench.controller.bound import Bound
+from bench.controller.site import running
 from bench.load import Load
 
 RUNS = 100
@@ -26,36 +23,23 @@ VOLUMES = 'volumes.data = "/srv/data"\n'
 PAUSE = 0.3
 
 
-def measure(runs: int = RUNS) -> dict[str, float]:
-    """Replace the server `runs` times; requests that failed, the slowest in seconds, and how many there were."""
-    home = Path(tempfile.mkdtemp(prefix="bs-bench-", dir="/var/tmp"))
-    bench = Bench(home, name="bench-destroy-first", count=1, volumes=VOLUMES)
-    worst, failed, sent = 0.0, 0, 0
-    try:
-        for _ in range(2):
-            bench.prepare("destroy-first")
-            bench.bluestone("up")
-        for run in range(1, runs + 1):
+def measure(bound: Bound) -> dict[str, float]:
+    """Replace the server `RUNS` times; requests that failed, the slowest in seconds, and how many there were."""
+    worst, failed, sent, run = 0.0, 0, 0, 0
+    with running(bound, "destroy-first", ["destroy-first"] * 2, count=1, volumes=VOLUMES) as bench:
+        while run < RUNS and not bound.over(run, RUNS):
             bench.prepare("destroy-first")
             with Load(f"http://127.0.0.1:{bench.port}/", connections=CONNECTIONS, rate=RATE) as load:
                 time.sleep(PAUSE)
                 bench.bluestone("up")
                 time.sleep(PAUSE)
                 report = load.stop()
+            run += 1
             print(f"run {run}: {report.line()}", file=sys.stderr, flush=True)
             worst, failed, sent = max(worst, report.max), failed + report.failed, sent + report.sent
-    finally:
-        bench.bluestone("down", allowed=(0, 1))
-        bench.bluestone("volumes", "rm", "--yes", "web-1.data", allowed=(0, 1))
-        shutil.rmtree(home)
     return {
         "destroy_first_failed": failed,
         "destroy_first_worst_s": round(worst, 3),
         "destroy_first_requests": sent,
-        "destroy_first_runs": runs,
+        "destroy_first_runs": run,
     }
-
-
-if __name__ == "__main__":
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
-    print(json.dumps({"bench": "controller-destroy-first", "ratios": {}, "values": measure(runs)}))
