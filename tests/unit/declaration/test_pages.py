@@ -22,7 +22,7 @@ from bluestone.model.problem import Problem
 
 ROOT = Path(__file__).parents[3]
 REFERENCE = ROOT / "docs" / "reference"
-NAMED = ("servers", "image.archives", "servers.NAME.volumes")
+NAMED = ("servers", "image.archives", "servers.NAME.volumes", "logs.sinks")
 """Tables of tables that a person names."""
 
 
