@@ -14,10 +14,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from bluestone.declaration import parse, schema, template
+from bluestone.declaration import parse
 from bluestone.declaration.__main__ import main, pages
 from bluestone.declaration.keys import DeclarationTable
-from bluestone.declaration.schema import headings
+from bluestone.declaration.schema import headings, schema
+from bluestone.declaration.template import template
 from bluestone.model.problem import Problem
 
 ROOT = Path(__file__).parents[3]
