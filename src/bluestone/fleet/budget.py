@@ -13,10 +13,20 @@ from bluestone.model.plan import Goal
 
 
 class Budget(Struct, frozen=True):
-    """At least `floor` servers serve, and at most `cap` exist (those that are dead do not count)."""
+    """At least `floor` servers serve, and at most `cap` exist.
+
+    Those that are dead do not count, nor do up to `leaving` of those that are being stopped: they serve nobody any
+    more, and their successors need not wait for their last lines.
+    """
 
     floor: int
     cap: int
+    leaving: int = 0
+
+    def room(self, view: View) -> int:
+        """How many servers more may be created now."""
+        stopping = sum(m.stance == "leaving" for m in view.unsettled)
+        return self.cap + min(stopping, self.leaving) - view.living
 
 
 def budget(view: View) -> Budget:
@@ -26,7 +36,7 @@ def budget(view: View) -> Budget:
         # A whole set beside the one that is there, which may be larger than what is declared now.
         return Budget(group.count, group.count + max(group.count, len(view.old)))
     extra = surge(view.goal)
-    return Budget(_rotation_floor(view.goal, extra), group.count + extra)
+    return Budget(_rotation_floor(view.goal, extra), group.count + extra, leaving=extra)
 
 
 def surge(goal: Goal) -> int:

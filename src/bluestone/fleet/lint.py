@@ -101,7 +101,8 @@ def _capacity(actions: Sequence[Action], seen: View) -> Iterator[str]:
     if taken and len(serving) - len(taken) < limits.floor:
         yield f"{len(serving) - len(taken)} servers of {group.name} are left serving; {limits.floor} must"
     creates = sum(isinstance(action, Create) for action in actions)
-    alive = seen.living
+    stopping = sum(member.stance == "leaving" for member in seen.unsettled)
+    alive = seen.living - min(stopping, limits.leaving)
     if creates and alive + creates > limits.cap:
         yield f"{alive + creates} servers of {group.name} would exist; at most {limits.cap} may"
     living = len(seen.new)

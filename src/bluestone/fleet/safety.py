@@ -25,7 +25,7 @@ class Refusal(Struct, frozen=True):
 def permit(actions: Iterable[Action], view: View, budget: Budget) -> tuple[tuple[Action, ...], tuple[Refusal, ...]]:
     """Sort a group's actions into those that may be taken, in their order, and those that may not."""
     spare = len(view.serving) - budget.floor
-    room = budget.cap - view.living
+    room = budget.room(view)
     allowed: list[Action] = []
     refused: list[Refusal] = []
     for action in actions:

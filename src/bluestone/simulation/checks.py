@@ -40,8 +40,12 @@ class Checks:
             if other.name != server.name and (shared := set(server.volumes) & set(other.volumes)):
                 self._fail(f"{server.name} has {min(shared)}, which is on {other.name}")
         alive = [machine.name for machine in self._machines.alive(server.group)]
-        cap = cap_of(self._groups[server.group])
-        if len(alive) > cap and len(alive := [name for name in alive if not self._counted_out(name)]) > cap:
+        group = self._groups[server.group]
+        cap = cap_of(group)
+        if len(alive) > cap:
+            alive = [name for name in alive if not self._counted_out(name)]
+            cap += min(surge_of(group), sum(map(self._asked_to_go, alive)))
+        if len(alive) > cap:
             self._fail(f"{len(alive)} servers of {server.group} exist, and at most {cap} may: {', '.join(alive)}")
 
     def destroyed(self, server: Server) -> None:
@@ -94,6 +98,10 @@ class Checks:
         born = self._journal.last(("server.create",), server=server)
         return int(born.data["generation"]) if born else 0
 
+    def _asked_to_go(self, server: str) -> bool:
+        """Whether bluestone is destroying the server: as many of these as the surge do not count."""
+        return self._journal.last(("server.destroy",), server=server) is not None
+
     def _counted_out(self, server: str) -> bool:
         """Whether bluestone has given the server up: it failed its checks for too long."""
         return self._journal.last(("server.died",), server=server) is not None
@@ -108,13 +116,18 @@ def floor_of(group: Group) -> int:
     if policy.strategy == "blue-green":
         return count
     away = policy.max_unavailable.of(count, up=False)
-    extra = policy.max_surge.of(count, up=True) if policy.strategy == "rolling" else 0
-    return max(0, count - max(away, 0 if extra else 1))
+    return max(0, count - max(away, 0 if surge_of(group) else 1))
 
 
 def cap_of(group: Group) -> int:
-    """How many servers of a group may exist while it is led from one generation to the next."""
+    """How many servers of a group may exist while it is led from one generation to the next, but for those that go."""
     policy, count = group.rollout, group.count
     if policy.strategy == "blue-green":
         return 2 * count
-    return count + (policy.max_surge.of(count, up=True) if policy.strategy == "rolling" else 0)
+    return count + surge_of(group)
+
+
+def surge_of(group: Group) -> int:
+    """How many servers more than its count a group that is rotated may have."""
+    policy = group.rollout
+    return policy.max_surge.of(group.count, up=True) if policy.strategy == "rolling" else 0

@@ -46,6 +46,23 @@ def test_destroy_first_lets_the_old_go_and_gives_its_slot_to_the_successor() -> 
     assert create.slot == OLD.slot
 
 
+def test_a_successor_waits_for_no_more_of_those_that_are_being_stopped_than_it_must() -> None:
+    old = [server(1, slot=slot, incarnation=slot) for slot in (1, 2, 3)]
+    new = server(2, slot=4, incarnation=4)
+
+    def created(policy: RolloutPolicy, *stopping: str) -> int:
+        there = tuple(replace(each, phase="stopping") if each.name in stopping else each for each in (*old, new))
+        backends = tuple(backend(each) for each in there if each.phase == "running")
+        seen = Inventory(NOW, there, backends, pending=frozenset(stopping))
+        decided = plan([goal(policy, count=3)], seen, Memory(next_incarnation=9)).actions
+        return sum(isinstance(action, Create) for action in decided)
+
+    assert created(ROLLING) == 0
+    assert created(ROLLING, old[2].name) == 1, "as many as the surge do not count"
+    assert created(ROLLING, old[2].name, old[1].name) == 1, "the second one does, but gave its place up"
+    assert created(replace(ROLLING, max_surge=Amount(0), max_unavailable=Amount(1)), old[2].name) == 0
+
+
 def test_sessions_are_waited_for_and_cut_at_the_deadline() -> None:
     holding = Inventory(NOW, (OLD, NEW), (backend(OLD, "detached", sessions=2), backend(NEW)))
     early = Memory(detached_at={OLD.name: NOW - timedelta(seconds=9)})

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from bluestone.fleet.balancer import Balancer, Service
 from bluestone.fleet.provider import Provider
-from bluestone.model.action import Action, Create
+from bluestone.model.action import Action, Create, Destroy
 from bluestone.model.group import Group
 from bluestone.model.ids import slot_name
 from bluestone.model.inventory import Backend, Inventory
@@ -159,7 +159,18 @@ def _unlisted(servers: Collection[Server], backends: Iterable[Backend]) -> tuple
 
 
 def with_pending(inventory: Inventory, under_way: Iterable[Action], unborn: Iterable[Server]) -> Inventory:
-    """The inventory, with the servers that are being acted on marked, and those being created added."""
+    """The inventory, with the servers that are being acted on marked, and those being created added.
+
+    Those being destroyed are shown as what they are since: asked to stop.
+    """
+    under_way = tuple(under_way)
+    going = {action.server for action in under_way if isinstance(action, Destroy)}
+    servers = inventory.servers
+    if going:
+        servers = tuple(
+            replace(server, phase="stopping") if server.name in going and server.phase == "running" else server
+            for server in servers
+        )
     pending = inventory.pending | {action.server for action in under_way}
     coming = [action.coming(inventory.at) for action in under_way if isinstance(action, Create)]
     coming += [server for server in unborn if server.name not in pending]
@@ -168,6 +179,6 @@ def with_pending(inventory: Inventory, under_way: Iterable[Action], unborn: Iter
         return inventory
     return replace(
         inventory,
-        servers=inventory.servers + unseen,
+        servers=servers + unseen,
         pending=frozenset(pending | {server.name for server in unseen}),
     )

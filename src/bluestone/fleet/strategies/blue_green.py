@@ -25,8 +25,7 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
     wanted = [m for m in view.new if m not in surplus]
     actions = steps.retire(view, gone, "an older generation than the one kept for a rollback")
     if not gone:
-        room = budget.cap - view.living
-        missing = min((first or count) - len(view.new), room)
+        missing = min((first or count) - len(view.new), budget.room(view))
         actions += steps.create(view, missing, numbers, steps.why_create(view))
     actions += steps.enrol(view)
 

@@ -23,8 +23,7 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
     """
     count = view.goal.group.count
     first = canary.awaited(view)
-    room = budget.cap - view.living
-    missing = min((first or count) - len(view.new), room)
+    missing = min((first or count) - len(view.new), budget.room(view))
     excess = steps.surplus(view)
     actions = steps.create(view, missing, numbers, steps.why_create(view))
     actions += steps.enrol(view)
