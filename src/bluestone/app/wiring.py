@@ -112,6 +112,22 @@ def providers(project: Project, names: Iterable[str]) -> Mapping[str, Provider]:
     return {name: _maker(name)(project, store) for name in sorted(set(names))}
 
 
+def name_beside(project: Project) -> str:
+    """What providers know those servers by that are beside a project's fleet: no project can be called so."""
+    return f"{project.name}.beside"
+
+
+def beside(project: Project) -> Path:
+    """What such servers are handed is below this."""
+    return project.runtime / "beside"
+
+
+def provider_beside(project: Project, name: str) -> Provider | None:
+    """The provider of that name with nothing of the project's in sight; None of one that is not bluestone's own."""
+    maker = OWN.get(name)
+    return maker(project, images(project), name_beside(project), beside(project)) if maker else None
+
+
 def sources(project: Project, names: Iterable[str]) -> dict[str, Watch]:
     """What tells at once of changes to servers of these providers, by name; and what looks for drift among them."""
     from bluestone.app.fleet import drift
@@ -211,32 +227,32 @@ def _maker(name: str) -> MakeProvider:
     )
 
 
-def _podman(project: Project, store: ImageStore) -> Provider:
+def _podman(project: Project, store: ImageStore, name: str = "", runtime: Path | None = None) -> Provider:
     from bluestone.fleet.providers.podman import Podman
     from bluestone.image.packages import parse_status
 
     return Podman(
-        project.name,
+        name or project.name,
         locate_root=store.root,
-        run_directory=project.runtime / "servers",
+        run_directory=(runtime or project.runtime) / "servers",
         log_directory=receiver(project).socket.parent,
         read_packages=parse_status,
     )
 
 
-def _qemu(project: Project, store: ImageStore) -> Provider:
+def _qemu(project: Project, store: ImageStore, name: str = "", runtime: Path | None = None) -> Provider:
     from bluestone.app.image.disks import disk_of
     from bluestone.fleet.providers.qemu import Media, Qemu
 
     return Qemu(
-        project.name,
+        name or project.name,
         locate_media=lambda digest: Media(disk_of(project, store.get(digest))),
-        run_directory=project.runtime / "machines",
+        run_directory=(runtime or project.runtime) / "machines",
         console_directory=consoles(project),
         accelerator_cache=project.home.run / "accelerator",
     )
 
 
-OWN: Mapping[str, MakeProvider] = {"podman": _podman, "qemu": _qemu}
+OWN: Mapping[str, Callable[..., Provider]] = {"podman": _podman, "qemu": _qemu}
 TOOL = {"podman": "podman", "qemu": "qemu-system-x86_64"}
 """The providers that come with bluestone, and the program that each drives."""

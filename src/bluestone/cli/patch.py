@@ -110,7 +110,8 @@ def _text(made: PatchPlan) -> Iterator[str]:
 def _bumps(found: Outlook) -> Iterator[str]:
     for bump in found.bumps:
         where = f"{bump.file}:{bump.line}" if bump.line else bump.file
-        done = "raised" if bump.raises else "by hand"
+        done = "raised" if bump.raises else f"by hand: {bump.kept}" if bump.kept else "by hand"
+        done += ", then build it anew" if bump.raises and bump.rebuilds else ""
         yield printable(f"{where}: {bump.how} ({done}; ends {_names(bump.advisories)})")
 
 

@@ -20,7 +20,6 @@ from bluestone.declaration.keys import (
     ImageTable,
     LogsTable,
     NotifyTable,
-    PatchingTable,
     PatchTable,
     PuppetTable,
     RolloutTable,
@@ -69,7 +68,7 @@ def declaration(table: DeclarationTable, directory: Path) -> Declaration:
         store=_store(table.state, directory),
         logs=_logs(table.logs, directory),
         cost=_cost(table.cost, directory) if table.cost else None,
-        max_age=_max_age(table.patching),
+        max_age=_max_age(table.patch),
         listen=LogListening(table.logs.listen.http, table.logs.listen.syslog, tuple(table.logs.listen.names)),
         web=_web(table.web, directory),
         sinks=tuple(_sink(name, sink, directory) for name, sink in table.logs.sinks.items()),
@@ -147,7 +146,7 @@ def _cost(table: CostTable, directory: Path) -> CostPolicy:
     return CostPolicy(str(place_of(table.prices, directory)), table.budget, table.warn_at, tuple(table.optional))
 
 
-def _max_age(table: PatchingTable) -> timedelta | None:
+def _max_age(table: PatchTable) -> timedelta | None:
     """The stricter of the two."""
     found = [age for age in (table.max_age, AGES[table.rebuild] if table.rebuild else None) if age]
     return min(found, default=None)
@@ -236,7 +235,8 @@ def _feeds(table: FeedsTable, directory: Path) -> FeedPolicy:
     named = {kind: getattr(table, kind) for kind in get_args(Kind) if kind not in ("archive", "vex")}
     places = [(kind, place) for kind, place in named.items() if place] + [("vex", place) for place in table.vex]
     sources = (FeedSource(kind, _feed_place(place, directory)) for kind, place in places)
-    return FeedPolicy(tuple(sources), table.archive, table.max_age)
+    keys = tuple(str(place_of(path, directory)) for path in table.vex_keys)
+    return FeedPolicy(tuple(sources), table.archive, table.max_age, keys)
 
 
 def _feed_place(text: str, directory: Path) -> str:

@@ -13,7 +13,7 @@ Severity = Literal["critical", "high", "medium", "low", "unknown"]
 """As CVSS's qualitative scale (FIRST, CVSS v3.1, section 5); `unknown` where nobody rated it."""
 
 
-class Range(Struct, frozen=True):
+class Range(Struct, frozen=True, gc=False):
     """Versions from `introduced` on ("" from the first), up to `fixed` without it or to `last` with it.
 
     With neither `fixed` nor `last`, all that follow.
@@ -24,7 +24,7 @@ class Range(Struct, frozen=True):
     last: str = ""
 
 
-class Affected(Struct, frozen=True):
+class Affected(Struct, frozen=True, gc=False):
     """Versions of one package that an advisory is about: those in any of `ranges`, and those in `versions`.
 
     Of Debian, `name` is a source package and `release` the codename that this holds for ("" for any). Of Maven, `name`
@@ -41,7 +41,7 @@ class Affected(Struct, frozen=True):
     undecided: str = ""
 
 
-class Advisory(Struct, frozen=True):
+class Advisory(Struct, frozen=True, gc=False):
     """Something that is wrong, as one feed tells it.
 
     `id` is the feed's own; `aliases` are other names of the same (CVE numbers among them). `cvss` is the base score, 0
@@ -74,7 +74,7 @@ class Advisory(Struct, frozen=True):
         return tuple(name for name in self.names if name.startswith("CVE-"))
 
 
-class Statement(Struct, frozen=True):
+class Statement(Struct, frozen=True, gc=False):
     """What somebody who should know says of an advisory in a product (VEX).
 
     `names` are the advisory's, `products` package URLs or image digests; one without a version is any version.

@@ -19,8 +19,10 @@ class FeedSource(Struct, frozen=True):
 
 class FeedPolicy(Struct, frozen=True):
     """`[patch.feeds]`. `archive` is whether the archives that images are made from are asked themselves. What was
-    fetched longer than `max_age` ago is stale."""
+    fetched longer than `max_age` ago is stale. `vex_keys` are files with public keys (PEM): where there are some, a VEX
+    document must be signed by one."""
 
     sources: tuple[FeedSource, ...] = ()
     archive: bool = True
     max_age: timedelta = timedelta(days=1)
+    vex_keys: tuple[str, ...] = ()

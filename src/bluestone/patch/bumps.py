@@ -1,27 +1,32 @@
 """Pinned versions in files that an application brings along: where one stands, and the text with another. Pure.
 
-Read are pip's requirements files (`name==version`), npm's package-lock.json, and Maven's pom.xml. Only the first can be
-raised here: a package-lock names digests of files that nobody but its registry can tell, and a jar is built elsewhere.
+Raised are pip's requirements, npm's package-lock and Maven's pom.xml, each by its module in `pins`. yarn's and pnpm's
+locks are told of: both name digests in forms of their own.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from msgspec import Struct
 
 from bluestone.model.bom import Ecosystem
+from bluestone.patch.pins import maven, npm, requirements
+from bluestone.patch.pins.kept import LeftAlone
 
-REQUIREMENTS = re.compile(r"[^/]*requirements[^/]*\.txt|constraints[^/]*\.txt")
-LOCK = "package-lock.json"
-POM = "pom.xml"
+OTHERS = ("yarn.lock", "pnpm-lock.yaml")
+
+Ask = Callable[[str], bytes | None]
+"""A registry's answer at an address; None where there is none."""
 
 
 class Bump(Struct, frozen=True):
     """A version that ends exposures of `advisories` in place of one that stands in a file of the declaration.
 
-    `line` counts from 1; 0 where only the file is known (a jar). `how` is what to do about it; `raises` whether the
-    declaration allows `patch` to write it. `path` is the file on the server.
+    `line` counts from 1; 0 where only the file is known (a jar). `how` is what to do about it; `raises` whether `patch`
+    writes it, as the declaration allows; `kept` why it does not though that allows it. `rebuilds` says that what
+    servers run is made from that file elsewhere: a patch alone does not bring it. `path` is the file on the server.
     """
 
     ecosystem: Ecosystem
@@ -34,46 +39,40 @@ class Bump(Struct, frozen=True):
     advisories: tuple[str, ...]
     how: str
     raises: bool = False
+    kept: str = ""
+    rebuilds: bool = False
+
+
+def has_pins(file: str) -> bool:
+    """Whether a file of that name pins versions."""
+    return bool(requirements.FILE.fullmatch(file)) or file in (npm.FILE, maven.FILE, *OTHERS)
 
 
 def find_pin(file: str, text: str, ecosystem: Ecosystem, name: str, version: str) -> int:
     """The line on which a file of that name pins a package to a version; 0 if it does not."""
-    if ecosystem == "pypi" and REQUIREMENTS.fullmatch(file):
-        lines = (number for number, line in enumerate(text.splitlines(), 1) if _pins(line, name, version))
-        return next(lines, 0)
-    if ecosystem == "npm" and file == LOCK:
-        match = re.search(
-            rf'"node_modules/(?:[^"]*/)?{re.escape(name)}": \{{\s*"version": "{re.escape(version)}"', text
-        )
-        match = match or re.search(rf'"{re.escape(name)}": \{{\s*"version": "{re.escape(version)}"', text)
-        return _line(text, match)
-    if ecosystem == "maven" and file == POM:
-        group, _, artifact = name.rpartition(":")
-        between = r"\s*(?:<(?:type|scope)>[^<]*</(?:type|scope)>\s*)*"
-        wanted = (
-            rf"<groupId>\s*{re.escape(group)}\s*</groupId>\s*<artifactId>\s*{re.escape(artifact)}\s*</artifactId>"
-            rf"{between}<version>\s*{re.escape(version)}\s*</version>"
-        )
-        return _line(text, re.search(wanted, text))
+    if ecosystem == "pypi" and requirements.FILE.fullmatch(file):
+        return requirements.find(text, name, version)
+    if ecosystem == "npm" and file == npm.FILE:
+        return npm.find(text, name, version)
+    if ecosystem == "npm" and file in OTHERS:
+        return _find_other(text, name, version)
+    if ecosystem == "maven" and file == maven.FILE:
+        return maven.find(text, name, version)
     return 0
 
 
-def can_raise(file: str, text: str, line: int) -> bool:
-    """Whether a pin may be raised by rewriting its line: a requirement without digests of files, which would no longer
-    be right."""
-    if not REQUIREMENTS.fullmatch(file):
-        return False
-    lines = text.splitlines()
-    return "--hash" not in text and 0 < line <= len(lines) and not lines[line - 1].rstrip().endswith("\\")
-
-
-def raised(text: str, line: int, old: str, new: str) -> str:
-    """The text with a requirement of that line at the new version; all else as it is."""
-    lines = text.splitlines(keepends=True)
-    lines[line - 1] = re.sub(
-        rf"(===?\s*){re.escape(old)}(?![\w.+!-])", lambda m: f"{m[1]}{new}", lines[line - 1], count=1
-    )
-    return "".join(lines)
+def raised(file: str, text: str, name: str, old: str, new: str, ask: Ask) -> str:
+    """The text of a file of that name with `new` wherever `old` was pinned; all else as it is. Raises `LeftAlone`."""
+    if requirements.FILE.fullmatch(file):
+        return requirements.raised(text, name, old, new)
+    if file == maven.FILE:
+        return maven.raised(text, name, old, new)
+    if file == npm.FILE:
+        answer = ask(npm.question(text, name, old, new))
+        if answer is None:
+            raise LeftAlone(f"its registry does not tell the digest of {name} {new}")
+        return npm.raised(text, name, old, new, npm.published(answer, name, new))
+    raise LeftAlone(f"{file} is written by its own tool alone")
 
 
 def how(ecosystem: Ecosystem, name: str, old: str, new: str) -> str:
@@ -93,15 +92,13 @@ def how(ecosystem: Ecosystem, name: str, old: str, new: str) -> str:
             return f"bluestone lock --upgrade {name}"
 
 
-def _pins(line: str, name: str, version: str) -> bool:
-    match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*===?\s*([^\s;#,\\]+)", line)
-    return match is not None and _plain(match[1]) == _plain(name) and match[2] == version
-
-
-def _plain(name: str) -> str:
-    """A Python project's name as all its spellings compare (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _line(text: str, match: re.Match[str] | None) -> int:
+def _find_other(text: str, name: str, version: str) -> int:
+    """In a lock of yarn's (both of its forms) or pnpm's: the line of the version."""
+    plain, exact = re.escape(name), re.escape(version)
+    forms = (
+        rf'^"?{plain}@[^\n]*:\n(?:  [^\n]*\n)*?  "?version"?:? "?{exact}"?$',
+        rf"^ *'?/?{plain}[@/]{exact}(?:[(_][^\n]*)?'?:",
+    )
+    found = (re.search(form, text, re.MULTILINE) for form in forms)
+    match = next(filter(None, found), None)
     return text.count("\n", 0, match.end()) + 1 if match else 0

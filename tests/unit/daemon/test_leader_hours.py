@@ -172,7 +172,7 @@ def test_a_request_wakes_a_sleeping_group(world: World) -> None:
 
 
 def test_servers_that_are_too_old_are_replaced_within_the_budget(world: World) -> None:
-    world.file.write_text('patching = { max_age = "1h" }\n' + world.file.read_text())
+    world.file.write_text('patch = { max_age = "1h" }\n' + world.file.read_text())
     with daemon(world, timedelta(milliseconds=100)) as running:
         ask_up(world)
         before = world.names

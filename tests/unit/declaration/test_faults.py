@@ -104,6 +104,7 @@ def test_a_fault_in_a_short_string_is_on_its_line() -> None:
         ('project = "p"', "missing table [image]", 'add [image] with base = "debian:trixie"'),
         ('project = "p"\n[image]', 'missing key "base" in [image]', 'add base = "debian:trixie"'),
         ('projekt = "p"\n' + HEAD[14:], 'unknown key "projekt"', 'did you mean "project"?'),
+        (HEAD + '[patching]\nrebuild = "weekly"\n', 'unknown key "patching"', 'did you mean "patch"?'),
         (in_image("pakages = []"), 'unknown key "pakages" in [image]', 'did you mean "packages"?'),
         (in_image("count = 3"), 'unknown key "count" in [image]', "it belongs in [servers.NAME]"),
         (in_image("xyzzy = 3"), 'unknown key "xyzzy" in [image]', "leave it out. Keys here: base, packages"),

@@ -11,6 +11,7 @@ from math import inf
 from msgspec import Struct
 
 from bluestone.app import wiring
+from bluestone.app.fleet import beside
 from bluestone.app.fleet.outfit import bootfiles, read_secrets
 from bluestone.app.fleet.told import ask_lines
 from bluestone.app.hours.doorbell import Doorbell
@@ -79,7 +80,7 @@ class Site:
         self.providers: Mapping[str, Provider] = wiring.providers(project, names)
         self.balancer: Balancer = wiring.balancer(project)
         self.receiver = wiring.receiver(project, names)
-        tools = Tools(self.providers, self.balancer, self._outfit, self.destroyed, project.journal.fence.may_act)
+        tools = Tools(self.providers, self.balancer, self.outfit, self.destroyed, project.journal.fence.may_act)
         self.controller = Controller(goals, tools, project.journal, utc_now, notify)
         self.watcher = watcher_of(project, self.providers, notify)
         self.timekeeper = Timekeeper(project.journal, self.record, self._stopped())
@@ -228,8 +229,9 @@ class Site:
         """Stop and remove what `prepare` started. Log lines, journal and images stay."""
         self.balancer.stop()
         self.receiver.stop()
-        for provider in self.providers.values():
+        for name, provider in self.providers.items():
             provider.clear()
+            beside.clear(self.project, name)
 
     def _last(self, group: str) -> Event | None:
         return self.project.journal.last(START_OR_END, group=group)
@@ -254,7 +256,7 @@ class Site:
             if group.state == "done" and group.group not in declared:
                 self.project.journal.forget_group(group.group)
 
-    def _outfit(self, create: Create) -> ServerSpec:
+    def outfit(self, create: Create) -> ServerSpec:
         """What the server is started with. Its credential for log lines is made here."""
         generation = create.generation
         identity = Identity(self.project.name, create.server, create.group, generation.number, generation.image)
@@ -301,9 +303,9 @@ class Site:
             found = found or tuple(archive.last_lines(server, count))
         return tuple(f"{record.at:%H:%M:%S} {record.unit}: {record.message}" for record in found)
 
-    def record(self, entries: Iterable[Entry]) -> None:
-        """Write entries to the journal, and tell whoever listens."""
+    def record(self, entries: Iterable[Entry], *, incarnations: int = 0) -> None:
+        """Write entries to the journal, and tell whoever listens. Numbers of servers up to `incarnations` are taken."""
         now, entries = utc_now(), tuple(entries)
-        self.project.journal.record(now, entries)
+        self.project.journal.record(now, entries, incarnations=incarnations)
         for entry in entries:
             self._notify(now, entry)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
@@ -74,6 +74,22 @@ def collect(project: Project, policy: Policy, *, dry: bool) -> Cleaning:
         packages = store.packages.sweep(reachable, limit)
     free = _free(store)
     return Cleaning(dry, tuple(verdicts), len(packages), max(0, free - before), free)
+
+
+def retire(project: Project, candidates: Iterable[str]) -> list[str]:
+    """Remove those of these images that nobody needs: no server runs on one, no group would go back to it. Return them.
+
+    Raises `Problem`, having removed nothing, if not everything can be seen.
+    """
+    store = wiring.images(project)
+    here = sorted(set(candidates) & set(store.digests()))
+    needed = _needed(project, store, keep=1) if here else {}
+    gone = [digest for digest in here if digest not in needed]
+    for digest in gone:
+        store.remove(digest)
+    if gone:
+        store.sweep_keys()
+    return gone
 
 
 def _needed(project: Project, store: ImageStore, keep: int) -> dict[str, str]:

@@ -45,10 +45,13 @@ def read_lock(project: Project) -> Lock | None:
     return remembered.read_lock(project.lock, project.home)
 
 
-def lock(project: Project, upgrade: Upgrade, progress: Progress, *, check: bool = False) -> Locking:
+def lock(
+    project: Project, upgrade: Upgrade, progress: Progress, *, check: bool = False, lists: Path | None = None
+) -> Locking:
     """Pin what the declaration asks for, keeping all pins that `upgrade` does not move; with `check`, write nothing.
 
-    Where nothing that decides packages has changed, no archive is asked. Raises `Problem` and `Problems`.
+    `lists` is where lies what the archives were just asked, if they were. Where nothing that decides packages has
+    changed, no archive is asked. Raises `Problem` and `Problems`.
     """
     from bluestone.image.lock.resolve import resolve
     from bluestone.image.lock.versions import newer
@@ -57,7 +60,7 @@ def lock(project: Project, upgrade: Upgrade, progress: Progress, *, check: bool 
     if old is not None and upgrade == KEEP and not disagreements(old, wanted):
         new = replace(old, inputs=dict(wanted.inputs))
     else:
-        new = resolve(wanted, wiring.images(project).packages, progress, old=old, upgrade=upgrade)
+        new = resolve(wanted, wiring.images(project).packages, progress, old=old, upgrade=upgrade, lists=lists)
     changes = diff(old or replace(new, packages=(), releases=(), inputs={}, tools={}), new, newer)
     if old != new and not check:
         stored.write(project.lock, new)

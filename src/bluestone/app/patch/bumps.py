@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bluestone.app.patch.registry import ask_registry
 from bluestone.app.project import Project
 from bluestone.host.files import write_atomically
 from bluestone.model.exposure import AFFECTED, Exposure
 from bluestone.model.recipe import OverlayFile
-from bluestone.patch.bumps import LOCK, POM, REQUIREMENTS, Bump, can_raise, find_pin, how, raised
+from bluestone.patch.bumps import Ask, Bump, find_pin, has_pins, how, raised
 from bluestone.patch.loop import newest
+from bluestone.patch.pins.kept import LeftAlone
 
 LARGEST = 8 * 1024 * 1024
 """Bytes of a file that is looked through for pins."""
@@ -45,8 +49,11 @@ class _File(Struct, frozen=True):
     text: str
 
 
-def bumps(project: Project, exposures: Iterable[Exposure]) -> tuple[Bump, ...]:
-    """The versions that would end exposures of components that the declaration lays into the image."""
+def bumps(project: Project, exposures: Iterable[Exposure], ask: Ask = ask_registry) -> tuple[Bump, ...]:
+    """The versions that would end exposures of components that the declaration lays into the image.
+
+    `ask` is who tells what a raised lock must name; it is asked of files alone that may be raised.
+    """
     wanted: dict[tuple[str, str, str], list[Exposure]] = {}
     for each in exposures:
         component = each.component
@@ -56,12 +63,12 @@ def bumps(project: Project, exposures: Iterable[Exposure]) -> tuple[Bump, ...]:
     if not wanted:
         return ()
     files = [file for overlay in project.declaration.recipe.files for file in _files(overlay)]
-    found = [bump for about in wanted.values() for bump in _bumps(project, about, files)]
+    found = [bump for about in wanted.values() for bump in _bumps(project, about, files, cache(ask))]
     return tuple(sorted(set(found), key=lambda bump: (bump.file, bump.line, bump.name)))
 
 
-def raise_pins(project: Project, found: Iterable[Bump]) -> Raised:
-    """Write the versions that may be raised into their files. Raises `Problem`."""
+def raise_pins(project: Project, found: Iterable[Bump], ask: Ask = ask_registry) -> Raised:
+    """Write the versions that may be raised into their files; one that cannot be any more is left. Raises `Problem`."""
     made = Raised()
     for bump in found:
         if not bump.raises:
@@ -70,18 +77,28 @@ def raise_pins(project: Project, found: Iterable[Bump]) -> Raised:
         content = place.read_bytes()
         made.before.setdefault(place, content)
         made.paths.add(bump.path)
-        text = raised(content.decode(), bump.line, bump.old, bump.new)
-        write_atomically(place, text.encode(), place.stat().st_mode & 0o7777)
+        with suppress(LeftAlone):  # Its registry does not answer any more: the rest of a patch need not wait for that.
+            if text := _raised(_File(place, bump.path, content.decode()), bump, ask):
+                write_atomically(place, text.encode(), place.stat().st_mode & 0o7777)
     return made
 
 
-def _bumps(project: Project, about: list[Exposure], files: list[_File]) -> Iterator[Bump]:
+def _raised(file: _File, bump: Bump, ask: Ask) -> str:
+    """The text with the new version; empty if the old one is not there any more. Raises `LeftAlone`."""
+    if not find_pin(file.place.name, file.text, bump.ecosystem, bump.name, bump.old):
+        return ""
+    return raised(file.place.name, file.text, bump.name, bump.old, bump.new, ask)
+
+
+def _bumps(project: Project, about: list[Exposure], files: list[_File], ask: Ask) -> Iterator[Bump]:
     component = about[0].component
     new = newest(component.ecosystem, {each.fixed for each in about})
     names = tuple(sorted({name for each in about for name in each.advisory.names}))
     base = Bump(
         component.ecosystem, component.name, component.version, new, "", 0, "", names,
         how(component.ecosystem, component.name, component.version, new),
+        # What a lock names and nothing else has is there with the file; a jar or a module is made from it.
+        rebuilds=component.ecosystem != "pypi" and not all(each.component.declared for each in about),
     )  # fmt: skip
     pinned = False
     for file in files:
@@ -91,8 +108,13 @@ def _bumps(project: Project, about: list[Exposure], files: list[_File]) -> Itera
         found = (find_pin(file.place.name, file.text, component.ecosystem, component.name, each) for each in versions)
         if line := next(filter(None, found), 0):
             pinned = True
-            raises = allowed and can_raise(file.place.name, file.text, line)
-            yield replace(base, file=_shown(project, file.place), line=line, path=file.path, raises=raises)
+            bump = replace(base, file=_shown(project, file.place), line=line, path=file.path, raises=allowed)
+            try:
+                if allowed:
+                    _raised(file, bump, ask)
+            except LeftAlone as why:
+                bump = replace(bump, raises=False, kept=str(why))
+            yield bump
     if not pinned:
         for each in about:
             if place := _source_of(project, each.component.path.partition("!")[0]):
@@ -119,7 +141,7 @@ def _files(overlay: OverlayFile) -> Iterator[_File]:
 
 def _read(place: Path, path: str) -> Iterator[_File]:
     name = place.name
-    if not (REQUIREMENTS.fullmatch(name) or name in (LOCK, POM)) or place.is_symlink():
+    if not has_pins(name) or place.is_symlink():
         return
     try:
         if place.stat().st_size <= LARGEST:

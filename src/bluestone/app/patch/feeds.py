@@ -40,6 +40,16 @@ FRESH = timedelta(minutes=30)
 OSV: dict[Kind, str] = {"pypi": "PyPI", "npm": "npm", "maven": "Maven", "go": "Go", "crates": "crates.io"}
 
 
+LARGEST_KEY = 1 << 14
+"""Bytes of a file with a public key."""
+
+AHEAD = 1 << 20
+"""Bytes that are read at once of a zip."""
+
+LISTS = "lists"
+"""apt's lists of the archives, beside what was made of them."""
+
+
 class _Archive(msgspec.Struct):
     about: Fetched
     snapshot: archive.Snapshot | None = None
@@ -85,6 +95,17 @@ def update(project: Project, held: Held, now: datetime, progress: Progress, *, o
 
 
 @contextmanager
+def lists(project: Project, since: datetime) -> Iterator[Path | None]:
+    """Where apt's lists of a project's archives are, if these were asked at that moment or later; as long as it lasts,
+    nobody puts others there."""
+    with _in_turn(_directory(project)):
+        directory = _archive_directory(project)
+        about = _kept_archive(directory).about
+        asked = project.declaration.patch.feeds.archive and not about.failure and about.fetched
+        yield directory / LISTS if asked and asked >= since and (directory / LISTS).is_dir() else None
+
+
+@contextmanager
 def _in_turn(directory: Path) -> Iterator[None]:
     """One process after the other: whoever comes second finds what the first one has fetched."""
     with (private_directory(directory) / "lock").open("a") as file:
@@ -99,7 +120,7 @@ def _is_due(about: Fetched, now: datetime, older: timedelta) -> bool:
 def _load(project: Project, source: FeedSource, now: datetime) -> tuple[Reading | None, FeedState]:
     cached = Cached(_directory(project), source.place)
     about = cached.about(now)
-    reading, damage = None, ""
+    reading, damage, signed = None, "", ""
     if about.fetched is not None:
         try:
             if cached.is_remote and not cached.is_whole(about):
@@ -107,7 +128,13 @@ def _load(project: Project, source: FeedSource, now: datetime) -> tuple[Reading 
                 if not cached.is_whole(about):
                     raise Damaged("is not any more what was fetched")
             with _undisturbed():
-                reading = _read(source.kind, cached.content)
+                if source.kind == "vex":
+                    from bluestone.patch.feeds.signed import opened
+
+                    document, signed = opened(cached.content.read_bytes(), _keys(project))
+                    reading = openvex.read(document)
+                else:
+                    reading = _read(source.kind, cached.content)
         except OSError as error:
             damage = f"cannot be read: {error.strerror or error}"
         except Damaged as damaged:
@@ -116,7 +143,21 @@ def _load(project: Project, source: FeedSource, now: datetime) -> tuple[Reading 
     state = judged(source.kind, about, reading, damage, now, max_age)
     if reading and state.complete:
         cached.note_sound(about, reading.entries)
-    return reading, state
+    return reading, replace(state, verified=signed) if signed else state
+
+
+def _keys(project: Project) -> list[bytes]:
+    """The keys by which VEX documents are checked. Raises `Damaged`: a key that is no key checks nothing."""
+    from bluestone.patch.feeds.signed import is_key
+
+    found = []
+    for place in project.declaration.patch.feeds.vex_keys:
+        with Path(place).open("rb") as file:
+            key = file.read(LARGEST_KEY)
+        if not is_key(key):
+            raise Damaged(f"cannot be checked: {place} has no public key of Ed25519 or P-256")
+        found.append(key)
+    return found
 
 
 @contextmanager
@@ -141,7 +182,6 @@ def _read(kind: Kind, path: Path) -> Reading:
         "kev": priorities.exploited,
         "epss": priorities.scores,
         "support": support.read,
-        "vex": openvex.read,
     }
     return readers[kind](content)
 
@@ -152,13 +192,25 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
     from bluestone.image.sbom.archive import Zip
 
     with path.open("rb") as file:
-        descriptor = file.fileno()
         try:
-            found = Zip(lambda offset, length: os.pread(descriptor, length, offset), path.stat().st_size)
+            found = Zip(_ahead(file.fileno()), path.stat().st_size)
             for name in found.names:
                 yield name, found.read(name, osv.LARGEST)
         except DamagedZip as error:
             raise Damaged(f"cannot be read: {error}") from error
+
+
+def _ahead(descriptor: int) -> Callable[[int, int], bytes]:
+    """Reads of a file, offset and length, that lie close behind each other: most are of what was read already."""
+    begin, window = 0, b""
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal begin, window
+        if not begin <= offset <= offset + length <= begin + len(window):
+            begin, window = offset, os.pread(descriptor, max(length, AHEAD), offset)
+        return window[offset - begin : offset - begin + length]
+
+    return read
 
 
 def _directory(project: Project) -> Path:
@@ -243,7 +295,7 @@ def _asked(
     key = lru_cache(maxsize=None)(debian.key)
     needed = archive.unread(known, held) if known else []
     digests = [release.sha256 for release in known.releases] if known and not needed else []
-    found = published(base, directory / "lists", lambda one, other: key(one) > key(other), digests, progress)
+    found = published(base, directory / LISTS, lambda one, other: key(one) > key(other), digests, progress)
     digest = hashlib.sha256("".join(sorted(r.sha256 for r in found.releases)).encode()).hexdigest()
     if known and found.known:
         snapshot = known

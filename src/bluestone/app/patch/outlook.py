@@ -134,4 +134,7 @@ def _scope(project: Project, target: str | None, groups: Iterable[Group], exposu
 
 
 def _is_raised(fix: Fix, found: Iterable[Bump]) -> bool:
-    return any(bump.raises and (bump.ecosystem, bump.name) == (fix.ecosystem, fix.package) for bump in found)
+    return any(
+        bump.raises and not bump.rebuilds and (bump.ecosystem, bump.name) == (fix.ecosystem, fix.package)
+        for bump in found
+    )

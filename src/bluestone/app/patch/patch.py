@@ -19,15 +19,18 @@ from bluestone import __version__
 from bluestone.app import wiring
 from bluestone.app.fleet.goals import fallback, served_before
 from bluestone.app.fleet.heal import recorded_goals
-from bluestone.app.fleet.rollout import Notify, Site, Watch, utc_now
+from bluestone.app.fleet.rollout import Failure, Notify, Site, Watch, utc_now
 from bluestone.app.fleet.up import Arrival
 from bluestone.app.image.build import build_image
 from bluestone.app.image.diff import between
 from bluestone.app.image.disks import ensure_disk
+from bluestone.app.image.gc import retire
 from bluestone.app.image.lock import Progress, lock, read_lock
+from bluestone.app.patch import feeds
 from bluestone.app.patch.bumps import Raised, raise_pins
 from bluestone.app.patch.closing import prove, still_exposed
 from bluestone.app.patch.outlook import BEGAN, CLOSED, REOPENED, STOPPED, Outlook, Patch, look, open_patch
+from bluestone.app.patch.rehearsal import REHEARSED, rehearse
 from bluestone.app.project import Project
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.lock import hold
@@ -62,7 +65,8 @@ def intend(project: Project, target: str | None, progress: Progress) -> PatchPla
     old = read_lock(project)
     if not found.servers or old is None:
         return PatchPlan(found, LockDiff(), ())
-    outcome = lock(project, _moves(old, found.fixes), progress, check=True)
+    with feeds.lists(project, found.assessment.at) as lists:
+        outcome = lock(project, _moves(old, found.fixes), progress, check=True, lists=lists)
     return PatchPlan(found, outcome.changes, _lacking(found.fixes, outcome.new))
 
 
@@ -78,13 +82,15 @@ def prepare(
         if found.phase == "prepare" and not by_hand and (why := _held_back(project, found.fixes)):
             return replace(found, phase="wait", why=why)
         if found.phase != "prepare":
+            if by_hand and found.phase == "rest":
+                raise_pins(project, found.bumps)  # Of what is made elsewhere: whoever makes it needs them.
             return found
         old = read_lock(project)
         if old is None:
             raise Problem(f"there is no {project.lock.name}", mend="run `bluestone up`: it locks, and rolls out")
         raised = raise_pins(project, found.bumps)
         try:
-            new = _relocked(project, old, found.fixes, progress)
+            new = _relocked(project, old, found, progress)
             lost = _lacking(found.fixes, new)
             if len(lost) == len(found.fixes):
                 raised.undo()
@@ -113,7 +119,7 @@ def carry_out(project: Project, *, notify: Notify, watch: Watch, progress: Progr
         arrival = _roll_out(project, patch, patch.image, notify, watch, progress)
         if arrival.failures:
             why = "; ".join(f"{failure.group}: {failure.reason}" for failure in arrival.failures)
-            _record(project, notify, Entry(STOPPED, message=f"the rollout failed: {why}", data={"patch": patch.id}))
+            _record(project, notify, Entry(STOPPED, message=f"it failed: {why}", data={"patch": patch.id}))
             return arrival
         changed = arrival.changed
     _close(project, patch, notify, progress)
@@ -153,10 +159,12 @@ def _without(found: Outlook, lost: tuple[Fix, ...], *, by_hand: bool) -> Outlook
     return replace(found, phase="wait", why=why)
 
 
-def _relocked(project: Project, old: Lock, wanted: tuple[Fix, ...], progress: Progress) -> Lock:
-    """The lock with the fixes, not written yet. Where it has all of them, as after a crash, no archive is asked."""
-    move = _moves(old, wanted) if _lacking(wanted, old) else KEEP
-    return lock(project, move, progress, check=True).new
+def _relocked(project: Project, old: Lock, found: Outlook, progress: Progress) -> Lock:
+    """The lock with the fixes, not written yet, by what the archives said when the fixes were found. Where it has all
+    of them, as after a crash, they do not matter."""
+    move = _moves(old, found.fixes) if _lacking(found.fixes, old) else KEEP
+    with feeds.lists(project, found.assessment.at) as lists:
+        return lock(project, move, progress, check=True, lists=lists).new
 
 
 def _begin(project: Project, target: str | None, found: Outlook, wanted: tuple[Fix, ...], notify: Notify) -> Patch:
@@ -262,8 +270,27 @@ def _roll_out(
     forecast = site.survey()
     if not forecast.steps and not forecast.halted and site.is_led():
         return Arrival(changed=False)
+    if failed := _rehearsed(site, goals, patch, progress):
+        return Arrival(changed=False, failures=(failed,))
     progress(f"plan {forecast.id}: {prediction(forecast)}")
     return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))
+
+
+def _rehearsed(site: Site, goals: Iterable[Goal], patch: Patch, progress: Progress) -> Failure | None:
+    """Try the image with each group that is led to it and has no server of it yet, once; return the first failure."""
+    inventory, journal = site.controller.look(), site.project.journal
+    began = journal.last((BEGAN,))
+    for goal in goals:
+        name, generation = goal.group.name, goal.generation
+        if name not in patch.groups or not goal.group.count or generation.image != patch.image:
+            continue
+        tried = journal.last((REHEARSED,), group=name)
+        once = tried and began and tried.sequence > began.sequence and tried.data["image"] == generation.image
+        if once or any(each.group == name and each.image == generation.image for each in inventory.servers):
+            continue
+        if failed := rehearse(site, goal, patch.id, progress):
+            return failed
+    return None
 
 
 def _patched(project: Project, goal: Goal, image: Digest) -> Goal:
@@ -299,6 +326,22 @@ def _close(project: Project, patch: Patch, notify: Notify, progress: Progress) -
     data: dict[str, Any] = {"patch": patch.id, "proof": str(file), "longest_s": longest}
     data |= {"before": list(patch.before), "image": patch.image, "fixes": [fix.key for fix in patch.fixes]}
     _record(project, notify, Entry(CLOSED, message=text, data=data))
+    _retire(project, notify, patch, progress)
+
+
+def _retire(project: Project, notify: Notify, patch: Patch, progress: Progress) -> None:
+    """Remove the images that patches replaced, but for those to which groups would go back. Their bills and what was
+    proved of them stay known."""
+    replaced = {image for event in project.journal.select((CLOSED,)) for image in event.data["before"]}
+    try:
+        gone = retire(project, replaced - {patch.image})
+    except Problem as problem:
+        progress(f"exposed images are kept, as it cannot be seen what needs them: {problem.what}")
+        return
+    if gone:
+        names = ", ".join(map(short, gone))
+        text = f"{names}: exposed, no server runs on it, and no group would go back to it"
+        _note(project, notify, patch, "patch.retired", text, images=" ".join(gone))
 
 
 def _moves(old: Lock, wanted: Iterable[Fix]) -> Upgrade:

@@ -20,7 +20,6 @@ from bluestone.declaration.keys.image import (
 from bluestone.declaration.keys.logs import LogsTable, SinkTable
 from bluestone.declaration.keys.operation import NotifyTable, ServeTable, WebHookTable
 from bluestone.declaration.keys.patch import FeedsTable, FixWaiverTable, FreezeTable, PatchTable, RuleTable
-from bluestone.declaration.keys.patching import PatchingTable
 from bluestone.declaration.keys.servers import GroupTable, HealthTable, RolloutTable, VolumeTable
 from bluestone.declaration.keys.state import StateTable
 from bluestone.declaration.keys.table import Name, Table, key
@@ -43,7 +42,6 @@ __all__ = [
     "LogsTable",
     "NotifyTable",
     "PatchTable",
-    "PatchingTable",
     "PuppetTable",
     "RolloutTable",
     "RuleTable",
@@ -72,9 +70,6 @@ class DeclarationTable(Table):
     )
     cost: CostTable | None = key(
         "What servers cost. Left out: nobody counts.", example={"prices": "prices.toml"}, default=None
-    )
-    patching: PatchingTable = key(
-        "When servers are replaced though nothing has changed.", example={"max_age": "7d"}, default={}
     )
     state: StateTable = key(
         "Where bluestone keeps its journal.",

@@ -123,13 +123,19 @@ class FeedsTable(Table):
         example=["vex/openssl.json"],
         default=[],
     )
+    vex_keys: list[Annotated[str, Written(paths.source, "path")]] = key(
+        "Files with public keys (PEM; Ed25519, or ECDSA on P-256). Where some are named, each OpenVEX document must be "
+        "signed by one of them: an in-toto statement in a DSSE envelope.",
+        example=["keys/vendor.pem"],
+        default=[],
+    )
     max_age: Annotated[timedelta, lasting("1h", "30d")] = key(
         "How long what was fetched counts. After that, all that it covers is unknown.", example="6h", default="1d"
     )
 
 
 class PatchTable(Table):
-    """By when a fix must be on all servers, when it may be rolled out, and what is waived."""
+    """By when a fix must be on all servers, when it may be rolled out, what is waived, and how old servers may be."""
 
     automatic: bool = key(
         "Whether the daemon, `bluestone serve`, patches by itself, in the windows.", example=True, default=False
@@ -176,9 +182,20 @@ class PatchTable(Table):
         default=[],
     )
     raises: list[Annotated[str, Written(paths.source, "path")]] = key(
-        "Files beside the declaration whose pinned versions may be raised: requirements files of Python.",
+        "Files beside the declaration whose pinned versions may be raised: pip's requirements files, npm's "
+        "package-lock.json, Maven's pom.xml.",
         example=["app/requirements.txt"],
         default=[],
+    )
+    rebuild: Literal["daily", "weekly", "monthly"] | None = key(
+        "How often every server is replaced at least, whatever has changed: none is older than a day, 7 or 30 days.",
+        example="weekly",
+        default=None,
+    )
+    max_age: Annotated[timedelta, lasting("1h", "400d")] | None = key(
+        "The oldest that a server may be. It is replaced as its group's rollout says, within its limits.",
+        example="7d",
+        default=None,
     )
     feeds: FeedsTable = key(
         "Where it is learned from what is wrong with which versions.",

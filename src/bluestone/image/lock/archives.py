@@ -25,13 +25,20 @@ class Archives:
     def __init__(self, apt: Apt, base: ResolvedBase) -> None:
         self._apt, self._base = apt, base
 
-    def update(self) -> None:
-        """Fetch the archives' indexes; apt checks signatures, dates and digests. Raises `Problems`."""
+    def update(self, kept: Path | None = None) -> None:
+        """Fetch the archives' indexes; apt checks signatures, dates and digests. Raises `Problems`.
+
+        With `kept`, a directory with all that apt fetched and checked of these archives a moment ago, nobody is asked.
+        """
         lines = []
         for source in self._base.sources:
             keyring = _keyring(self._apt, source, self._base)
             lines.append(source_line(source, f"signed-by={keyring}"))
         (self._apt.sources / "archives.list").write_text("".join(sorted(set(lines), key=lines.index)))
+        if kept is not None:
+            # As between apt's `update` and `install`: what it found wrong on the way here it did not keep.
+            recall(kept, self._apt.lists)
+            return
         ending = self._apt.run(["apt-get", "update"])
         if ending.status:
             raise trouble.of_update(ending.tail, self._base)
@@ -64,6 +71,12 @@ class Archives:
             if file.exists():
                 return file.read_text(errors="replace")
         raise Problem(f"apt kept no Release file of {source.archive} {source.suite}", mend="try again")
+
+
+def recall(kept: Path, lists: Path) -> None:
+    """Have apt see lists that were kept."""
+    for file in kept.glob("*"):
+        shutil.copy2(file, lists)
 
 
 def source_line(source: Source, option: str) -> str:

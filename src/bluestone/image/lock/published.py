@@ -14,7 +14,7 @@ from bluestone.image.apt import isolated
 from bluestone.image.archive import ResolvedBase
 from bluestone.image.changelog import changelog_of
 from bluestone.image.lock import index
-from bluestone.image.lock.archives import Archives
+from bluestone.image.lock.archives import Archives, recall
 from bluestone.image.packagestore import PackageStore
 from bluestone.model.lock import LockedPackage, Release
 from bluestone.model.problem import Problem
@@ -53,8 +53,7 @@ def published(
         require(tool)
     progress(f"asking the archives of {base.distribution}:{base.suite} what they have")
     with isolated(base) as apt:
-        for file in kept.glob("*") if kept.is_dir() else ():
-            shutil.copy2(file, apt.lists)
+        recall(kept, apt.lists)
         archives = Archives(apt, base)
         archives.update()
         releases = archives.releases()

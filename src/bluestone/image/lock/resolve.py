@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -37,12 +38,19 @@ KEPT = "kept"
 
 
 def resolve(
-    wanted: Wanted, store: PackageStore, progress: Progress, *, old: Lock | None = None, upgrade: Upgrade = KEEP
+    wanted: Wanted,
+    store: PackageStore,
+    progress: Progress,
+    *,
+    old: Lock | None = None,
+    upgrade: Upgrade = KEEP,
+    lists: Path | None = None,
 ) -> Lock:
     """The lock of what is wanted; all its packages are in the store then.
 
-    Pins of `old` that `upgrade` does not move are kept, unless something that is asked for needs another version.
-    Raises `Problem` and `Problems`: an archive that cannot be reached or trusted, packages that are lost or unknown.
+    `lists` is where `published` has just kept what the archives have: they are not asked once more then. Pins of
+    `old` that `upgrade` does not move are kept, unless something that is asked for needs another version. Raises
+    `Problem` and `Problems`: an archive that cannot be reached or trusted, packages that are lost or unknown.
     """
     for tool in ("apt-get", "dpkg-deb", "setpriv"):
         require(tool)
@@ -52,7 +60,7 @@ def resolve(
             mend="correct the name; to install something new, write it into image.packages",
         )
     with isolated(wanted.base) as apt, store.in_use():
-        lock = _Resolution(apt, wanted, store, progress, old, upgrade).lock()
+        lock = _Resolution(apt, wanted, store, progress, old, upgrade).lock(lists)
         store.ensure(lock.every, wanted.base, progress)
     return lock
 
@@ -72,10 +80,11 @@ class _Resolution:
         self._upgrade = upgrade
         self._kept: dict[str, LockedPackage] = {}
 
-    def lock(self) -> Lock:
+    def lock(self, lists: Path | None) -> Lock:
         """Ask apt, and keep what may be kept."""
-        self._progress(f"asking the archives of {self._wanted.name} for {len(self._wanted.asked)} packages")
-        self._archives.update()
+        if lists is None:
+            self._progress(f"asking the archives of {self._wanted.name} for {len(self._wanted.asked)} packages")
+        self._archives.update(lists)
         indexes = self._archives.indexes()
         local = self._take_local_files()
         pinned = {p.key: p for p in self._settled if p.archive != LOCAL and not self._upgrade.moves(p)}

@@ -8,7 +8,8 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 ReadAt = Callable[[int, int], bytes]
 """Offset and length -> that much of a file, or what there is of it."""
@@ -30,7 +31,7 @@ class Damaged(ValueError):
     """An archive, or a part of one, that cannot or must not be read; the text says why."""
 
 
-class _Entry(NamedTuple):
+class _Entry(msgspec.Struct, gc=False):
     encrypted: bool
     method: int
     checksum: int

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory
+from bluestone.patch.feeds.checksums import BESIDE, beside, told
 from bluestone.patch.feeds.judge import Fetched
 
 TIMEOUT = 60.0
@@ -56,7 +57,10 @@ class Cached:
         known = self._read().known
         try:
             modified = datetime.fromtimestamp(self.content.stat().st_mtime, UTC)
-            return replace(known, sha256=_digest(self.content), fetched=now, modified=modified)
+            digest = _digest(self.content)
+            return replace(known, sha256=digest, fetched=now, modified=modified, checked=self._beside(digest))
+        except _Refused as refused:
+            return replace(known, failure=str(refused), refused=True)
         except OSError as error:
             return replace(known, failure=error.strerror or str(error), refused=True)
 
@@ -93,7 +97,7 @@ class Cached:
                     request.add_header(header, mark)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - as above
-                sha256 = self._take(answer)
+                sha256, checked = self._take(answer)
                 marks = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")
         except urllib.error.HTTPError as error:
             with error:
@@ -102,14 +106,27 @@ class Cached:
                 if error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
                     raise OSError(f"its server answered {error.code} {error.reason}") from error
                 raise _Refused(f"its server answered {error.code} {error.reason}") from error
-        known = Fetched(self.place, sha256, now, _date(marks[1]), before.known.entries)
+        known = Fetched(self.place, sha256, now, _date(marks[1]), before.known.entries, checked=checked)
         return _About(known, *marks)
 
-    def _take(self, answer: http.client.HTTPResponse) -> str:
-        """Have the answer's body as the content; return its SHA-256. All of it, or nothing."""
+    def _beside(self, digest: str) -> str:
+        """How a local file was checked. Raises `_Refused` if it is not what the file beside it says."""
+        said = self.content.with_name(self.content.name + BESIDE)
+        try:
+            with said.open() as file:
+                expected = beside(file.read(CHUNK))
+        except FileNotFoundError:
+            return ""
+        if expected != digest:
+            raise _Refused(f"it is not what {said.name} says")
+        return f"as {said.name} says"
+
+    def _take(self, answer: http.client.HTTPResponse) -> tuple[str, str]:
+        """Have the answer's body as the content, all of it or nothing; return its SHA-256, and how it was checked."""
         private_directory(self._directory)
         expected = answer.headers.get("Content-Length")
-        digest, size = hashlib.sha256(), 0
+        named, size = told(answer.headers.items()), 0
+        digests = {name: hashlib.new(name, usedforsecurity=False) for name in ("sha256", *named)}
         descriptor, name = tempfile.mkstemp(prefix=".new-", dir=self._directory)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -117,17 +134,22 @@ class Cached:
                     size += len(chunk)
                     if size > LARGEST:
                         raise _Refused(f"it has more than {LARGEST >> 20} MiB")
-                    digest.update(chunk)
+                    for digest in digests.values():
+                        digest.update(chunk)
                     file.write(chunk)
                 if expected is not None and size != int(expected):
                     raise _Refused(f"it was cut after {size} of {expected} bytes")
+                for algorithm, value in named.items():
+                    if digests[algorithm].digest() != value:
+                        raise _Refused(f"it is not what its server says by {algorithm}")
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(self.content)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 Path(name).unlink()
-        return digest.hexdigest()
+        by = ", ".join(named)
+        return digests["sha256"].hexdigest(), f"by {by} as its server says" if by else ""
 
     def _read(self) -> _About:
         try:

@@ -50,7 +50,7 @@ class Fetched(Struct, frozen=True):
 
     `fetched` is when it was last found to be current, None if never; `modified` when its server says that it was made;
     `entries` how many it had when it was last sound; `failure` what hindered the last attempt to fetch it, `refused`
-    whether that was something else than nobody answering.
+    whether that was something else than nobody answering; `checked` is by what checksum it was found whole.
     """
 
     place: str
@@ -60,6 +60,7 @@ class Fetched(Struct, frozen=True):
     entries: int = 0
     failure: str = ""
     refused: bool = False
+    checked: str = ""
 
 
 def judged(
@@ -78,7 +79,7 @@ def judged(
         advisories=reading.entries if reading else 0,
         # What is wrong with a whole feed is wrong for all that it could cover.
         covers=(COVERS[kind],) if trouble and kind in COVERS else covers,
-        verified="sha256 of what was fetched",
+        verified=f"sha256 of what was fetched{f', {about.checked}' if about.checked else ''}",
         trouble=trouble,
     )
 

@@ -87,3 +87,47 @@ def test_what_the_declaration_allows_is_raised_and_can_be_put_back(directory: Pa
     assert file.read_text() == "flask==1.10\nrequests==2.1\n"
     made.undo()
     assert file.read_text() == "flask==1.0\nrequests==2.0\n"
+
+
+DATA = Path(__file__).parents[3] / "data" / "pins"
+DIGEST = "sha512-Jsjnk4bw3YJqYzbdyBiNsPWHPfO++UGG749Cxs6peCu5Xg4nrena6OVxOYxrQTqww0Jmwt+Ref8rggumkTLz9Q=="
+
+
+def test_a_package_lock_is_raised_if_its_registry_tells_the_digest(directory: Path) -> None:
+    file = directory / "app" / "package-lock.json"
+    file.write_text((DATA / "package-lock-2.json").read_text())
+    one = project(directory, "[patch]", 'raises = ["app/package-lock.json"]')
+    found = [exposed("npm", "minimist", "1.2.5", "1.2.6", "/srv/app/node_modules/minimist/package.json")]
+    asked: list[str] = []
+
+    def registry(address: str) -> bytes:
+        asked.append(address)
+        return f'{{"name":"minimist","version":"1.2.6","dist":{{"integrity":"{DIGEST}"}}}}'.encode()
+
+    (left,) = bumps(one, found, lambda _: None)
+    assert not left.raises
+    assert left.kept == "its registry does not tell the digest of minimist 1.2.6"
+    (bump,) = bumps(one, found, registry)
+    assert (bump.raises, bump.rebuilds, bump.line) == (True, True, 17)
+    raise_pins(one, [bump], lambda _: None)
+    assert file.read_text() == (DATA / "package-lock-2.json").read_text(), "it was silent by then: nothing is written"
+    raise_pins(one, [bump], registry)
+    assert file.read_text() == (DATA / "package-lock-2-raised-by-npm.json").read_text()
+    assert set(asked) == {"https://registry.example.org/minimist/1.2.6"}
+
+
+def test_nobody_is_asked_about_what_may_not_be_raised(directory: Path) -> None:
+    (directory / "app" / "package-lock.json").write_text((DATA / "package-lock-3.json").read_text())
+    found = [exposed("npm", "minimist", "1.2.5", "1.2.6", "/srv/app/x")]
+    (bump,) = bumps(project(directory), found, lambda address: pytest.fail(f"{address} was asked"))
+    assert (bump.raises, bump.kept) == (False, "")
+
+
+def test_a_pom_is_raised_and_its_jar_is_built_by_somebody_else(directory: Path) -> None:
+    (directory / "app" / "pom.xml").write_text((DATA / "pom.xml").read_text())
+    one = project(directory, "[patch]", 'raises = ["app/pom.xml"]')
+    struts = "org.apache.struts:struts2-core"
+    (bump,) = bumps(one, [exposed("maven", struts, "2.3.31", "2.3.32", "/srv/app/shop.war!struts2-core.jar")])
+    assert (bump.file, bump.line, bump.raises, bump.rebuilds) == ("app/pom.xml", 8, True, True)
+    raise_pins(one, [bump])
+    assert "<struts.version>2.3.32<" in (directory / "app" / "pom.xml").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.server
 import threading
@@ -25,6 +26,7 @@ class Server:
     def __init__(self) -> None:
         self.status, self.content, self.length, self.etag = 200, CONTENT, len(CONTENT), '"one"'
         self.asked: list[str] = []
+        self.headers: dict[str, str] = {}
         self.address = ""
 
 
@@ -47,6 +49,8 @@ def serving() -> Iterator[Server]:
             if status == 200:
                 self.send_header("Content-Length", str(told.length))
                 self.send_header("ETag", told.etag)
+                for name, value in told.headers.items():
+                    self.send_header(name, value)
                 self.send_header("Last-Modified", "Mon, 30 Nov 2026 10:00:00 GMT")
                 self.end_headers()
                 self.wfile.write(told.content)
@@ -130,3 +134,39 @@ def test_a_file_is_read_where_it_is(tmp_path: Path) -> None:
     assert (about.fetched, about.sha256, about.refused) == (NOW, hashlib.sha256(b"{}").hexdigest(), False)
     cached.note_sound(about, 7)
     assert cached.about(LATER).entries == 7
+
+
+def _in_base64(algorithm: str) -> str:
+    return base64.b64encode(hashlib.new(algorithm, CONTENT).digest()).decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "by"),
+    [
+        ("Repr-Digest", f"unixsum=:AA==:, sha-256=:{_in_base64('sha256')}:", "sha256"),
+        ("x-goog-hash", f"crc32c=AAAAAA==,md5={_in_base64('md5')}", "md5"),
+    ],
+)
+def test_what_its_server_says_of_it_is_checked(server: Server, tmp_path: Path, name: str, value: str, by: str) -> None:
+    server.headers = {name: value}
+    cached = Cached(tmp_path, server.address)
+    cached.fetch(NOW)
+    assert cached.about(NOW).checked == f"by {by} as its server says"
+    server.content, server.etag = b"y" + CONTENT[1:], '"two"'
+    cached.fetch(LATER)
+    about = cached.about(LATER)
+    assert (about.failure, about.refused) == (f"it is not what its server says by {by}", True)
+    assert cached.content.read_bytes() == CONTENT, "what was sound is kept"
+
+
+def test_a_copy_is_checked_by_the_file_beside_it(tmp_path: Path) -> None:
+    copy, said = tmp_path / "all.zip", tmp_path / "all.zip.sha256"
+    copy.write_bytes(CONTENT)
+    cached = Cached(tmp_path / "cache", str(copy))
+    assert cached.about(NOW).checked == ""
+    said.write_text(f"{hashlib.sha256(CONTENT).hexdigest().upper()}  all.zip\n")
+    assert cached.about(NOW).checked == "as all.zip.sha256 says"
+    for wrong in (f"{'0' * 64}  all.zip\n", "", f"{hashlib.sha256(CONTENT).hexdigest()}0"):
+        said.write_text(wrong)
+        about = cached.about(NOW)
+        assert (about.failure, about.refused) == ("it is not what all.zip.sha256 says", True)
