@@ -53,7 +53,9 @@ def _names(actions: Sequence[Action], inventory: Inventory, memory: Memory) -> I
     once = set(servers)
     if len(once) < len(servers):
         yield from (f"it acts on {name} {times} times at once" for name, times in Counter(servers).items() if times > 1)
-    yield from (f"it acts on {name} while another action on it is under way" for name in once & inventory.pending)
+    yield from (
+        f"it acts on {name} while another action on it is under way" for name in sorted(once & inventory.pending)
+    )
     for action in actions:
         if isinstance(action, Create) and action.incarnation < memory.next_incarnation:
             yield f"{action.server} has a number that was used before"
