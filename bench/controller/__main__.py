@@ -23,7 +23,7 @@ from bench.controller.bound import Part
 PARTS: dict[str, Part] = {
     "plans": Part(planner.measure_plans, 15, ("plan_10k_ms", "lint_10k_ms")),
     "mutants": Part(planner.measure_mutants, 90, ("mutants", "mutants_survived")),
-    "kills": Part(kills.measure, 70, ("kills", "kill_violations")),
+    "kills": Part(kills.measure, 110, ("kills", "kill_violations")),
     "fleet": Part(fleet.measure, 180, ("fleet_10k_s", "fleet_10k_mb")),
     "bad_image": Part(bad_image.measure, 45, ("bad_image_back_s", "bad_image_failed_share")),
     "drift": Part(drift.measure, 70, ("drift_replaced_s",)),

@@ -49,11 +49,13 @@ def lint(decided: Plan, goals: Sequence[Goal], inventory: Inventory, memory: Mem
 
 def _names(actions: Sequence[Action], inventory: Inventory, memory: Memory) -> Iterator[str]:
     """No name of a server is used twice, and no server is acted on twice, or while it is already."""
-    for server, times in Counter(action.server for action in actions).items():
-        if times > 1:
-            yield f"it acts on {server} {times} times at once"
-        if server in inventory.pending:
-            yield f"it acts on {server} while another action on it is under way"
+    servers = [action.server for action in actions]
+    once = set(servers)
+    if len(once) < len(servers):
+        yield from (f"it acts on {name} {times} times at once" for name, times in Counter(servers).items() if times > 1)
+    yield from (
+        f"it acts on {name} while another action on it is under way" for name in sorted(once & inventory.pending)
+    )
     for action in actions:
         if isinstance(action, Create) and action.incarnation < memory.next_incarnation:
             yield f"{action.server} has a number that was used before"

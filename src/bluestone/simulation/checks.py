@@ -70,7 +70,8 @@ class Checks:
         if len(able) - 1 + lost < floor:
             self._fail(f"{server} was detached: {len(able) - 1} of {group} serve, and at least {floor} must")
         new = self.led_to.get(group, 0)
-        if declared.rollout.strategy == "blue-green" and self._generation(server) < new:
+        is_old = self._generation(server) < new and not self._is_tainted(server)
+        if declared.rollout.strategy == "blue-green" and is_old:
             ready = sum(self._generation(name) == new for name in able)
             if ready + lost < declared.count:
                 self._fail(f"{server}, which is old, was detached while {ready} of the new {group} serve")
@@ -103,8 +104,18 @@ class Checks:
         return self._journal.last(("server.destroy",), server=server) is not None
 
     def _counted_out(self, server: str) -> bool:
-        """Whether bluestone has given the server up: it failed its checks for too long."""
+        """Whether bluestone has given the server up: it failed its checks for too long.
+
+        Blue-green has the successor of a tainted server beside it, as it has the whole new set beside the old.
+        """
+        machine = self._machines.known.get(server)
+        beside = machine is not None and self._groups[machine.group].rollout.strategy == "blue-green"
+        if beside and self._is_tainted(server):
+            return True
         return self._journal.last(("server.died",), server=server) is not None
+
+    def _is_tainted(self, server: str) -> bool:
+        return self._journal.last(("server.tainted",), server=server) is not None
 
     def _fail(self, what: str) -> None:
         raise Violation(f"{what} (second {self._machines.timeline.seconds:.3f})")
