@@ -93,6 +93,7 @@ def log_in(page: Page, web: WebProcess, name: str, then: str = MORNING) -> None:
 def pictures(page: Page, web: WebProcess, directory: Path) -> list[Path]:
     """The pictures of the docs, by who is logged in: the search page, light; an outage looked at closely, dark."""
     made = [directory / "logs-light.png", directory / "logs-dark.png"]
+    page.set_viewport_size({"width": 1200, "height": 660})
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
     page.goto(web.address + MORNING)
     page.screenshot(path=made[0])

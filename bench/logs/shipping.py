@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bench.logs.journalctl import JOURNALCTL
 from bluestone.host.daemons import Daemon
-from bluestone.logs.audit import account
+from bluestone.logs.audit import account, counted
 from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import Query
 from bluestone.logs.receive.service import Receiver
@@ -193,17 +193,17 @@ def gaps(store: Path, server: str) -> dict[str, float]:
     originals = [record.original for record in lines(store, server)]
     chance = random.Random(11)
     sample = [each for each in originals if b"_BLUESTONE_GOODBYE" in each] + originals[: len(originals) // 20]
-    whole = account(sample)
+    whole = account([counted(sample)])
     right = 0
     for trial in range(TRIALS):
         if trial % 4 == 0:  # a tail, goodbye and all
             kept = originals[: chance.randrange(1, len(sample))]
-            right += not account(kept).complete(ended=True)
+            right += not account([counted(kept)]).complete(ended=True)
             continue
         first = chance.randrange(1, len(sample) - 1)
         gone = chance.choice((1, 1, 2, 50))
         kept = sample[:first] + sample[first + gone :]
-        found = account(kept)
+        found = account([counted(kept)])
         missing = sum(gap.count for gap in found.gaps) - sum(gap.count for gap in whole.gaps)
         right += missing == len(sample) - len(kept)
     return {"gaps_found_pct": round(100 * right / TRIALS, 2)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bluestone import declaration
+from bluestone.declaration.template import template
 from bluestone.image.archive import host_base
 from bluestone.model.ids import MAX_NAME
 from bluestone.model.problem import Problem
@@ -17,7 +17,7 @@ def write_declaration(file: Path, project: str | None) -> None:
     Raises `Problem` rather than write over a file.
     """
     base = host_base()
-    text = declaration.template(project or _name_of(file), f"{base.distribution}:{base.suite}")
+    text = template(project or _name_of(file), f"{base.distribution}:{base.suite}")
     try:
         with file.open("x") as new:
             new.write(text)

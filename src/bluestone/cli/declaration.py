@@ -42,9 +42,9 @@ def check(file: Path, as_json: bool) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file.")
 def schema(output: Path | None) -> None:
     """Print the JSON Schema of bluestone.toml, for editors."""
-    from bluestone import declaration
+    from bluestone.declaration.schema import schema as made
 
-    text = options.as_json(declaration.schema())
+    text = options.as_json(made())
     if output is None:
         click.echo(text)
         return

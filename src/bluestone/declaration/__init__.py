@@ -1,4 +1,4 @@
-"""`bluestone.toml`: read, checked, explained.
+"""`bluestone.toml`: read, checked, explained. `schema`, `template` and `reference` make what goes with it.
 
 All is imported when it is used: what only needs a size or a duration understood does not wait for pydantic.
 """
@@ -6,12 +6,12 @@ All is imported when it is used: what only needs a size or a duration understood
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bluestone.model.declaration import Declaration
 
-__all__ = ["parse", "read", "reference", "schema", "template"]
+__all__ = ["parse", "read"]
 
 
 def read(file: Path) -> Declaration:
@@ -29,27 +29,3 @@ def parse(text: str, file: str, directory: Path) -> Declaration:
     from bluestone.declaration.text import parse as found
 
     return found(text, file, directory)
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of the file, for editors."""
-    from bluestone.declaration.schema import schema as made
-
-    return made()
-
-
-def reference() -> str:
-    """The reference page of the file, as Markdown."""
-    from bluestone.declaration.reference import reference as written
-
-    return written()
-
-
-def template(project: str, base: str) -> str:
-    """A commented file to begin with, for a project's name and a base such as `debian:trixie`.
-
-    Raises `Problem` when one of the two cannot be what it is to be.
-    """
-    from bluestone.declaration.template import template as filled
-
-    return filled(project, base)

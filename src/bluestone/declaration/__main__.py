@@ -6,7 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from bluestone.declaration import reference, schema
+from bluestone.declaration.reference import reference
+from bluestone.declaration.schema import schema
 
 
 def pages() -> dict[str, str]:

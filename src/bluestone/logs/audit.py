@@ -53,8 +53,21 @@ class Account(Struct, frozen=True):
         return self.last > 0
 
 
-def account(originals: Iterable[bytes]) -> Account:
-    """Count a server's lines, given in any order as they came. Takes 8 bytes of memory for each."""
+class Counted(Struct, frozen=True, array_like=True):
+    """What some of a server's lines come to, however many they are.
+
+    `runs` are numbers that follow each other: the first and the last of each run, ascending; a number that occurs again
+    begins another run. `dropped` are lines that the journal dropped before a number. `goodbye` is 0 without one.
+    """
+
+    runs: tuple[tuple[int, int], ...] = ()
+    dropped: dict[int, int] = {}
+    unnumbered: int = 0
+    goodbye: int = 0
+
+
+def counted(originals: Iterable[bytes]) -> Counted:
+    """Count lines, given in any order as they came. Takes 8 bytes of memory for each."""
     numbers = array("q")
     dropped: dict[int, int] = {}
     goodbye, unnumbered = 0, 0
@@ -68,20 +81,37 @@ def account(originals: Iterable[bytes]) -> Account:
             goodbye = max(goodbye, said)
         else:
             unnumbered += 1
-    gaps: list[Gap] = []
-    before, twice = 0, 0
+    runs: list[tuple[int, int]] = []
     for number in sorted(numbers):
-        if number == before:
-            twice += 1
-        elif number > before + 1:
-            gaps.append(_gap(before + 1, number - 1, dropped.get(number, 0)))
-        before = max(before, number)
+        if runs and number == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return Counted(tuple(runs), dropped, unnumbered, goodbye)
+
+
+def account(parts: Iterable[Counted]) -> Account:
+    """A server's lines, from what all parts of them come to."""
+    runs: list[tuple[int, int]] = []
+    dropped: dict[int, int] = {}
+    goodbye, unnumbered = 0, 0
+    for part in parts:
+        runs += part.runs
+        dropped |= part.dropped
+        goodbye, unnumbered = max(goodbye, part.goodbye), unnumbered + part.unnumbered
+    gaps: list[Gap] = []
+    before, twice, there = 0, 0, 0
+    for first, last in sorted(runs):
+        there += last - first + 1
+        # All from `first` to `before` is there already: the run that reached that far began no later.
+        twice += max(0, min(before, last) - first + 1)
+        if first > before + 1:
+            gaps.append(_gap(before + 1, first - 1, dropped.get(first, 0)))
+        before = max(before, last)
     if goodbye > before:
         gaps.append(Gap(before + 1, goodbye))
     last = max(before, goodbye)
-    return Account(
-        len(numbers) - twice, last, tuple(gaps), twice, unnumbered, goodbye if goodbye == last and last else None
-    )
+    return Account(there - twice, last, tuple(gaps), twice, unnumbered, goodbye if goodbye == last and last else None)
 
 
 def _gap(first: int, last: int, dropped: int) -> Gap:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from bluestone.app.logs.browse import arrivals, every
 from bluestone.app.logs.logs import reading
@@ -21,6 +23,9 @@ from bluestone.web.api import as_data
 from bluestone.web.asked import Search, number, search_of
 from bluestone.web.gate import Visitor
 from bluestone.web.site import Site
+
+if TYPE_CHECKING:
+    from bluestone.logs.query.archive import Arrivals
 
 POLL = 0.25
 """Seconds between two looks for what has arrived."""
@@ -53,32 +58,34 @@ class Streams:
             await anyio.to_thread.run_sync(lambda: self._site.note(visitor, "tail", asked.words, None))
             kept = opening.pop_all()
 
-        async def events() -> AsyncIterator[bytes]:
-            lines, quiet_since = 0, float("-inf")
-            async with kept:
-                try:
-                    yield b"retry: 1000\n\n"
-                    while self._site.gate.lets_in(request):
-                        records, position = await anyio.to_thread.run_sync(
-                            lambda: fresh.fresh(time.time_ns() // 1000), abandon_on_cancel=False
-                        )
-                        for place, record in enumerate(records, 1):
-                            lines += 1
-                            # A position is behind all of these: who has only some of them asks for all again.
-                            yield event(record, str(position) if place == len(records) else None)
-                        now = time.monotonic()
-                        if records or now - quiet_since > SIGN:
-                            quiet_since = now
-                        if not records and quiet_since == now:
-                            yield f"id: {position}\nevent: alive\ndata:\n\n".encode()
-                        if not records:
-                            await asyncio.sleep(POLL)
-                except Problem as problem:
-                    yield b"event: trouble\ndata: " + msgspec.json.encode(problem.what) + b"\n\n"
-                finally:
-                    self._site.note(visitor, "tail ended", asked.words, lines)
+        return Lasting(
+            self._events(request, visitor, asked, fresh), kept, "text/event-stream", {"x-accel-buffering": "no"}
+        )
 
-        return StreamingResponse(events(), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+    async def _events(
+        self, request: Request, visitor: Visitor, asked: Search, fresh: Arrivals
+    ) -> AsyncGenerator[bytes, None]:
+        lines, quiet_since = 0, float("-inf")
+        try:
+            yield b"retry: 1000\n\n"
+            while self._site.gate.lets_in(request):
+                records, position = await anyio.to_thread.run_sync(lambda: fresh.fresh(time.time_ns() // 1000))
+                for place, record in enumerate(records, 1):
+                    lines += 1
+                    # A position is behind all of these: who has only some of them asks for all again.
+                    yield event(record, str(position) if place == len(records) else None)
+                now = time.monotonic()
+                if records:
+                    quiet_since = now
+                    continue
+                if now - quiet_since > SIGN:
+                    quiet_since = now
+                    yield f"id: {position}\nevent: alive\ndata: {{}}\n\n".encode()
+                await asyncio.sleep(POLL)
+        except Problem as problem:
+            yield b"event: trouble\ndata: " + msgspec.json.encode(problem.what) + b"\n\n"
+        finally:
+            self._site.note(visitor, "tail ended", asked.words, lines)
 
     async def download(self, request: Request, visitor: Visitor) -> Response:
         """The lines of a search, the oldest first, as NDJSON or text."""
@@ -96,31 +103,43 @@ class Streams:
             kept = opening.pop_all()
         ending = "ndjson" if form == "ndjson" else "txt"
         name = f"{self._site.project.name}-logs.{ending}"
-        return StreamingResponse(
-            self._lines(kept, lines, first, form, visitor, asked),
-            media_type=FORMATS[form],
-            headers={"content-disposition": f'attachment; filename="{name}"'},
+        return Lasting(
+            self._lines(lines, first, form, visitor, asked),
+            kept,
+            FORMATS[form],
+            {"content-disposition": f'attachment; filename="{name}"'},
         )
 
     async def _lines(
-        self,
-        kept: AsyncExitStack,
-        lines: Iterator[Record],
-        piece: list[Record],
-        form: str,
-        visitor: Visitor,
-        asked: Search,
-    ) -> AsyncIterator[bytes]:
+        self, lines: Iterator[Record], piece: list[Record], form: str, visitor: Visitor, asked: Search
+    ) -> AsyncGenerator[bytes, None]:
         written = as_ndjson if form == "ndjson" else as_text
         count = 0
-        async with kept:
+        try:
+            while piece:
+                count += len(piece)
+                yield b"".join(map(written, piece))
+                piece = await anyio.to_thread.run_sync(lambda: list(islice(lines, PIECE)))
+        finally:
+            self._site.note(visitor, "download ended", {**asked.words, "format": form}, count)
+
+
+class Lasting(StreamingResponse):
+    """An answer that lasts. What is held for it is let go however it ends, and if it never begins."""
+
+    def __init__(
+        self, content: AsyncGenerator[bytes, None], held: AsyncExitStack, media_type: str, headers: dict[str, str]
+    ) -> None:
+        super().__init__(content, media_type=media_type, headers=headers)
+        self._content, self._held = content, held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        async with self._held:
             try:
-                while piece:
-                    count += len(piece)
-                    yield b"".join(map(written, piece))
-                    piece = await anyio.to_thread.run_sync(lambda: list(islice(lines, PIECE)))
+                await super().__call__(scope, receive, send)
             finally:
-                self._site.note(visitor, "download ended", {**asked.words, "format": form}, count)
+                await self._content.aclose()
 
 
 def event(record: Record, position: str | None) -> bytes:

@@ -1,7 +1,6 @@
-"""The command line from outside: what it prints, and how it ends."""
+"""The command line: what it prints, and how it ends."""
 
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -11,26 +10,20 @@ from pathlib import Path
 import click
 import pytest
 
+import command_line
 from bluestone.cli.main import bluestone as command
 from bluestone.cli.reference import PAGE, reference
 from bluestone.cli.verbs import VERBS
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.journals.sqlite import SqliteJournal
+from command_line import Ended
 
 CONTEXT = click.Context(command)
 EXAMPLE = Path(__file__).parents[3] / "examples" / "web"
 
 
-def bluestone(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from bluestone.cli.main import main; main()", *arguments],
-        cwd=tmp_path,
-        env=os.environ | {"BLUESTONE_HOME": str(tmp_path / "home")},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def bluestone(tmp_path: Path, *arguments: str) -> Ended:
+    return command_line.bluestone(tmp_path, tmp_path / "home", *arguments)
 
 
 def test_the_list_of_verbs_says_what_each_says_of_itself() -> None:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from command_line import bluestone
 from daemon_world import until
 
 
@@ -22,7 +23,7 @@ class Shop:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.env = os.environ | {"BLUESTONE_HOME": str(directory / "h")}
-        self.run("init", "shop")
+        assert bluestone(directory, directory / "h", "init", "shop").returncode == 0
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

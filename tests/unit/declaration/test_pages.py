@@ -14,15 +14,16 @@ from typing import Any
 import jsonschema
 import pytest
 
-from bluestone.declaration import parse, schema, template
+from bluestone.declaration import parse
 from bluestone.declaration.__main__ import main, pages
 from bluestone.declaration.keys import DeclarationTable
-from bluestone.declaration.schema import headings
+from bluestone.declaration.schema import headings, schema
+from bluestone.declaration.template import template
 from bluestone.model.problem import Problem
 
 ROOT = Path(__file__).parents[3]
 REFERENCE = ROOT / "docs" / "reference"
-NAMED = ("servers", "image.archives", "servers.NAME.volumes")
+NAMED = ("servers", "image.archives", "servers.NAME.volumes", "logs.sinks")
 """Tables of tables that a person names."""
 
 

@@ -180,7 +180,8 @@ def test_a_tail_goes_on_where_it_was_also_when_the_log_was_sealed(fresh: Served)
     client = fresh.client("rita")
 
     def messages(body: bytes) -> list[str]:
-        return [json.loads(data)["message"] for data in re.findall(rb"^data: (.+)$", body, re.MULTILINE)]
+        said = [json.loads(data) for data in re.findall(rb"^data: (.+)$", body, re.MULTILINE)]
+        return [line["message"] for line in said if line]
 
     def position(body: bytes) -> str:
         found: list[bytes] = re.findall(rb"^id: (.+)$", body, re.MULTILINE)

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from bluestone.app.project import Project
 from bluestone.logs.audit import Account, Gap, account
 from bluestone.logs.query.archive import Archive, Writer
-from bluestone.logs.query.asked import Query
 from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.seals import LINES, Seal, Seals
 from bluestone.model.problem import Problem
@@ -45,7 +44,7 @@ def audit(project: Project, target: str | None) -> Iterator[Audited]:
         for writer in _aim(archive, target):
             server = writer.identity.server
             ended = not credentials.admitted(server)  # asked first: what it sent before that is here
-            found = account(record.original for record in archive.search(Query(server=server)))
+            found = account(archive.counted(server))
             if not found.numbered and writer.goodbye:  # not even its goodbye is here, and yet it came
                 gap = Gap(1, writer.goodbye)
                 found = replace(found, last=writer.goodbye, gaps=(gap,), goodbye=writer.goodbye)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from msgspec import Struct
 
+from bluestone.logs.audit import Counted, counted
 from bluestone.logs.query.asked import Query
 from bluestone.logs.query.conditions import Exact
 from bluestone.logs.query.entry import Entry, holds, holds_of
@@ -126,6 +127,21 @@ class Archive:
     def said_goodbye(self, server: str) -> bool:
         """Whether all that a server had to say is here: its goodbye came last, and no line is missing."""
         return any(writer.goodbye is not None and writer.lines >= writer.goodbye for writer in self.writers(server))
+
+    def counted(self, server: str) -> list[Counted]:
+        """What a server's lines come to, for its account: without reading those that are sealed. Raises `Problem`."""
+        now, query = self.view(), Query(server=server)
+        try:
+            found: list[Counted] = []
+            for file, segment in now.segments.items():
+                for place, identity in enumerate(segment.identities):
+                    if identity.server == server:
+                        read = self._guarded(file, in_segment(file, segment, query, query.node))
+                        found.append(segment.counted(place) or counted(entry.original for _, entry in read))
+            fresh = (entry for log in now.logs for _, entry in in_log(self.identity, log, query, query.node))
+            return [*found, counted(entry.original for entry in fresh)]
+        finally:
+            now.close()
 
     def writers(self, server: str | None = None) -> Sequence[Writer]:
         """All servers that ever had a token (or the one of that name), by name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 import zstandard
 
 from bluestone.host.files import flush
+from bluestone.logs.audit import counted
 from bluestone.logs.store.block import joined
 from bluestone.logs.store.columns import Gatherer, Numbers, pack_codes, pack_numbers, pack_values, shuffled
 from bluestone.logs.store.rows import look
@@ -99,6 +100,7 @@ def _write(write: Callable[[bytes], Any], entries: Sequence[Entry], identity: Ca
     spans = _spans(entries, at)
     for name, numbers in _minutes(spans, at, severities).items():
         put(name, pack_numbers(numbers))
+    put("counted", msgspec.msgpack.encode([counted(_originals(entries, span)) for span in spans]))
     columns, wide = gatherer.finish(len(entries))
     for name, column in columns.items():
         put(f"values.{name}", pack_values(column))
@@ -147,6 +149,10 @@ def _spans(entries: Sequence[Entry], at: Numbers) -> list[Span]:
     for first, end in pairwise(changes):
         spans.append(Span(int(servers[first]), first, end - first, int(at[first]), int(at[end - 1])))
     return spans
+
+
+def _originals(entries: Sequence[Entry], span: Span) -> Iterator[bytes]:
+    return (entry.original for entry in entries[span.first : span.first + span.lines])
 
 
 def _minutes(spans: Sequence[Span], at: Numbers, severities: Numbers) -> dict[str, Numbers]:

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import zstandard
 
+from bluestone.logs.audit import Counted
 from bluestone.logs.store.block import Block
 from bluestone.logs.store.cache import Cache
 from bluestone.logs.store.columns import (
@@ -245,6 +246,22 @@ class Segment:
         """The block that holds each of some lines."""
         return np.searchsorted(self.block_lines, lines, side="right") - 1
 
+    def counted(self, place: int) -> Counted | None:
+        """What the lines of a span come to; None if they must be read for that, as they are not all as they were."""
+        return self._counted[place] if self._counted and self._blocks_are_whole else None
+
+    @cached_property
+    def _blocks_are_whole(self) -> bool:
+        return zlib.crc32(self._part("blocks")) == self.footer.parts["blocks"].checksum
+
+    @cached_property
+    def _counted(self) -> list[Counted]:
+        """By spans; none in segments of the former format, or if it is damaged."""
+        part = self.footer.parts.get("counted")
+        if part is None or zlib.crc32(self._part("counted")) != part.checksum:
+            return []
+        return _counts.decode(self._part("counted"))
+
     def verify(self) -> str:
         """Read every byte; what is damaged, or nothing."""
         for name, part in self.footer.parts.items():
@@ -319,4 +336,5 @@ class Segment:
         return self._bytes[part.offset : part.offset + part.length]
 
 
+_counts = msgspec.msgpack.Decoder(list[Counted])
 _footer = msgspec.msgpack.Decoder(Footer)

@@ -133,16 +133,16 @@ class Tail {
     source.onopen = () => this.tell();
     source.onmessage = (event) => { this.reached(event); this.take(JSON.parse(event.data)); };
     source.addEventListener("alive", (event) => this.reached(event));
-    source.addEventListener("trouble", (event) => {
-      this.disconnect();
-      this.said.textContent = JSON.parse(event.data);
-    });
-    source.onerror = () => {
-      if (this.source !== source) return;
-      this.disconnect();
-      this.said.textContent = "The connection is lost; trying again …";
-      setTimeout(() => { if (this.on && !this.source && this.waiting.length < MOST_WAITING) this.connect(); }, 1500);
-    };
+    source.addEventListener("trouble", (event) => this.again(source, `${JSON.parse(event.data)}; trying again …`));
+    source.onerror = () => this.again(source, "The connection is lost; trying again …");
+  }
+
+  // A new connection, at the position that was reached; not the browser's own way, as that knows no pause.
+  again(source, why) {
+    if (this.source !== source) return;
+    this.disconnect();
+    this.said.textContent = why;
+    setTimeout(() => { if (this.on && !this.source && this.waiting.length < MOST_WAITING) this.connect(); }, 2000);
   }
 
   disconnect() {

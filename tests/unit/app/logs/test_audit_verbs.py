@@ -21,6 +21,7 @@ from bluestone.logs.ingest.lines import parse_line
 from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.seals import Seals
 from bluestone.logs.store.seal import seal as seal_segment
+from bluestone.logs.store.segment import Segment
 from bluestone.logs.store.store import Batch, Store
 from bluestone.logs.store.tidy import tidy
 from bluestone.model.problem import Problem
@@ -92,6 +93,20 @@ def test_gaps_and_lost_tails_are_shown_and_exit_with_2(
     status, text = run(audit, "web", "--json")
     assert status == 2
     assert not json.loads(text)["complete"]
+
+
+def test_sealed_lines_are_accounted_for_without_being_read(
+    project: Project, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(project, "web-1", [1, 2, 5], 5)
+    before = run(audit, "web-1")
+    seal_segment(project.logs, through=1 << 30)
+    with monkeypatch.context() as patched:
+        patched.delattr(Segment, "_read_block")
+        assert run(audit, "web-1") == before
+    # Unless they are not all as they were written: then what is left is counted.
+    monkeypatch.setattr(Segment, "_blocks_are_whole", False)
+    assert run(audit, "web-1") == before
 
 
 def test_nothing_was_sent_yet(run: Run) -> None:

@@ -16,6 +16,7 @@ def test_it_is_read_and_searched_as_ever() -> None:
     segment = Segment(FORMER)
     assert segment.former
     assert segment.verify() == ""
+    assert segment.counted(0) is None  # its lines are read for that
     assert segment.counts("path") == {"/a/0": 14, "/a/1": 13, "/a/2": 13}
     node = parse_query("request 17")
     picked = pick(node, segment)
