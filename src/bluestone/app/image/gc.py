@@ -22,6 +22,9 @@ from bluestone.image.lock import stored
 from bluestone.image.store import LOCK, ImageStore
 from bluestone.model.problem import Problem
 
+BUSY = timedelta(hours=1)
+"""For how long somebody who was about to use an image may not have got to it."""
+
 
 class Policy(Struct, frozen=True):
     """What stays besides what is in use: `keep` generations before each group's current one, and what is newer than
@@ -79,12 +82,14 @@ def collect(project: Project, policy: Policy, *, dry: bool) -> Cleaning:
 def retire(project: Project, candidates: Iterable[str]) -> list[str]:
     """Remove those of these images that nobody needs: no server runs on one, no group would go back to it. Return them.
 
-    Raises `Problem`, having removed nothing, if not everything can be seen.
+    One that somebody was about to use within the last hour stays: another project may just be building on it. Raises
+    `Problem`, having removed nothing, if not everything can be seen.
     """
     store = wiring.images(project)
     here = sorted(set(candidates) & set(store.digests()))
     needed = _needed(project, store, keep=1) if here else {}
-    gone = [digest for digest in here if digest not in needed]
+    limit = datetime.now(UTC) - BUSY
+    gone = [digest for digest in here if digest not in needed and store.used_at(digest) < limit]
     for digest in gone:
         store.remove(digest)
     if gone:

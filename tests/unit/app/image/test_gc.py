@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from bluestone.app import wiring
 from bluestone.app.image import gc
-from bluestone.app.image.gc import Policy, collect
+from bluestone.app.image.gc import Policy, collect, retire
 from bluestone.app.project import Project
 from bluestone.app.state import move
 from bluestone.fleet.controller.journal import Entry
@@ -200,3 +200,16 @@ def test_stages_that_nobody_built_on_lately_go_and_what_a_proof_needs_stays(worl
     collect(world.web, WEEK, dry=False)
     assert [stage.key[0] for stage in world.store.stages.list()] == ["b", "c"]
     assert world.store.packages.path(pinned.sha256).exists(), "the patched one is still to be proved"
+
+
+def test_of_images_that_were_replaced_those_go_that_nobody_needs(world: World) -> None:
+    running, before, older, busy, other = (world.image(name) for name in "abcde")
+    world.settled(world.web, older)
+    world.settled(world.web, before)
+    world.run(world.web, running)
+    os.utime(world.store.root(busy).parent / "image.json")
+    assert retire(world.web, [running, before, older, busy, "sha256:" + "9" * 64]) == [older]
+    assert world.images == {running, before, busy, other}, "nothing that was not named, and one to go back to"
+    world.down.add("web")
+    with pytest.raises(Problem, match="can be seen"):
+        retire(world.web, [before])
