@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,3 +58,16 @@ def test_what_cannot_be_noted_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "reads.ndjson").mkdir()
     with pytest.raises(Problem, match=r"cannot be noted"):
         Reads(tmp_path).append(NOW, "anna", "reader", "search", {}, 1)
+
+
+def test_reads_of_many_at_once_are_one_chain(tmp_path: Path) -> None:
+    def read(who: int) -> None:
+        reads = Reads(tmp_path)
+        for number in range(10):
+            reads.append(NOW, f"user-{who}", "reader", "search", {"q": str(number)}, number)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(read, range(4)))
+    found = list(Reads(tmp_path).all())
+    assert [each.number for each in found] == list(range(1, 41))
+    assert {each.who for each in found} == {f"user-{who}" for who in range(4)}
