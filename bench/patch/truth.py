@@ -3,14 +3,10 @@
 A package is in need of a fix if the security suite has a newer version of its source. That is found twice: by the feed
 of the archive and the matching of exposures; and by reading the same two indexes line by line, and asking apt_pkg
 which of two versions is the newer one.
-
-A third opinion, on a sample: apt itself, which is told that these packages are installed, and simulates an upgrade from
-both suites. It speaks of binary packages, so those that the security suite has not built are left out.
 """
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -19,10 +15,10 @@ from msgspec.structs import replace
 
 import version_orders
 from bench.images.figures import Figures, note
-from bluestone.image.apt import Apt, isolated
+from bluestone.image.apt import isolated
 from bluestone.image.archive import resolve
 from bluestone.image.lock.archives import Archives
-from bluestone.image.lock.index import Index, installed, source_of
+from bluestone.image.lock.index import Index, source_of
 from bluestone.model.bom import Bom, Component
 from bluestone.model.ids import Digest
 from bluestone.model.problem import Problem, Problems
@@ -36,31 +32,18 @@ from bluestone.patch.versions import debian
 SUITES = ("bookworm", "trixie")
 IMAGE = Digest("sha256:" + "0" * 64)
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
-SAMPLE = 400
-"""Packages of each kind, those in need of a fix and the others, about which apt is asked."""
-
-RELATIONS = re.compile(
-    r"^(Depends|Pre-Depends|Conflicts|Breaks|Replaces|Provides|Essential|Protected): .*\n(?:[ \t].*\n)*", re.M
-)
-"""What a package says of others: a sample is no system that could be installed."""
 
 
 def measure() -> Figures:
     """Differences in both directions, over all releases that this machine's archive has."""
-    packages = positives = alarms = misses = asked = differences = 0
+    packages = positives = alarms = misses = 0
     for suite in SUITES:
         try:
-            own, secure, apt_says = _indexes(suite)
+            own, secure = _indexes(suite)
         except (Problem, Problems) as problem:
             note(f"{suite}: {str(problem).splitlines()[0]}")
             continue
         ours, theirs = set(_ours(suite, own, secure)), set(_theirs(own, secure))
-        sample, upgrades = apt_says
-        asked += len(sample)
-        for name, path in sorted(sample.items()):
-            if (path in ours) != (name in upgrades):
-                differences += 1
-                note(f"{suite}: apt {'upgrades' if name in upgrades else 'keeps'} {path}, unlike us")
         packages, positives = packages + len(own.stanzas), positives + len(theirs)
         alarms, misses = alarms + len(ours - theirs), misses + len(theirs - ours)
         for each in sorted(ours ^ theirs)[:10]:
@@ -71,56 +54,21 @@ def measure() -> Figures:
         {
             "labelled_packages": packages,
             "labelled_positives": positives,
-            "apt_asked": asked,
-            "apt_differences": differences if asked else None,
             "false_positives": alarms if packages else None,
             "false_negatives": misses if packages else None,
         },
     )
 
 
-Opinion = tuple[dict[str, str], set[str]]
-"""A sample, name -> path of the package; and the names that apt would upgrade."""
-
-
-def _indexes(suite: str) -> tuple[Index, Index, Opinion]:
-    """The index of the suite itself, that of its security suite, and what apt says of a sample."""
+def _indexes(suite: str) -> tuple[Index, Index]:
+    """The index of the suite itself, and that of its security suite."""
     base = resolve(Base("debian", suite))
     only = replace(base, sources=tuple(each for each in base.sources if not each.suite.endswith("-updates")))
     with isolated(only) as apt:
         archives = Archives(apt, only)
         archives.update()
         own, secure = archives.indexes()
-        return own, secure, _opinion(apt, own, secure)
-
-
-def _opinion(apt: Apt, own: Index, secure: Index) -> Opinion:
-    """What apt would upgrade of a sample, if all of it were installed in the versions of `own`."""
-    built = {stanza.fields["Package"] for stanza in secure.stanzas.values()}
-    sources = {source_of(stanza.fields)[0] for stanza in secure.stanzas.values()}
-    named = {stanza.fields["Package"]: (path, stanza) for path, stanza in own.stanzas.items()}
-    chance, kinds = random.Random(7), ([], [])  # type: ignore[var-annotated]
-    for name, (_, stanza) in sorted(named.items()):
-        of_secure = source_of(stanza.fields)[0] in sources
-        if name in built or not of_secure:
-            kinds[of_secure].append(name)
-    names = [name for those in kinds for name in chance.sample(those, min(SAMPLE, len(those)))]
-    apt.status.write_text(installed(RELATIONS.sub("", f"{named[name][1].text}\n").rstrip() for name in names))
-    said = apt.run(["apt-get", "--simulate", "upgrade"]).tail
-    upgraded = {line.split()[1] for line in said if line.startswith("Inst ")}
-    return {name: named[name][0] for name in names}, upgraded | _kept_back(said)
-
-
-def _kept_back(said: Iterable[str]) -> set[str]:
-    """Packages that apt has a newer version of, and would have to install another for."""
-    found: set[str] = set()
-    listing = False
-    for line in said:
-        if listing and line.startswith("  "):
-            found.update(line.split())
-        else:
-            listing = line.startswith("The following packages have been kept back")
-    return found
+    return own, secure
 
 
 def _ours(suite: str, own: Index, secure: Index) -> Iterator[str]:
