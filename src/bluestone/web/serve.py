@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from msgspec.structs import replace
 from bluestone.app.logs.web import certificate_for
 from bluestone.app.project import Project
 from bluestone.app.users import users_of
+from bluestone.host import tls
 from bluestone.model.problem import Problem
 from bluestone.web.app import application
 from bluestone.web.gate import Gate, owner
@@ -92,15 +92,7 @@ def _configuration(
         ssl_certfile=certificate,
     )
     if certificate is not None:
-        try:
-            config.load()
-        except (OSError, ValueError) as error:
-            raise Problem(
-                f"cannot serve with the certificate {certificate}: {error}",
-                mend="name a PEM file with a certificate and its key: [web] certificate",
-            ) from error
-        assert config.ssl
-        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        tls.load(config, "[web] certificate")
     return config
 
 

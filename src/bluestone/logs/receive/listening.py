@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from bluestone.host import tls
 from bluestone.host.paths import socket_path
 from bluestone.model.problem import Problem
 
@@ -103,15 +104,7 @@ def servers(app: Starlette, listening: Listening) -> Iterator[tuple[Server, list
     yield Server(configuration(app)), plain
     if listening.tls:
         config = configuration(app, listening.certificate, listening.authority)
-        try:
-            config.load()
-        except (OSError, ValueError) as error:
-            raise Problem(
-                f"cannot serve with the certificate {listening.certificate}: {error}",
-                mend="name a PEM file with a certificate and its key: --certificate FILE",
-            ) from error
-        assert config.ssl
-        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        tls.load(config, "--certificate FILE")
         yield Server(config), [listen_tcp(address) for address in listening.tls]
 
 
