@@ -117,8 +117,8 @@ class Podman:
     def create(self, spec: ServerSpec) -> Server:
         """Create a server's container and start it."""
         with self._directories.exclusive():
-            servers = self._present()
             container = commands.container_name(self._project, spec.name)
+            servers = self._present(container)
             server = servers.get(container)
             made = self._make(spec, list(servers.values())) if server is None else server
             self._remember(container, made)
@@ -250,13 +250,15 @@ class Podman:
         """The servers by container name."""
         return read_containers(self._list())
 
-    def _present(self) -> dict[str, Server]:
-        """The servers by container name, for whoever is about to make one. Called under the lock.
+    def _present(self, container: str) -> dict[str, Server]:
+        """The servers by container name, for whoever is about to make `container`. Called under the lock.
 
-        As they were listed for the create before, if that was just now and no server came or went since.
+        As they were listed for the create before, if that was just now, no server came or went since, and it made
+        another: what has become of one that was made is seen by looking only.
         """
         crowd = self._crowd
-        if crowd is None or crowd.stamp != self._directories.stamp() or time.monotonic() - crowd.at > FRESH:
+        old = crowd is None or crowd.stamp != self._directories.stamp() or time.monotonic() - crowd.at > FRESH
+        if crowd is None or old or container in crowd.servers:
             self._crowd = crowd = Crowd(self._directories.stamp(), time.monotonic(), self._observe())
         return crowd.servers
 
