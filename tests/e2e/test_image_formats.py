@@ -164,7 +164,6 @@ def test_cpio_reads_what_the_kernel_will(tmp_path: Path) -> None:
     assert (tmp_path / "bin" / "a").stat().st_mode & 0o777 == 0o755
 
 
-@pytest.mark.slow
 def test_a_virtual_machine_boots_from_the_disk_and_is_switched_off(disk: Disk, tmp_path: Path) -> None:
     handed = tmp_path / "handed"
     (handed / "secrets").mkdir(parents=True)
