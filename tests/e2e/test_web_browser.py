@@ -80,14 +80,15 @@ def test_searching_dragging_and_what_an_error_shows(page: Page, web: WebProcess)
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 40)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 40, steps=4)
-    assert page.locator("#selection").is_visible()
+    page.locator("#selection").wait_for()
     page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 40, steps=4)
     page.mouse.up()
     page.wait_for_url("**until=2026-11-23T12*")
     assert "since=2026-11-23T11" in page.url
     assert 600 < total(page) < 1200
     page.get_by_role("searchbox").fill("error AND )x")
-    page.get_by_role("button", name="Search").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Search").click()
     assert page.locator(".place mark").inner_text() == ")"
     assert page.get_by_role("searchbox").input_value() == "error AND )x"
 
@@ -103,11 +104,11 @@ def test_keys_unfold_a_line_and_lead_to_what_is_around_it(page: Page, web: WebPr
     page.keyboard.press("Enter")
     assert "shop.service" in chosen.locator(".fields").inner_text()
     page.keyboard.press("Escape")
-    assert chosen.locator(".fields").count() == 0
+    chosen.locator(".fields").wait_for(state="detached")
     page.keyboard.press("?")
-    assert page.get_by_role("dialog").is_visible()
+    page.get_by_role("dialog").wait_for()
     page.keyboard.press("Escape")
-    assert not page.get_by_role("dialog").is_visible()
+    page.get_by_role("dialog").wait_for(state="hidden")
     page.keyboard.press("c")
     page.wait_for_url(f"**/logs/lines/{name}")
     assert page.locator(".line.hit").get_attribute("data-name") == name
@@ -172,18 +173,20 @@ def test_without_a_script_all_but_tail_and_drag_works(browser: Browser, web: Web
     page = context.new_page()
     page.set_default_timeout(10_000)
     log_in(page, web, "rita", MORNING + "&size=5")
-    page.get_by_role("button", name="Dark").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Dark").click()
     assert page.locator("html").get_attribute("data-theme") == "dark"
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 18, 24)"
     page.get_by_role("searchbox").fill("refused")
-    page.get_by_role("searchbox").press("Enter")
+    with page.expect_navigation():
+        page.get_by_role("searchbox").press("Enter")
     assert total(page) == 245
     assert not page.locator("#live").is_visible()
     page.locator("#plot a").nth(5).click(force=True)
     page.wait_for_url("**until=2026-11-23T1*")
     assert total(page) < 245
     page.locator(".line .at").first.click()
-    assert page.locator(".fields").is_visible()
+    page.locator(".fields").wait_for()
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url("**/login")
     context.close()
