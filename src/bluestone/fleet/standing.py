@@ -6,7 +6,7 @@ Pure: values in, values out.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import Struct
 
@@ -23,7 +23,7 @@ draining: detached, still holds sessions. drained: detached, holds none, or its 
 stopped. dead: ended, never started, or down for too long."""
 
 
-class Member(NamedTuple):
+class Member(Struct, frozen=True, eq=False, gc=False):
     """A server with its place in the rollout.
 
     `new` is whether it shall stay: it is of the goal's generation, and not tainted. `taint` says why it must be
@@ -151,8 +151,7 @@ def _look(goal: Goal, inventory: Inventory, memory: Memory) -> View:
             stance: Stance = "serving"  # so are nearly all, and `_stance` says the same of them
         else:
             stance = _stance(goal, server, backend, memory, inventory.at, new=stays, pending=pending)
-        # What calling `Member` does, in half the time: there may be ten thousand.
-        member = tuple.__new__(Member, (server, backend, stance, stays, pending, taint, name, attached))
+        member = Member(server, backend, stance, stays, pending, taint, name, attached)
         members.append(member)
         if stance == "serving":
             serving.append(member)
