@@ -28,8 +28,8 @@ Mutation = Callable[[pytest.MonkeyPatch], None]
 def _into_taken_slots(patch: pytest.MonkeyPatch) -> None:
     """A successor is created beside the server whose volume it shall have, of a provider that lets it."""
 
-    def beside(view: Any, missing: int, numbers: Any, reason: str) -> list[Create]:
-        return [Create(1, next(numbers), view.goal.generation, reason) for _ in range(missing)]
+    def beside(view: Any, missing: int, numbers: Any) -> list[Create]:
+        return [Create(1, next(numbers), view.goal.generation, "a bug") for _ in range(missing)]
 
     patch.setattr(steps, "create", beside)
     patch.setattr(safety, "permit", lambda actions, *_: (tuple(actions), ()))

@@ -34,24 +34,24 @@ def _detach_pending(view: Any, members: Any, reason: str) -> list[Any]:
     return [action for m in members for action in steps._way_out(view, m, reason)]
 
 
-def _first_slot(view: Any, missing: int, numbers: Any, reason: str) -> list[Any]:
-    return [Create(1, next(numbers), view.goal.generation, reason) for _ in range(missing)]
+def _first_slot(view: Any, missing: int, numbers: Any) -> list[Any]:
+    return [Create(1, next(numbers), view.goal.generation, "a bug") for _ in range(missing)]
 
 
-def _first_number(view: Any, missing: int, numbers: Any, reason: str) -> list[Any]:
+def _first_number(view: Any, missing: int, numbers: Any) -> list[Any]:
     free = (slot for slot in range(1, 100) if slot not in view.taken_slots)
-    return [Create(next(free), 1, view.goal.generation, reason) for _ in range(missing)]
+    return [Create(next(free), 1, view.goal.generation, "a bug") for _ in range(missing)]
 
 
-def _one_too_many(view: Any, missing: int, numbers: Any, reason: str) -> list[Any]:
+def _one_too_many(view: Any, missing: int, numbers: Any) -> list[Any]:
     free = (slot for slot in range(1, 100) if slot not in view.taken_slots)
-    return [Create(next(free), next(numbers), view.goal.generation, reason) for _ in range(missing + 1)]
+    return [Create(next(free), next(numbers), view.goal.generation, "a bug") for _ in range(missing + 1)]
 
 
-def _other_generation(view: Any, missing: int, numbers: Any, reason: str) -> list[Any]:
+def _other_generation(view: Any, missing: int, numbers: Any) -> list[Any]:
     free = (slot for slot in range(1, 100) if slot not in view.taken_slots)
     wrong = replace(view.goal.generation, number=view.goal.generation.number + 1)
-    return [Create(next(free), next(numbers), wrong, reason) for _ in range(missing)]
+    return [Create(next(free), next(numbers), wrong, "a bug") for _ in range(missing)]
 
 
 def _straight_to_destroy(view: Any, member: Any, reason: str) -> list[Any]:

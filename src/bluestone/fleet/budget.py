@@ -25,7 +25,9 @@ class Budget(Struct, frozen=True):
 
     def room(self, view: View) -> int:
         """How many servers more may be created now."""
-        stopping = sum(m.stance == "leaving" for m in view.unsettled)
+        if not self.leaving:
+            return self.cap - view.living
+        stopping = [m.stance for m in view.unsettled].count("leaving")
         return self.cap + min(stopping, self.leaving) - view.living
 
 

@@ -53,6 +53,8 @@ def awaited(view: View) -> int:
     it once, or that served as a whole before.
     """
     group = view.goal.group
+    if not group.rollout.canary.value:
+        return 0
     wanted = min(group.rollout.canary.of(group.count, up=True), max(1, group.count - 1))
     if wanted < 1 or not group.count or view.goal.generation.number in view.memory.passed.get(group.name, ()):
         return 0

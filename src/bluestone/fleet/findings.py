@@ -93,29 +93,33 @@ def hold(seen: View) -> Hold:
 
 def all_new_serve(seen: View) -> bool:
     """Whether all declared servers serve, and no more."""
-    return sum(m.stance == "serving" for m in seen.new) == seen.goal.group.count == len(seen.new)
+    return len(seen.new) == seen.goal.group.count and all(m.stance == "serving" for m in seen.new)
 
 
 def _of_servers(seen: View) -> Iterator[Fact]:
     group, memory = seen.goal.group, seen.memory
     # What also takes servers of another generation away speaks against no generation.
-    common = any(_is_fresh_death(m, memory) and m.foreign for m in seen.dead)
-    spare = {m.name for m in steps.surplus(seen)}
+    common = any(_is_fresh_death(m, memory) and m.foreign for m in seen.dead) if seen.dead else False
+
+    def died(m: Member, why: str) -> Died:
+        return Died(group.name, m.name, why, m.new and not common and _born_in_rollout(m, memory, group.name))
+
     came_up = [m for m in seen.serving if m.name in memory.down_since and not m.pending] if memory.down_since else []
     for m in (*seen.unsettled, *came_up):
-        counts = m.new and not common and _born_in_rollout(m, memory, group.name)
-        down_since = memory.down_since.get(m.name)
-        if _is_fresh_death(m, memory):
-            yield Died(group.name, m.name, m.server.detail or "it ended by itself", counts)
-        elif m.stance == "down" and down_since is None:
-            yield WentDown(group.name, m.name, "it fails its health check")
-        elif m.stance == "down" and down_since and seen.at >= down_since + group.rollout.progress:
-            yield Died(group.name, m.name, f"it failed its health check for {group.rollout.progress}", counts)
-        elif m.stance == "booting" and group.name in memory.settled_at and _is_late(seen, m) and m.name not in spare:
-            # Before it has served, the same ends its rollout instead.
-            yield Died(group.name, m.name, f"it was not healthy within {group.rollout.progress}", counts)
-        elif m.stance in ("serving", "proving") and down_since is not None:
-            yield CameUp(group.name, m.name, "it passes its health check again")
+        match m.stance:
+            case "dead" if _is_fresh_death(m, memory):
+                yield died(m, m.server.detail or "it ended by itself")
+            case "down":
+                since = memory.down_since.get(m.name)
+                if since is None:
+                    yield WentDown(group.name, m.name, "it fails its health check")
+                elif seen.at >= since + group.rollout.progress:
+                    yield died(m, f"it failed its health check for {group.rollout.progress}")
+            case "booting" if group.name in memory.settled_at and _is_late(seen, m) and m not in steps.surplus(seen):
+                # Before it has served, the same ends its rollout instead.
+                yield died(m, f"it was not healthy within {group.rollout.progress}")
+            case "serving" | "proving" if m.name in memory.down_since:
+                yield CameUp(group.name, m.name, "it passes its health check again")
 
 
 def _is_fresh_death(member: Member, memory: Memory) -> bool:
@@ -135,9 +139,8 @@ def _why_halt(seen: View, fresh_deaths: int) -> Halted | None:
     if deaths >= _bearable(seen):
         last = next((m.name for m in reversed(seen.dead) if m.server.phase == "dead"), "")
         return Halted(group.name, f"{deaths} servers died during this rollout", last, number, canary.declared_as(seen))
-    unwanted = {m.name for m in steps.surplus(seen)}
     for m in seen.unsettled:
-        if m.stance == "booting" and _is_late(seen, m) and m.name not in unwanted:
+        if m.stance == "booting" and _is_late(seen, m) and m not in steps.surplus(seen):
             why = f"{m.name} was not healthy within {group.rollout.progress.total_seconds():g} s"
             return Halted(group.name, why, m.name, number, canary.declared_as(seen))
     return None

@@ -38,8 +38,7 @@ def lint(decided: Plan, goals: Sequence[Goal], inventory: Inventory, memory: Mem
     for action in decided.actions:
         by_group.setdefault(action.group, []).append(action)
     for goal in with_undeclared(goals, inventory):
-        actions = by_group.pop(goal.group.name, [])
-        if actions:
+        if actions := by_group.pop(goal.group.name, []):
             wrong += _of_group(actions, view(way_back(goal, memory), inventory, memory), inventory)
     wrong += [
         f"it acts on {group}, of which there is no server" for group, rest in by_group.items() if not _ghosts(rest)
@@ -53,9 +52,8 @@ def _names(actions: Sequence[Action], inventory: Inventory, memory: Memory) -> I
     once = set(servers)
     if len(once) < len(servers):
         yield from (f"it acts on {name} {times} times at once" for name, times in Counter(servers).items() if times > 1)
-    yield from (
-        f"it acts on {name} while another action on it is under way" for name in sorted(once & inventory.pending)
-    )
+    for name in sorted(once & inventory.pending):
+        yield f"it acts on {name} while another action on it is under way"
     for action in actions:
         if isinstance(action, Create) and action.incarnation < memory.next_incarnation:
             yield f"{action.server} has a number that was used before"
@@ -70,28 +68,35 @@ def _of_group(actions: Sequence[Action], seen: View, inventory: Inventory) -> It
     slots = [action.slot for action in actions if isinstance(action, Create)]
     if set(slots) & seen.taken_slots or len(set(slots)) < len(slots):
         yield f"it puts two servers of {group.name} into one slot"
+    in_order = group.rollout.strategy == "blue-green" and not seen.pinned
     if seen.pinned:
         yield from _volumes(actions, seen, inventory)
     for action in actions:
+        if isinstance(action, Create):
+            if seen.halted:
+                yield f"{action.server} is of a generation that failed"
+            if action.generation != seen.goal.generation:
+                yield f"{action.server} is of another generation than {group.name} shall be"
+            continue
         member, backend = members.get(action.server), inventory.backend(action.server)
         match action:
-            case Create() if seen.halted:
-                yield f"{action.server} is of a generation that failed"
-            case Create() if action.generation != seen.goal.generation:
-                yield f"{action.server} is of another generation than {group.name} shall be"
-            case Enrol() if member is None or not member.new:
-                yield f"{action.server} is enrolled although it has to go"
-            case Attach() if backend is None or backend.health != "up":
-                yield f"{action.server} gets requests before it is healthy"
-            case Attach() if member is None or not member.new:
-                yield f"{action.server} gets requests although it has to go"
-            case Dismiss() if backend is None or backend.admission == "attached":
-                yield f"{action.server} is dismissed while it is attached, or unknown"
-            case Dismiss() if backend and backend.sessions and not _may_cut(action, member, backend, seen):
-                yield f"sessions of {action.server} are cut before their time"
-            case Destroy() if backend is not None:
-                yield f"{action.server} is destroyed while the balancer knows it"
-        if member and isinstance(action, Detach | Dismiss | Destroy):
+            case Enrol():
+                if member is None or not member.new:
+                    yield f"{action.server} is enrolled although it has to go"
+            case Attach():
+                if backend is None or backend.health != "up":
+                    yield f"{action.server} gets requests before it is healthy"
+                if member is None or not member.new:
+                    yield f"{action.server} gets requests although it has to go"
+            case Dismiss():
+                if backend is None or backend.admission == "attached":
+                    yield f"{action.server} is dismissed while it is attached, or unknown"
+                elif backend.sessions and not _may_cut(action, member, backend, seen):
+                    yield f"sessions of {action.server} are cut before their time"
+            case Destroy():
+                if backend is not None:
+                    yield f"{action.server} is destroyed while the balancer knows it"
+        if in_order and member and isinstance(action, Detach | Dismiss | Destroy):
             yield from _order(action, member, seen)
 
 
@@ -99,16 +104,18 @@ def _capacity(actions: Sequence[Action], seen: View) -> Iterator[str]:
     """Serving never below the floor, total never above the cap."""
     limits, group = budget(seen), seen.goal.group
     serving = {m.name for m in seen.serving}
-    taken = {a.server for a in actions if isinstance(a, Detach | Destroy) and a.server in serving}
+    taken = serving.intersection([a.server for a in actions if isinstance(a, Detach | Destroy)])
     if taken and len(serving) - len(taken) < limits.floor:
         yield f"{len(serving) - len(taken)} servers of {group.name} are left serving; {limits.floor} must"
-    creates = sum(isinstance(action, Create) for action in actions)
+    creates = len([action for action in actions if isinstance(action, Create)])
+    if not creates:
+        return
     stopping = sum(member.stance == "leaving" for member in seen.unsettled)
     alive = seen.living - min(stopping, limits.leaving)
-    if creates and alive + creates > limits.cap:
+    if alive + creates > limits.cap:
         yield f"{alive + creates} servers of {group.name} would exist; at most {limits.cap} may"
     living = len(seen.new)
-    if creates and living + creates > group.count:
+    if living + creates > group.count:
         yield f"{living + creates} servers of the generation of {group.name} would exist; {group.count} are declared"
 
 
@@ -128,8 +135,6 @@ def _volumes(actions: Sequence[Action], seen: View, inventory: Inventory) -> Ite
 
 def _order(action: Action, member: Member, seen: View) -> Iterator[str]:
     """Blue-green: as long as not all of the new serve, none of the newest old ones goes."""
-    if seen.pinned or seen.goal.group.rollout.strategy != "blue-green":
-        return
     if member.stance in ("dead", "leaving") or member.new:
         return
     if sum(m.stance == "serving" for m in seen.new) >= seen.goal.group.count:

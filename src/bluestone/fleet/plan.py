@@ -72,8 +72,9 @@ def _plan_group(declared: Goal, inventory: Inventory, memory: Memory, numbers: I
     # Where no servers are wanted at all, what was stopped goes like anything else.
     stays = seen.halted and goal.group.count
     wanted = _bury(seen) + (_clean_up(seen) if stays else strategy(seen, allowance, numbers))
-    wanted = [action for action in wanted if action.verb not in held.verbs]
-    actions, refusals = safety.permit(wanted, seen, allowance)
+    if held.verbs:
+        wanted = [action for action in wanted if action.verb not in held.verbs]
+    actions, refusals = safety.permit(wanted, seen, allowance) if wanted else ((), ())
     return Plan(actions, facts, (_progress(declared, seen, actions, refusals, held),))
 
 
@@ -149,8 +150,9 @@ def _waiting(seen: View, refusals: Sequence[safety.Refusal], held: Hold) -> Iter
 def with_undeclared(goals: Sequence[Goal], inventory: Inventory) -> list[Goal]:
     """The goals, and goals of no servers for groups that exist but that nobody declares any more."""
     known = {goal.group.name for goal in goals}
-    if not (found := sorted(inventory.groups - known)):
+    if known.issuperset(inventory.groups):
         return list(goals)
+    found = sorted(inventory.groups - known)
     nothing = Digest("sha256:" + "0" * 64)
     undeclared = [Goal(Group(name, count=0), Generation(name, 0, nothing, ServerConfig(""))) for name in found]
     return [*goals, *undeclared]

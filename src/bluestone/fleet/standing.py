@@ -6,12 +6,12 @@ Pure: values in, values out.
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import Struct
 
 from bluestone.model.inventory import Backend, Inventory
+from bluestone.model.lazy import lazy
 from bluestone.model.memory import Memory
 from bluestone.model.plan import Goal
 from bluestone.model.server import Server
@@ -23,11 +23,12 @@ draining: detached, still holds sessions. drained: detached, holds none, or its 
 stopped. dead: ended, never started, or down for too long."""
 
 
-class Member(NamedTuple):
+class Member(Struct, frozen=True, eq=False, gc=False):
     """A server with its place in the rollout.
 
     `new` is whether it shall stay: it is of the goal's generation, and not tainted. `taint` says why it must be
-    replaced though its generation is right (if so).
+    replaced though its generation is right (if so). `name` is the server's, `attached` whether the balancer sends it
+    requests: both are asked for so often that they are kept.
     """
 
     server: Server
@@ -35,22 +36,14 @@ class Member(NamedTuple):
     stance: Stance
     new: bool
     pending: bool
-    taint: str = ""
+    taint: str
+    name: str
+    attached: bool
 
     @property
     def foreign(self) -> bool:
         """Whether it is of another generation than the goal's."""
         return not self.new and not self.taint
-
-    @property
-    def name(self) -> str:
-        """The server's name."""
-        return self.server.name
-
-    @property
-    def attached(self) -> bool:
-        """Whether the balancer sends it requests."""
-        return self.backend is not None and self.backend.admission == "attached"
 
 
 class View(Struct, frozen=True, dict=True):
@@ -72,32 +65,32 @@ class View(Struct, frozen=True, dict=True):
     unsettled: tuple[Member, ...]
     dead: tuple[Member, ...]
 
-    @property
+    @lazy
     def living(self) -> int:
         """How many there are that count: all but the dead."""
         return len(self.members) - len(self.dead)
 
-    @cached_property
+    @lazy
     def by_name(self) -> dict[str, Member]:
         """All members."""
-        return {m.server.name: m for m in self.members}
+        return {m.name: m for m in self.members}
 
-    @cached_property
+    @lazy
     def taken_slots(self) -> frozenset[int]:
         """The slots in which a server is, whichever."""
         return frozenset([m.server.slot for m in self.members])
 
-    @property
+    @lazy
     def pinned(self) -> bool:
         """Whether each server belongs to its slot, as that has volumes: its successor must come there, after it."""
         return pinned(self.goal)
 
-    @property
+    @lazy
     def halted(self) -> str:
         """Why the rollout was stopped, or may not begin: its generation failed. Empty if neither."""
         return self.memory.halted.get(self.goal.group.name, "") or quarantine(self.goal, self.memory)
 
-    @property
+    @lazy
     def paused(self) -> str:
         """Who wants nothing done, and why. Empty if nobody does."""
         return self.memory.paused.get("") or self.memory.paused.get(self.goal.group.name, "")
@@ -110,12 +103,23 @@ def pinned(goal: Goal) -> bool:
 
 def quarantine(goal: Goal, memory: Memory) -> str:
     """Why the goal's generation may not be tried again: it failed as the group is declared now. Empty if it may."""
-    failed = memory.quarantined.get(goal.group.name, {}).get(goal.generation.number)
+    if not (of_group := memory.quarantined.get(goal.group.name)):
+        return ""
+    failed = of_group.get(goal.generation.number)
     return failed.reason if failed and failed.declared == goal.declaration() else ""
 
 
 def view(goal: Goal, inventory: Inventory, memory: Memory) -> View:
-    """Look at one group. `inventory.at` is the time."""
+    """Look at one group. `inventory.at` is the time. Who asks for the same again, to check a plan, gets the same."""
+    # Whoever is in the table holds its goal and its memory, so no other ones get their numbers meanwhile.
+    key = id(goal), id(memory)
+    seen: View | None = inventory.derived.get(key)
+    if seen is None:
+        seen = inventory.derived[key] = _look(goal, inventory, memory)
+    return seen
+
+
+def _look(goal: Goal, inventory: Inventory, memory: Memory) -> View:
     image, config = goal.generation.image, goal.generation.config.digest()
     backends, taints, under_way, died = inventory.by_server, memory.taints, inventory.pending, memory.died
     at_once = not goal.group.rollout.min_ready
@@ -135,10 +139,11 @@ def view(goal: Goal, inventory: Inventory, memory: Memory) -> View:
             taint = f"no more than {declared} servers are declared, and it is in slot {server.slot}"
         stays = stays and not taint
         backend, pending = backends.get(name), name in under_way
+        attached = backend is not None and backend.admission == "attached"
         if (
-            backend is not None
+            attached
+            and backend is not None
             and backend.health == "up"
-            and backend.admission == "attached"
             and (at_once or not stays)
             and server.phase == "running"
             and name not in died
@@ -146,8 +151,7 @@ def view(goal: Goal, inventory: Inventory, memory: Memory) -> View:
             stance: Stance = "serving"  # so are nearly all, and `_stance` says the same of them
         else:
             stance = _stance(goal, server, backend, memory, inventory.at, new=stays, pending=pending)
-        # What calling `Member` does, in half the time: there may be ten thousand.
-        member = tuple.__new__(Member, (server, backend, stance, stays, pending, taint))
+        member = Member(server, backend, stance, stays, pending, taint, name, attached)
         members.append(member)
         if stance == "serving":
             serving.append(member)

@@ -9,11 +9,12 @@ from msgspec import Struct
 
 from bluestone.model.generation import Generation
 from bluestone.model.ids import server_name
+from bluestone.model.lazy import lazy
 from bluestone.model.server import Server
 from bluestone.model.volume import volume_name
 
 
-class Create(Struct, frozen=True):
+class Create(Struct, frozen=True, dict=True):
     """Start a server of a generation in a slot."""
 
     verb: ClassVar[str] = "create"
@@ -27,7 +28,7 @@ class Create(Struct, frozen=True):
         """The group that the server will belong to."""
         return self.generation.group
 
-    @property
+    @lazy
     def server(self) -> str:
         """The name that the server will have."""
         return server_name(self.group, self.slot, self.generation.image, self.incarnation)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from msgspec import Struct, field
 
 from bluestone.model.group import Group, Health, LogPolicy, Resources, SecretRef, canonical_digest
 from bluestone.model.ids import Digest
+from bluestone.model.lazy import lazy
 from bluestone.model.volume import VolumeSpec
 
 
@@ -51,7 +50,7 @@ class ServerConfig(Struct, frozen=True, dict=True):
         """SHA-256 over the canonical JSON of this configuration."""
         return self._digest
 
-    @cached_property
+    @lazy
     def _digest(self) -> Digest:
         return Digest("sha256:" + canonical_digest(self, unless_empty=("volumes", "logs")))
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Set
 from datetime import datetime
-from functools import cached_property
 from operator import attrgetter
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
+from bluestone.model.lazy import lazy
 from bluestone.model.server import Server
 
 Admission = Literal["detached", "attached"]
 """detached: enrolled and health-checked, gets no new requests. attached: gets requests."""
+
+
+_SLOT, _INCARNATION = attrgetter("slot"), attrgetter("incarnation")
 
 
 class Counters(Struct, frozen=True):
@@ -82,12 +84,17 @@ class Inventory(Struct, frozen=True, dict=True):
         """A group's servers, by slot and incarnation."""
         return self._groups.get(group, ())
 
-    @cached_property
+    @lazy
     def by_server(self) -> Mapping[str, Backend]:
         """The balancer's entries, by their servers' names."""
         return {backend.server: backend for backend in self.backends}
 
-    @cached_property
+    @lazy
+    def derived(self) -> dict[Any, Any]:
+        """What others found out from this inventory and may ask for again, by keys of their own."""
+        return {}
+
+    @lazy
     def names(self) -> Set[str]:
         """The names of all servers."""
         return frozenset([server.name for server in self.servers])
@@ -97,13 +104,14 @@ class Inventory(Struct, frozen=True, dict=True):
         """The groups that there are servers of."""
         return self._groups.keys()
 
-    @cached_property
+    @lazy
     def _groups(self) -> dict[str, tuple[Server, ...]]:
-        groups: defaultdict[str, list[Server]] = defaultdict(list)
-        for server in self.servers:
-            groups[server.group].append(server)
-        for servers in groups.values():
-            # By one number and then by the other is quicker than by pairs of them.
-            servers.sort(key=attrgetter("incarnation"))
-            servers.sort(key=attrgetter("slot"))
+        groups: dict[str, list[Server]] = {}
+        # By one number and then by the other is quicker than by pairs of them.
+        for server in sorted(sorted(self.servers, key=_INCARNATION), key=_SLOT):
+            of_group = groups.get(server.group)
+            if of_group is None:
+                groups[server.group] = [server]
+            else:
+                of_group.append(server)
         return {name: tuple(servers) for name, servers in groups.items()}

@@ -65,11 +65,10 @@ class World:
     def observe(self) -> Inventory:
         """A true inventory, or one with a gap."""
         gaps = ("the provider did not answer",) if self.chance.random() < self.faults.blind else ()
-        pending = {action.server for _, action, _ in self.under_way}
-        creates = [a.coming(self.now) for _, a, _ in self.under_way if isinstance(a, Create)]
-        coming = tuple(server for server in creates if server.name not in self.servers)
-        servers = tuple(self.servers.values()) + coming
-        return Inventory(self.now, servers, tuple(self.backends.values()), gaps, frozenset(pending))
+        pending = frozenset([action.server for _, action, _ in self.under_way])
+        creates = [a for _, a, _ in self.under_way if isinstance(a, Create)]
+        coming = [create.coming(self.now) for create in creates if create.server not in self.servers]
+        return Inventory(self.now, (*self.servers.values(), *coming), tuple(self.backends.values()), gaps, pending)
 
     def begin(self, actions: Sequence[Action]) -> None:
         """Balancer steps take effect at once; creates and destroys after some rounds, or not at all."""
@@ -92,12 +91,13 @@ class World:
                 self.under_way.append((self.chance.randint(0, 3), action, works))
             else:
                 self._balance(action)
-        self.memory = replace(
-            self.memory,
-            next_incarnation=number,
-            condemned=self.memory.condemned | condemned,
-            detached_at=self.memory.detached_at | detached,
-        )
+        if condemned or detached or number > self.memory.next_incarnation:
+            self.memory = replace(
+                self.memory,
+                next_incarnation=number,
+                condemned=self.memory.condemned | condemned,
+                detached_at=self.memory.detached_at | detached,
+            )
 
     def pass_time(self) -> None:
         """One round: calls end, servers boot, flap and die, sessions end."""
@@ -109,7 +109,7 @@ class World:
             else:
                 self._end(action, works)
         self.under_way = waiting
-        for name, server in list(self.servers.items()):
+        for name, server in list(self.servers.items()) if self.faults.death or self.faults.flap else ():
             if server.phase == "running" and self.chance.random() < self.faults.death:
                 self.servers[name] = replace(server, phase="dead", detail="killed")
             elif self.chance.random() < self.faults.flap:
@@ -147,6 +147,8 @@ class World:
         elif isinstance(action, Destroy) and took_effect:
             self.servers.pop(action.server, None)
         row = (action.group, action.verb)
+        if works and not self.rows.get(row):
+            return
         self.rows[row] = 0 if works else self.rows.get(row, 0) + 1
         longest = max(count for (group, _), count in self.rows.items() if group == action.group)
         failures = {name: failed for name, failed in self.memory.failures.items() if name != action.group}

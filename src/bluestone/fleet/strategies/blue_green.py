@@ -22,11 +22,11 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
     first = canary.awaited(view)
     gone = _superseded(view)
     surplus = steps.surplus(view)
-    wanted = [m for m in view.new if m not in surplus]
-    actions = steps.retire(view, gone, "an older generation than the one kept for a rollback")
+    wanted = [m for m in view.new if m not in surplus] if surplus else view.new
+    actions = steps.retire(view, gone, "an older generation than the one kept for a rollback") if gone else []
     if not gone:
         missing = min((first or count) - len(view.new), budget.room(view))
-        actions += steps.create(view, missing, numbers, steps.why_create(view))
+        actions += steps.create(view, missing, numbers)
     actions += steps.enrol(view)
 
     able = [m for m in wanted if m.stance in ("ready", "proving", "serving")]
@@ -37,10 +37,12 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
 
     switched = sum(m.stance == "serving" for m in wanted) == count
     if switched and not first:
-        actions += steps.retire(view, [m for m in view.old if m.attached], _why_go(view))
-        actions += steps.retire(view, _expired(view, gone), "replaced; no longer kept for a rollback")
-        leaving = steps.spare(view, budget.floor, surplus)
-        actions += steps.retire(view, leaving, steps.why_surplus(view))
+        if view.old:
+            actions += steps.retire(view, [m for m in view.old if m.attached], _why_go(view))
+            actions += steps.retire(view, _expired(view, gone), "replaced; no longer kept for a rollback")
+        if surplus:
+            leaving = steps.spare(view, budget.floor, surplus)
+            actions += steps.retire(view, leaving, steps.why_surplus(view))
     return actions
 
 
@@ -56,6 +58,8 @@ def _why_go(view: View) -> str:
 def _superseded(view: View) -> list[Member]:
     """Detached old servers of any but the newest old generation."""
     foreign = [m for m in view.old if m.foreign]
+    if not foreign:
+        return []
     newest = max(
         (m.server.generation for m in foreign if m.attached),
         default=max((m.server.generation for m in foreign), default=0),

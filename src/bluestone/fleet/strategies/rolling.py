@@ -25,14 +25,16 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
     first = canary.awaited(view)
     missing = min((first or count) - len(view.new), budget.room(view))
     excess = steps.surplus(view)
-    actions = steps.create(view, missing, numbers, steps.why_create(view))
+    wanted = [m for m in view.new if m not in excess] if excess else view.new
+    actions = steps.create(view, missing, numbers)
     actions += steps.enrol(view)
-    actions += steps.attach(view, [m for m in view.new if m not in excess], "healthy")
-    leaving = steps.spare(view, budget.floor, view.old)
-    if first:
-        leaving = _room_for_canaries(view, leaving)
-    actions += steps.retire(view, leaving, f"replaced by generation {view.goal.generation.number}")
-    if not view.old:
+    actions += steps.attach(view, wanted, "healthy")
+    if view.old:
+        leaving = steps.spare(view, budget.floor, view.old)
+        if first:
+            leaving = _room_for_canaries(view, leaving)
+        actions += steps.retire(view, leaving, f"replaced by generation {view.goal.generation.number}")
+    elif excess:
         actions += steps.retire(view, steps.spare(view, budget.floor, excess), steps.why_surplus(view))
     return actions
 

@@ -15,7 +15,7 @@ _RANK = {"serving": 0, "proving": 1}
 """Who stays when there are too many: first those that serve, then those that have begun to."""
 
 
-def create(view: View, missing: int, numbers: Iterator[int], reason: str) -> list[Action]:
+def create(view: View, missing: int, numbers: Iterator[int]) -> list[Action]:
     """Create `missing` servers of the goal's generation, each in the lowest free slot.
 
     Servers with volumes belong to the declared slots: while a server that is on its way out is in one, or a dead one,
@@ -24,20 +24,20 @@ def create(view: View, missing: int, numbers: Iterator[int], reason: str) -> lis
     if missing <= 0 or view.halted:
         return []
     slots = range(1, view.goal.group.count + 1) if view.pinned else count(1)
+    reason = _why_create(view)
     free = islice((slot for slot in slots if slot not in view.taken_slots), missing)
     return [Create(slot, next(numbers), view.goal.generation, reason) for slot in free]
 
 
 def enrol(view: View) -> list[Action]:
     """Make the balancer check the new servers that it does not know yet, but none that is too many: it is to go."""
-    if not view.goal.group.ports:
+    if not view.goal.group.ports or not view.unsettled:
         return []
-    unwanted = {m.name for m in surplus(view)}
     return [
         Enrol(view.goal.group.name, m.name, "started; its health is to be checked")
         for m in view.unsettled
-        if m.new and m.stance == "booting" and m.backend is None and m.server.endpoint and not m.pending
-        if m.name not in unwanted
+        if m.stance == "booting" and m.backend is None and m.new and m.server.endpoint and not m.pending
+        if m not in surplus(view)
     ]
 
 
@@ -64,7 +64,7 @@ def spare(view: View, floor: int, candidates: Sequence[Member]) -> list[Member]:
     return idle + busy[-spared:][::-1]
 
 
-def why_create(view: View) -> str:
+def _why_create(view: View) -> str:
     """Why servers are created: how many there are, or what one of the others is replaced for."""
     generation, count = view.goal.generation.number, view.goal.group.count
     tainted = next((f"; {m.name} is replaced: {m.taint}" for m in view.old if m.taint), "")
