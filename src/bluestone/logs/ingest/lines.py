@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -62,7 +62,7 @@ class Line(NamedTuple):
         return self.original.decode(errors="replace") if said is None else said
 
 
-class Named(msgspec.Struct):
+class Named(msgspec.Struct, gc=False):
     """What a line's JSON says of its name and time: all that must be known to store it."""
 
     cursor: Any = msgspec.field(name="__CURSOR", default=None)
@@ -156,21 +156,53 @@ _document = msgspec.json.Decoder(dict[str, Any])
 _named = msgspec.json.Decoder(Named)
 
 
-def parse_lines(body: bytes, received: int) -> Iterator[Line]:
+def parse_lines(body: bytes, received: int) -> list[Line]:
     """The lines of a request's body; `received` (microseconds since 1970) dates those without a time."""
-    return (parse_line(line, received) for line in body.split(b"\n") if line)
+    originals = [line for line in body.split(b"\n") if line]
+    named = _all_named(body, originals)
+    return [_line(each, original, received) for each, original in zip(named, originals, strict=True)]
 
 
 def parse_line(original: bytes, received: int) -> Line:
     """Read one line of `journalctl -o json` or a JSON document; any other line is its own message."""
-    try:
-        named = _named.decode(original)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    return _line(_named_of(original), original, received)
+
+
+def _line(named: Named | None, original: bytes, received: int) -> Line:
+    if named is None:
         return Line(None, received, original)
+    if named.cursor is None and named.id is None:
+        # Without a name nobody can tell a line sent again from a line written twice: rather twice than never.
+        return Line(None, named.at(received), original)
     name = named.name
     goodbye = _number(text(named.goodbye)) if named.goodbye is not None and named.cursor is not None else None
-    # Without a name nobody can tell a line sent again from a line written twice: rather twice than never.
     return Line(key_of(name) if name else None, named.at(received), original, goodbye)
+
+
+def _all_named(body: bytes, originals: Sequence[bytes]) -> Sequence[Named | None]:
+    """What each line says, read all at once where each is one object, which is three times as fast."""
+    if _one_object_each(body.removesuffix(b"\n"), len(originals)):
+        try:
+            found = _named.decode_lines(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            found = []
+        if len(found) == len(originals):
+            return found
+    return [_named_of(original) for original in originals]
+
+
+def _one_object_each(body: bytes, count: int) -> bool:
+    """Whether a body's lines, if it is read as JSON, are values of their own: nowhere else does JSON have `}` and `{`
+    with but a newline between them. With as many values as lines each line is then one.
+    """
+    return body[:1] == b"{" and body[-1:] == b"}" and body.count(b"\n") == body.count(b"}\n{") == count - 1
+
+
+def _named_of(original: bytes) -> Named | None:
+    try:
+        return _named.decode(original)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def known_of(original: bytes) -> Known | None:
@@ -214,7 +246,7 @@ def moment(value: Any) -> int | None:
 
     ISO 8601 (without a zone: UTC), or a number: of seconds, milli-, micro- or nanoseconds, told apart by size.
     """
-    if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
+    if isinstance(value, str) and ("-" in value or not value.replace(".", "", 1).isdigit()):
         return _iso(value)
     try:
         number = float(value)

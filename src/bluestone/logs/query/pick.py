@@ -98,7 +98,11 @@ def _blocks(leaf: Leaf, segment: Segment) -> Mask | None:
 
 
 def _lines(blocks: Mask, segment: Segment) -> Mask:
-    return np.repeat(blocks, np.diff(segment.block_lines))
+    found = np.zeros(segment.lines, bool)
+    ends = segment.block_lines
+    for number in np.flatnonzero(blocks).tolist():
+        found[ends[number] : ends[number + 1]] = True
+    return found
 
 
 def _every(segment: Segment) -> Mask:

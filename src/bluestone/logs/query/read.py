@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from bluestone.logs.query.entry import Entry, holds
 from bluestone.logs.query.nodes import And, Leaf, Node
 from bluestone.logs.query.pick import Picked
 from bluestone.logs.store.columns import Numbers
+from bluestone.logs.store.index import ANYWHERE
 from bluestone.logs.store.segment import Segment
 
 
@@ -21,7 +22,7 @@ def found_in_block(
     base = int(segment.block_lines[number])
     content: dict[int, bytes] | list[bytes] = []
     if not picked.exact and (pieces := needed(node)):
-        content = block.lines_with(max(pieces, key=len))
+        content = block.lines_with(*_rarest(segment, number, node, pieces))
         having = np.fromiter(content, np.int64, len(content)) + base
         lines = having if len(lines) == len(block) else np.intersect1d(lines, having, assume_unique=True)
         if len(lines) == 0:
@@ -32,6 +33,25 @@ def found_in_block(
         entry = Entry(segment.identities[span], at, content[line - base])
         if picked.exact or holds(node, entry):
             yield line, entry
+
+
+def _rarest(segment: Segment, number: int, node: Node, pieces: Sequence[bytes]) -> tuple[bytes, int]:
+    """The piece that a block is best searched for, and the slice of the block in which it is."""
+    words = {word for word in needed_words(node) if word in pieces and segment.indexes(word)}
+    if not words:
+        return max(pieces, key=len), ANYWHERE
+    rarest = min(sorted(words), key=lambda word: len(segment.places_of(word).blocks))
+    return rarest, segment.places_of(rarest).slice_in(number)
+
+
+def needed_words(node: Node) -> tuple[bytes, ...]:
+    """Words that the message of each line has that a query finds."""
+    match node:
+        case Leaf("message", test):
+            return test.words
+        case And(parts):
+            return tuple(word for part in parts for word in needed_words(part))
+    return ()
 
 
 def needed(node: Node) -> tuple[bytes, ...]:

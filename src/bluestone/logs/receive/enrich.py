@@ -44,6 +44,10 @@ BY_ITSELF = ("stdout", "file", "")
 """Ways into the journal by which a program cannot say how severe a line is: then 6 means nothing."""
 
 
+OF_JOURNAL = b'"MESSAGE"'
+"""What stands in each line that there is anything to do for."""
+
+
 class _Brief(msgspec.Struct):
     """What must be known of a line before it is known whether all of it is needed: of most lines it is not."""
 
@@ -59,7 +63,7 @@ _encode = msgspec.json.encode
 
 def enrich(original: bytes) -> bytes:
     """A line of the journal's JSON with what its message says about itself; any other stays as it is."""
-    if b'"MESSAGE"' not in original:
+    if OF_JOURNAL not in original:
         return original
     try:
         line = _brief(original)

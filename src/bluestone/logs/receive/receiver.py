@@ -27,13 +27,13 @@ from starlette.routing import Route
 from bluestone.host.paths import private_directory
 from bluestone.logs.ingest import elasticsearch
 from bluestone.logs.ingest.door import Rejection
-from bluestone.logs.ingest.lines import Line, parse_line, parse_lines
+from bluestone.logs.ingest.lines import Line, parse_lines
 from bluestone.logs.receive import otlp
 from bluestone.logs.receive.admission import Door, answer
 from bluestone.logs.receive.committer import Committer
 from bluestone.logs.receive.consoles import Consoles
 from bluestone.logs.receive.credentials import Credentials
-from bluestone.logs.receive.enrich import enrich
+from bluestone.logs.receive.enrich import OF_JOURNAL, enrich
 from bluestone.logs.receive.listening import Listening, servers
 from bluestone.logs.receive.syslogd import Syslog
 from bluestone.logs.store.store import Store
@@ -69,7 +69,7 @@ class Lines:
 
 def read(body: bytes, received: int) -> list[Line]:
     """The lines of a body, with what they say about themselves."""
-    return [parse_line(enrich(line), received) for line in body.split(b"\n") if line]
+    return parse_lines(b"\n".join(map(enrich, body.split(b"\n"))) if OF_JOURNAL in body else body, received)
 
 
 def application(directory: Path, console_directory: Path | None = None, sinks: Path | None = None) -> Starlette:
@@ -140,7 +140,7 @@ def watched(directory: Path, credentials: Credentials, committer: Committer) -> 
 
     async def sink(number: int, body: bytes, micros: int) -> None:
         try:
-            await committer.commit(number, tuple(parse_lines(body, micros)), len(body), shipped=False)
+            await committer.commit(number, parse_lines(body, micros), len(body), shipped=False)
         except Rejection as rejection:
             raise Problem(rejection.what, mend=rejection.mend) from rejection
 

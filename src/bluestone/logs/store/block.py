@@ -6,6 +6,10 @@ import struct
 from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
+
+from bluestone.logs.store.columns import Numbers
+from bluestone.logs.store.index import ANYWHERE, bounds
 from bluestone.logs.store.words import written_as_it_is
 
 BY_NEWLINE, BY_LENGTH = b"\n", b"#"
@@ -44,20 +48,34 @@ class Block:
     def _lowered(self) -> bytes:
         return self._content.lower()
 
-    def lines_with(self, piece: bytes) -> dict[int, bytes]:
-        """Lines that may have a piece (small letters, no newline) in their message, by their places, ascending."""
+    @cached_property
+    def _newlines(self) -> Numbers:
+        """Where they are: before each line."""
+        return np.flatnonzero(np.frombuffer(self._content, np.uint8) == ord(BY_NEWLINE))
+
+    def lines_with(self, piece: bytes, part: int = ANYWHERE) -> dict[int, bytes]:
+        """Lines that may have a piece (small letters, no newline) in their message, by their places, ascending.
+
+        `part` is the slice (`index`) in which it begins, if it begins in one only.
+        """
         if not self._plain:
             lowered = [line.lower() for line in self.lines]
             may = [piece in line or not written_as_it_is(line) for line in lowered]
             return {number: line for number, line in enumerate(self.lines) if may[number]}
-        # Gone over at once, and lines counted only up to where it is found.
-        whole = self._lowered
+        begin, text = 1, self._lowered[1:] if part == ANYWHERE else b""
+        if part != ANYWHERE:
+            first, end = bounds(part, len(self._content))
+            begin = self._content.rfind(BY_NEWLINE, 0, first + 1) + 1
+            text = self._content[begin : self._end_of_line(end - 1)].lower()
         found: dict[int, bytes] = {}
-        counted, number, place = 1, 0, whole.find(piece, 1)
+        place = text.find(piece)
         while place >= 0:
-            number += whole.count(b"\n", counted, place)
-            counted = whole.find(b"\n", place)
-            end = counted if counted >= 0 else len(whole)
-            found[number] = self._content[whole.rfind(b"\n", 0, place) + 1 : end]
-            place = whole.find(piece, counted) if counted >= 0 else -1
+            number = int(np.searchsorted(self._newlines, begin + place)) - 1
+            end = self._end_of_line(begin + place)
+            found[number] = self._content[int(self._newlines[number]) + 1 : end]
+            place = text.find(piece, end - begin)
         return found
+
+    def _end_of_line(self, place: int) -> int:
+        end = self._content.find(BY_NEWLINE, place)
+        return end if end >= 0 else len(self._content)

@@ -16,20 +16,18 @@ import zstandard
 
 from bluestone.host.files import flush
 from bluestone.logs.audit import counted
-from bluestone.logs.store.block import joined
-from bluestone.logs.store.columns import Gatherer, Numbers, pack_codes, pack_numbers, pack_values, shuffled
+from bluestone.logs.store.block import BY_NEWLINE, joined
+from bluestone.logs.store.columns import Gatherer, Numbers, pack_codes, pack_numbers, pack_values
+from bluestone.logs.store.index import Words
 from bluestone.logs.store.rows import look
 from bluestone.logs.store.segment import MAGIC, MINUTE, TIMES, TRAILER, Footer, Part, Span
-from bluestone.logs.store.words import HASH_BITS, word_hashes, written_as_it_is
+from bluestone.logs.store.words import written_as_it_is
 from bluestone.model.record import Identity
 
 BLOCK = 256 << 10
 """Bytes of lines in a block, before compression. Measured: half as many take 5 % more space."""
 
 BLOCK_LEVEL = 9
-
-PAIRS = 2048
-"""(word, block) pairs that are looked up together."""
 
 
 class Entry(NamedTuple):
@@ -85,8 +83,9 @@ def _write(write: Callable[[bytes], Any], entries: Sequence[Entry], identity: Ca
             seen = look(block, first)
             gatherer.add(seen.rows)
             severities[first:end] = seen.severities
-            words.add(number, b"\n".join([content, *(text.encode(errors="replace") for text in seen.more)]))
             plain.append(written_as_it_is(content.lower()))
+            more = b"\n".join(text.encode(errors="replace") for text in seen.more)
+            words.add(number, content, more, plain=plain[-1] and content.startswith(BY_NEWLINE))
     packed = [each.result() for each in packing]
     put("blocks", b"".join(packed))
     put("block_ends", pack_numbers(np.cumsum([0, *map(len, packed)], dtype=np.int64)))
@@ -164,30 +163,3 @@ def _minutes(spans: Sequence[Span], at: Numbers, severities: Numbers) -> dict[st
         found |= {f"{name}.{column}": numbers for column, numbers in columns.items()}
         found[f"{name}.lines"] = counts.astype(np.int64)
     return found
-
-
-class Words:
-    """Which words are in which block, by their hashes."""
-
-    def __init__(self) -> None:
-        self._pairs: list[np.ndarray[Any, np.dtype[np.uint64]]] = []
-
-    def add(self, block: int, text: bytes) -> None:
-        """The words of a block's text."""
-        self._pairs.append(word_hashes(text).astype(np.uint64) << np.uint64(32) | np.uint64(block))
-
-    def finish(self) -> tuple[int, Numbers, bytes]:
-        """By how many bits a hash is shifted to tell its bucket, where each bucket ends, and the buckets."""
-        pairs = np.sort(np.concatenate(self._pairs))
-        bits = max(0, (len(pairs) // PAIRS).bit_length())
-        words = (pairs >> np.uint64(32)).astype(np.uint32)
-        blocks = (pairs & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-        shift = HASH_BITS - bits
-        limits = np.searchsorted(words, np.arange(1, 1 << bits, dtype=np.uint64) << np.uint64(shift))
-        packer = zstandard.ZstdCompressor(level=6, write_checksum=True)
-        packed, start = [], 0
-        for end in (*limits.tolist(), len(pairs)):
-            steps = np.diff(words[start:end], prepend=np.uint32(0))
-            packed.append(packer.compress(shuffled(steps) + shuffled(blocks[start:end])))
-            start = end
-        return shift, np.cumsum([len(piece) for piece in packed], dtype=np.int64), b"".join(packed)

@@ -29,15 +29,16 @@ from bluestone.logs.store.columns import (
     unpack_codes,
     unpack_numbers,
     unpack_values,
-    unshuffled,
 )
+from bluestone.logs.store.index import Places, look_up, places
 from bluestone.logs.store.words import LONGEST, hash_of
 from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
 
-MAGIC = b"BLSEG\x00\x00\x02"
-FORMER = b"BLSEG\x00\x00\x01"
-"""Of segments whose words are known by their CRC-32, in buckets whose ends are in the footer."""
+MAGIC = b"BLSEG\x00\x00\x03"
+FORMATS = {b"BLSEG\x00\x00\x01": 1, b"BLSEG\x00\x00\x02": 2, MAGIC: 3}
+"""All that can be read: in the first, words are known by their CRC-32, in buckets whose ends are in the footer; in the
+second it is not known where in a block they are."""
 
 TRAILER = struct.Struct("<QII8s")
 """Where the footer is, its length, its CRC-32, and the magic again."""
@@ -48,7 +49,8 @@ TIMES = 4096
 
 _blocks: Cache[Block] = Cache(64)
 _times: Cache[Numbers] = Cache(512)
-"""Some 40 and 16 MB, of all segments that are open."""
+_places: Cache[Places] = Cache(4096)
+"""Some 40, 16 and 8 MB, of all segments that are open."""
 
 _tokens = count()
 
@@ -118,9 +120,9 @@ class Segment:
             self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         offset, length, checksum, magic = TRAILER.unpack(self._bytes[-TRAILER.size :])
         footer = self._bytes[offset : offset + length]
-        if magic not in (MAGIC, FORMER) or self._bytes[: len(MAGIC)] != magic or zlib.crc32(footer) != checksum:
+        if magic not in FORMATS or self._bytes[: len(MAGIC)] != magic or zlib.crc32(footer) != checksum:
             raise Damaged(path, "its footer does not fit its checksum")
-        self.former = magic == FORMER
+        self.format = FORMATS[magic]
         self.footer: Footer = _footer.decode(zstandard.ZstdDecompressor().decompress(footer))
         self._token = next(_tokens)
 
@@ -214,15 +216,21 @@ class Segment:
     def blocks_with(self, words: Sequence[bytes]) -> Mask:
         """The blocks in which all these words may be: surely not in others. Raises `Damaged`."""
         found = np.ones(len(self.block_lines) - 1, bool)
-        for word in words:
-            if len(word) > LONGEST and not self.former:
-                continue
+        for word in filter(self.indexes, words):
             with_word = np.zeros(len(found), bool)
-            with_word[self._blocks_of(zlib.crc32(word) if self.former else hash_of(word))] = True
+            with_word[self.places_of(word).blocks] = True
             found &= with_word
             if not found.any():
                 break
         return found
+
+    def indexes(self, word: bytes) -> bool:
+        """Whether blocks are known by words like this one."""
+        return len(word) <= LONGEST or self.format == 1
+
+    def places_of(self, word: bytes) -> Places:
+        """Where a word may be that is indexed. Raises `Damaged`."""
+        return _places.get((self._token, word), lambda: self._look_up(word))
 
     def block(self, number: int) -> Block:
         """A block. Raises `Damaged`."""
@@ -307,23 +315,17 @@ class Segment:
 
     @cached_property
     def _word_ends(self) -> Sequence[int] | Numbers:
-        return self.footer.word_ends if self.former else np.frombuffer(self._part("word_ends"), np.int64)
+        return self.footer.word_ends if self.format == 1 else np.frombuffer(self._part("word_ends"), np.int64)
 
-    def _blocks_of(self, wanted: int) -> Numbers:
-        """The blocks that hold a word, by its hash."""
+    def _look_up(self, word: bytes) -> Places:
+        wanted = zlib.crc32(word) if self.format == 1 else hash_of(word)
         bucket = wanted >> self.footer.word_shift
         start, end = (int(self._word_ends[bucket - 1]) if bucket else 0), int(self._word_ends[bucket])
         base = self.footer.parts["words"].offset
-        packed = self._bytes[base + start : base + end]
         try:
-            content = zstandard.ZstdDecompressor().decompress(packed)
+            return places(look_up(self._bytes[base + start : base + end], wanted), sliced=self.format > 2)
         except zstandard.ZstdError as error:
             raise Damaged(self.path, f"words: {error}") from error
-        pairs = len(content) // 8
-        hashes = np.cumsum(unshuffled(content[: 4 * pairs], np.dtype(np.uint32)), dtype=np.uint32)
-        first = np.searchsorted(hashes, np.uint32(wanted), side="left")
-        last = np.searchsorted(hashes, np.uint32(wanted), side="right")
-        return unshuffled(content[4 * pairs :], np.dtype(np.uint32))[int(first) : int(last)].astype(np.int64)
 
     def _numbers(self, name: str) -> Numbers:
         try:

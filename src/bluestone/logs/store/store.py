@@ -17,7 +17,7 @@ from bluestone.logs.store import wal
 from bluestone.logs.store.database import connect
 from bluestone.logs.store.moving import move
 from bluestone.logs.store.sealed import Sealed
-from bluestone.logs.store.wal import Share, Stored
+from bluestone.logs.store.wal import Share
 
 TURN_BYTES = 64 << 20
 TURN_LINES = 200_000
@@ -71,14 +71,14 @@ class Store:
         self._refresh()
         taken: dict[int, set[int]] = {}
         shares: list[Share] = []
-        lines: list[list[Stored]] = []
+        lines: list[list[tuple[int, bytes]]] = []
         fresh_counts = []
         for batch in batches:
             fresh = self._fresh(batch, taken)
             fresh_counts.append(len(fresh))
             if fresh:
                 shares.append(_share(batch, fresh))
-                lines.append([Stored(line.at, line.original) for line in fresh])
+                lines.append([(line.at, line.original) for line in fresh])
         if shares:
             self._wal.append(wal.encode(shares, lines))
             self._remember(self._wal.number, taken)

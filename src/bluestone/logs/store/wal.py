@@ -64,8 +64,8 @@ _lines = msgspec.msgpack.Decoder(list[list[Stored]])
 _encoder = msgspec.msgpack.Encoder()
 
 
-def encode(shares: Sequence[Share], lines: Sequence[Sequence[Stored]]) -> bytes:
-    """A frame as it is written."""
+def encode(shares: Sequence[Share], lines: Sequence[Sequence[tuple[int, bytes]]]) -> bytes:
+    """A frame as it is written; lines as `Stored` has them."""
     digest, body = _encoder.encode(shares), _encoder.encode(lines)
     return HEADER.pack(MAGIC, len(digest), zlib.crc32(digest), len(body), zlib.crc32(body)) + digest + body
 

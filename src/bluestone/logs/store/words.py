@@ -37,19 +37,30 @@ HASH_BITS = 24
 LONGEST = 4096
 """Bytes of a word, beyond which it is not looked for by its hash."""
 
+Hashes = npt.NDArray[np.uint32]
+
 _WINDOW = 256 << 10
 _SPACE = ord(" ")
 _BASE = 0x9E3779B97F4A7C15
 """Odd, so that it has an inverse modulo 2^64."""
 
 
-def word_hashes(text: bytes) -> npt.NDArray[np.uint32]:
+def word_hashes(text: bytes) -> Hashes:
     """`HASH_BITS` bits for each word of a text in UTF-8 (which may be none), in ascending order, each once.
 
     A polynomial of a word's bytes modulo 2^64, mixed by a multiplication: all words of a text are hashed at once.
     """
-    found = [_hashes_in(window) for window in _windows(_lowered(text))]
+    found = [hashes for hashes, _ in hashes_and_starts(text)]
     return np.unique(np.concatenate(found)) if found else np.empty(0, np.uint32)
+
+
+def hashes_and_starts(text: bytes) -> Iterator[tuple[Hashes, npt.NDArray[np.int64]]]:
+    """Each word's hash and, if the text is ASCII, its place in it; many at a time."""
+    place = 0
+    for window in _windows(_lowered(text)):
+        hashes, starts = _hashes_in(window)
+        yield hashes, starts + place
+        place += len(window)
 
 
 @lru_cache(maxsize=4096)
@@ -75,7 +86,7 @@ def _windows(text: bytes) -> Iterator[bytes]:
         place = end
 
 
-def _hashes_in(text: bytes) -> npt.NDArray[np.uint32]:
+def _hashes_in(text: bytes) -> tuple[Hashes, npt.NDArray[np.int64]]:
     characters = np.frombuffer(text, np.uint8)
     inside = np.zeros(len(characters) + 2, bool)
     np.not_equal(characters, _SPACE, out=inside[1:-1])
@@ -87,7 +98,7 @@ def _hashes_in(text: bytes) -> npt.NDArray[np.uint32]:
     hashed = (sums[ends] - sums[starts]) * inverses[starts]
     hashed ^= hashed >> np.uint64(32)
     hashed *= np.uint64(_BASE)
-    return (hashed >> np.uint64(64 - HASH_BITS)).astype(np.uint32)
+    return (hashed >> np.uint64(64 - HASH_BITS)).astype(np.uint32), starts
 
 
 @cache

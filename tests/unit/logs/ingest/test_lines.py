@@ -86,6 +86,19 @@ def test_a_body_is_cut_at_its_newlines() -> None:
     assert [line.message for line in parse_lines(b"one\n\ntwo\nthree", NOW)] == ["one", "two", "three"]
 
 
+PIECES = tuple(b'{"_id":"a"}|{"_id":"b","time":5}|{"_id":|"c"}|{"_id":[{}|{"x":1}]}|{}|text| |'.split(b"|"))
+
+
+@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=3).map(b"".join), max_size=5))
+def test_lines_that_are_read_at_once_are_those_that_are_read_one_by_one(lines: list[bytes]) -> None:
+    assert parse_lines(b"\n".join(lines), NOW) == [parse_line(line, NOW) for line in lines if line]
+
+
+def test_two_objects_in_a_line_are_no_document_and_give_no_other_line_their_name() -> None:
+    lines = [b'{"_id":"a"}{"_id":"b"}', b'{"_id":"c"}', b'{"_id":', b'"d"}']
+    assert [line.key for line in parse_lines(b"\n".join(lines), NOW)] == [None, key_of("c"), None, None]
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_can_be_read_and_stored_as_text(original: bytes) -> None:
     line = parse_line(original, NOW)
