@@ -21,7 +21,9 @@ CVE, NEXT = "CVE-2026-4242", "CVE-2026-4243"
 OLD = (Deb("leaky", "1.0-1"), Deb("other", "1.0-1"))
 NEW = (Deb("leaky", "1.0-2"), Deb("other", "2.0-1"))
 DROP_IN = "/usr/lib/systemd/system/nginx.service.d/leaky.conf"
-WORSE = Deb("leaky", "1.0-3", files=((DROP_IN, '[Service]\nExecStartPre=/bin/sh -c "echo leaky ate the cake; exit 1"\n'),))
+WORSE = Deb(
+    "leaky", "1.0-3", files=((DROP_IN, '[Service]\nExecStartPre=/bin/sh -c "echo leaky ate the cake; exit 1"\n'),)
+)
 """It mends something, and with it the web server does not start."""
 
 
