@@ -30,6 +30,8 @@ LIMITS = {
 CONNECTIONS = 8
 SETTLE = 1.0
 """Seconds of load before and after each rollout, so that its beginning and end are within it."""
+PATIENCE = 60.0
+"""Seconds for what goes on in the background when everything is taken down."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Demo:
 
     def bluestone(self, *arguments: str, show: bool = True, check: bool = True) -> str:
         """Run a verb, as one would type it; show what it prints as it comes."""
-        print(f"\n\033[1m$ bluestone {' '.join(arguments)}\033[0m", flush=True)
+        if show:
+            print(f"\n\033[1m$ bluestone {' '.join(arguments)}\033[0m", flush=True)
         process = subprocess.Popen(
             [sys.executable, "-c", "from bluestone.cli.main import main; main()", *arguments],
             cwd=self.directory,
@@ -170,11 +173,19 @@ def end(demo: Demo, *, keep: bool) -> list[str]:
         return []
     say("take everything down")
     demo.bluestone("down", check=False)
-    left = _leftovers(demo.home)
+    left = _left_for_good(demo.home)
     if not left:
         shutil.rmtree(demo.home)
         print("  nothing is left: no container, network, mount, process or file")
     return [f"left behind: {what}" for what in left]
+
+
+def _left_for_good(home: Path) -> list[str]:
+    """What still exists once that has ended which goes on in the background: lines are sealed, an image is proved."""
+    until = time.monotonic() + PATIENCE
+    while (left := _leftovers(home)) and time.monotonic() < until:
+        time.sleep(0.2)
+    return left
 
 
 def _leftovers(home: Path) -> list[str]:

@@ -1,7 +1,9 @@
 """`./dev demo patch`: three web servers of an image without a fix since its release, patched under load, and the proof.
 
 The image is locked to the release suite alone, as one that was built on the day of the last point release. What the
-archives have had since then is pending, and `bluestone patch` brings it to the servers.
+archives have had since then is pending, and `bluestone patch` brings it to the servers. Then it is asked again what
+servers are exposed to; the proof is verified, and once more with one byte changed; and the patched image is compared
+with a build from nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from bench.fleet import RATE
 from bench.load import Load, Report
 from bluestone.app import wiring
 from bluestone.app.image.lock import wanted_by
@@ -24,6 +27,9 @@ from bluestone.app.project import Project
 from bluestone.image.lock import stored
 from bluestone.image.lock.resolve import resolve
 from examples.demo import CONNECTIONS, SETTLE, Demo, end, say
+
+LONGEST_BUILD = 180.0
+"""Seconds for a build from nothing at the lowest priority."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ def lock_to_release(demo: Demo) -> None:
 
 def patch_under_load(demo: Demo) -> Patched:
     """Patch the fleet while requests come in."""
-    with Load(demo.url, connections=CONNECTIONS) as load:
+    with Load(demo.url, connections=CONNECTIONS, rate=RATE) as load:
         time.sleep(SETTLE)
         began = time.monotonic()
         demo.bluestone("patch")
@@ -96,16 +102,48 @@ def run(demo: Demo) -> list[str]:
     """Patch a fleet that is up, show it, and return what went wrong."""
     say("what the servers lack, and by when they must have it")
     demo.bluestone("patch", "--plan", check=False)
-    say("patch them under constant load")
+    say(f"patch them under a load of {RATE:g} requests a second")
     done = patch_under_load(demo)
+    faults = [f"{done.load.failed} requests failed: {done.load.by_kind}"] if done.load.failed else []
+
+    say("what servers are exposed to now, by the inventory of those that run")
+    demo.bluestone("exposures", check=False)
     say("the proof, and whether it holds")
     demo.bluestone("proof", "verify", str(done.proof))
+    say("the same with one byte changed")
+    if _is_believed_when_changed(demo, done.proof):
+        faults.append("a proof with one byte changed was believed")
+    say("whether a build from nothing gives the patched image, too")
+    faults += _unproved(demo)
+
     say("what happened")
     print(f"\n  {done.fixes} fixes on {done.servers} servers, {done.seconds:.1f} s with the archives' answer")
     print(f"  from the verdict to the last exposed server destroyed: {done.from_verdict:.1f} s")
     print(f"  {done.load.sent} requests meanwhile, {done.load.failed} failed {done.load.by_kind or ''}")
     print(f"  proof: {done.proof}")
-    return [f"{done.load.failed} requests failed: {done.load.by_kind}"] if done.load.failed else []
+    return faults
+
+
+def _is_believed_when_changed(demo: Demo, proof: Path) -> bool:
+    content = bytearray(proof.read_bytes())
+    content[len(content) // 2] ^= 1
+    changed = demo.home / "changed.dsse.json"
+    changed.write_bytes(content)
+    try:
+        demo.bluestone("proof", "verify", str(changed))
+    except SystemExit:
+        return False
+    return True
+
+
+def _unproved(demo: Demo) -> list[str]:
+    """Wait for what is built in the background; show what came of it, and return what is not as it should be."""
+    until, states = time.monotonic() + LONGEST_BUILD, ["being proved"]
+    while "being proved" in states and time.monotonic() < until:
+        time.sleep(SETTLE)
+        states = [image["proof"] for image in json.loads(demo.bluestone("images", "--json", show=False))]
+    demo.bluestone("images")
+    return [f"an image is {state}" for state in states if state != "proved"]
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ ARCHITECTURE = architecture()
 
 
 class Deb(Struct, frozen=True):
-    """A package with nothing in it but one file, and its changelog if it has one."""
+    """A package with nothing in it but one file, its changelog if it has one, and `files`: path and text each."""
 
     name: str
     version: str = "1.0"
@@ -38,6 +38,7 @@ class Deb(Struct, frozen=True):
     source: str = ""
     more: str = ""
     changelog: str = ""
+    files: tuple[tuple[str, str], ...] = ()
 
     @property
     def control(self) -> str:
@@ -70,6 +71,9 @@ class Deb(Struct, frozen=True):
             (root / "DEBIAN/control").write_text(self.control)
             (root / f"usr/share/{self.name}").mkdir(parents=True)
             (root / f"usr/share/{self.name}/version").write_text(self.version)
+            for path, text in self.files:
+                (root / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+                (root / path.lstrip("/")).write_text(text)
             if self.changelog:
                 (root / f"usr/share/doc/{self.name}").mkdir(parents=True)
                 packed = gzip.compress(self.changelog.encode(), mtime=0)

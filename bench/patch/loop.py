@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, "tests")
 
+from bench.fleet import RATE
 from bench.images.figures import Figures
 from bench.load import Load, Report
 from examples.demo import CONNECTIONS, SETTLE, Demo
@@ -54,7 +55,7 @@ def _measured(demo: Demo, site: Archives) -> dict[str, float]:
         text.replace(packages, f'packages = ["nginx-light", "leaky"]\narchives.shop = {archive}')
     )
     demo.bluestone("up", show=False)
-    with Load(demo.url, connections=CONNECTIONS) as load:
+    with Load(demo.url, connections=CONNECTIONS, rate=RATE) as load:
         time.sleep(SETTLE)
         site.publish("shop", "shop", [Deb("leaky", "1.0-2", changelog=CHANGELOG)])
         changed = datetime.now(UTC)

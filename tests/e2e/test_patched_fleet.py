@@ -17,10 +17,14 @@ from visitors import Visitors
 
 pytestmark = pytest.mark.e2e
 
-CVE = "CVE-2026-4242"
+CVE, NEXT = "CVE-2026-4242", "CVE-2026-4243"
 OLD = (Deb("leaky", "1.0-1"), Deb("other", "1.0-1"))
-TRACKED = {"leaky": {CVE: {"releases": {SUITE: {"status": "resolved", "fixed_version": "1.0-2", "urgency": "high"}}}}}
 NEW = (Deb("leaky", "1.0-2"), Deb("other", "2.0-1"))
+DROP_IN = "/usr/lib/systemd/system/nginx.service.d/leaky.conf"
+WORSE = Deb(
+    "leaky", "1.0-3", files=((DROP_IN, '[Service]\nExecStartPre=/bin/sh -c "echo leaky ate the cake; exit 1"\n'),)
+)
+"""It mends something, and with it the web server does not start."""
 
 
 @pytest.fixture
@@ -28,6 +32,16 @@ def site(tmp_path: Path) -> Iterator[Archives]:
     with key() as signing, archives(tmp_path / "archives", signing) as made:
         made.publish("shop", "shop", OLD)
         yield made
+
+
+def tracked(fixed: dict[str, str]) -> dict[str, object]:
+    """What Debian's tracker says: CVE and version that mends it."""
+    return {
+        "leaky": {
+            cve: {"releases": {SUITE: {"status": "resolved", "fixed_version": version, "urgency": "high"}}}
+            for cve, version in fixed.items()
+        }
+    }
 
 
 def lines(machine: Machine, *arguments: str) -> list[dict[str, object]]:
@@ -58,7 +72,7 @@ def test_a_fix_reaches_every_server_and_is_proved(machine: Machine, site: Archiv
         'packages = ["nginx-light"]', f'packages = ["nginx-light", "leaky", "other"]\narchives.shop = {archive}'
     )
     machine.set("count = 3", "count = 2")
-    (machine.directory / "tracker.json").write_text(json.dumps(TRACKED))
+    (machine.directory / "tracker.json").write_text(json.dumps(tracked({CVE: "1.0-2"})))
     with machine.declaration.open("a") as declaration:
         declaration.write('\n[patch.feeds]\narchive = false\ndebian = "tracker.json"\n')
     machine.run("lock")
@@ -93,7 +107,27 @@ def test_a_fix_reaches_every_server_and_is_proved(machine: Machine, site: Archiv
     file.write_bytes(content)
     assert "proves nothing" in machine.run("proof", "verify", "proof.json", "--key", "key.pem", expect=1)
 
+    a_fix_that_breaks_servers_reaches_none(machine, site)
+
     machine.run("rollback")
     events = [str(event["kind"]) for event in lines(machine, "events", "--json", "-n", "500")]
     assert "patch.reopened" in events
     assert events.count("patch.rehearsed") == 1, "one server was tried, before all others, and not again after the kill"
+
+
+def a_fix_that_breaks_servers_reaches_none(machine: Machine, site: Archives) -> None:
+    machine.set('progress = "60s"', 'progress = "10s"')
+    machine.run("up")
+    before, proofs = machine.servers(), machine.run("proof", "list", "--json")
+    (machine.directory / "tracker.json").write_text(json.dumps(tracked({CVE: "1.0-2", NEXT: "1.0-3"})))
+    site.publish("shop", "shop", (WORSE, *NEW[1:]))
+    with Visitors(machine) as visitors:
+        said = machine.run("patch", expect=1)
+    assert set(visitors.statuses) == {200}, visitors.statuses
+    assert "tried beside the fleet, did not become healthy: port 80" in said
+    assert "leaky ate the cake" in said, "its last lines are shown"
+    assert machine.servers() == before
+    assert NEXT in machine.run("exposures", expect=2), "they are exposed still"
+    assert machine.run("proof", "list", "--json") == proofs, "there is nothing to prove"
+    kinds = [str(event["kind"]) for event in lines(machine, "events", "--json", "-n", "500")]
+    assert kinds.count("patch.stopped") == 1

@@ -129,13 +129,13 @@ def carry_out(project: Project, *, notify: Notify, watch: Watch, progress: Progr
 def reopen(project: Project, goals: Iterable[Goal], notify: Notify) -> None:
     """Say that a patch is open again whose exposed images servers were led back to: its deadlines count on."""
     images = {goal.generation.image for goal in goals if goal.group.count}
-    last = project.journal.last((CLOSED, BEGAN))
-    if last is None or last.kind != CLOSED:
-        return
-    if back := sorted(images & set(last.data["before"])):
-        names = ", ".join(short(image) for image in back)
-        text = f"servers are led back to {names}, which patch {last.data['patch']} had replaced: its clock runs on"
-        _record(project, notify, Entry(REOPENED, message=text, data={"patch": last.data["patch"]}))
+    # The newest first; a later one may have been begun, and stopped, since.
+    for last in project.journal.select((CLOSED,)):
+        if back := sorted(images & set(last.data["before"])):
+            names = ", ".join(short(image) for image in back)
+            text = f"servers are led back to {names}, which patch {last.data['patch']} had replaced: its clock runs on"
+            _record(project, notify, Entry(REOPENED, message=text, data={"patch": last.data["patch"]}))
+            return
 
 
 def _held_back(project: Project, wanted: tuple[Fix, ...]) -> str:

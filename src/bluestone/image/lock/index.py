@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -27,6 +27,16 @@ class Stanza(Struct, frozen=True):
         """Its fields; of those that go over several lines, the first."""
         return dict(fields(self.text))
 
+    def first(self, name: str) -> str:
+        """One field, or "": of tens of thousands of packages, without a look at all of what they say."""
+        text, mark = self.text, f"{name}:"
+        begin = 0 if text.startswith(mark) else text.find(f"\n{mark}") + 1
+        if not begin and not text.startswith(mark):
+            return ""
+        begin += len(mark)
+        end = text.find("\n", begin)
+        return text[begin : end if end >= 0 else len(text)].strip()
+
 
 class Index(Struct, frozen=True):
     """The packages of one suite of one archive, by their paths below the archive's URI."""
@@ -36,11 +46,13 @@ class Index(Struct, frozen=True):
     uri: str
     stanzas: Mapping[str, Stanza]
 
-    def versions(self) -> Iterator[tuple[str, str, str]]:
-        """Name, version and architecture of every package."""
+    def versions(self, names: Container[str]) -> Iterator[tuple[str, str, str]]:
+        """Name, version and architecture of the packages of these names."""
         for stanza in self.stanzas.values():
-            found = stanza.fields
-            yield found["Package"], found["Version"], found["Architecture"]
+            # Most are of no interest, and each has some thirty fields.
+            if stanza.first("Package") in names:
+                found = stanza.fields
+                yield found["Package"], found["Version"], found["Architecture"]
 
     def names(self, mark: str) -> set[str]:
         """The names of packages whose description has this line, such as `Essential: yes`."""
@@ -53,8 +65,10 @@ def stanzas(text: str) -> dict[str, Stanza]:
     """Path -> package, of a Packages file. What names no file is passed over."""
     found = {}
     for part in text.split("\n\n"):
-        if match := re.search(r"(?m)^Filename: (.+)$", part):
-            found[posixpath.normpath(match[1])] = Stanza(part.strip("\n"))
+        stanza = Stanza(part.strip("\n"))
+        if path := stanza.first("Filename"):
+            # Few archives name files by detours, and asking takes a while.
+            found[posixpath.normpath(path) if "./" in path or "//" in path else path] = stanza
     return found
 
 

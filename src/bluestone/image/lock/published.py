@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,8 +23,6 @@ Newer = Callable[[str, str], bool]
 
 TRIED = 3
 """Packages of a source that are looked into for its changelog; in some, its place only names another's."""
-
-_HEAD = re.compile(r"^(?:Package|Source|Version): .*$", re.MULTILINE)
 
 
 @dataclass
@@ -94,12 +91,12 @@ def _take(
     packages: dict[str, list[tuple[index.Stanza, str, str, str]]] = {}
     for each in indexes:
         for path, stanza in each.stanzas.items():
-            said = dict(index.fields("\n".join(_HEAD.findall(stanza.text))))
-            source, version = index.source_of(said)
+            source, version = index.source_of({name: stanza.first(name) for name in ("Package", "Source", "Version")})
             offers = newest.setdefault(source, {})
-            if each.archive not in offers or newer(version, offers[each.archive]):
+            # Most packages are of a source that was just seen, in the same version.
+            if (known := offers.get(each.archive)) != version and (known is None or newer(version, known)):
                 offers[each.archive] = version
-            if source not in best or newer(version, best[source]):
+            if (known := best.get(source)) != version and (known is None or newer(version, known)):
                 best[source], packages[source] = version, []
             if version == best[source]:
                 packages[source].append((stanza, path, each.archive, each.suite))

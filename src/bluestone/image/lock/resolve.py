@@ -114,7 +114,8 @@ class _Resolution:
         self, pinned: Mapping[str, LockedPackage], local: Sequence[LockedPackage], indexes: Sequence[Index]
     ) -> set[str]:
         """Have apt see pinned packages that only the store has left; return the keys of those that nobody has."""
-        offered = {version for each in indexes for version in each.versions()}
+        names = {package.name for package in pinned.values()}
+        offered = {version for each in indexes for version in each.versions(names)}
         dropped = [p for p in pinned.values() if (p.name, p.version, p.architecture) not in offered]
         lost = {package.key for package in self._store.missing(dropped)}
         kept = [*local, *(package for package in dropped if package.key not in lost)]

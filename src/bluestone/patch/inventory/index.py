@@ -25,7 +25,7 @@ from bluestone.model.problem import Problem
 from bluestone.patch.inventory.query import folded
 from bluestone.patch.sources import origins
 
-VERSION = 1
+VERSION = 2
 """Of the schema and of what is derived; kept in SQLite's `user_version`."""
 
 PATIENCE = 30.0
@@ -36,6 +36,10 @@ MICROSECOND = timedelta(microseconds=1)
 
 FOREVER = (1 << 63) - 1
 """In the place of the end of a server that exists."""
+
+
+_Place = tuple[str, str, str, float, int]
+"""Path, owner, evidence, confidence, and whether it is only declared."""
 
 
 class Mark(Struct, frozen=True):
@@ -59,6 +63,7 @@ class Index:
         private_directory(path.parent)
         self._path = path
         self._packages: dict[Component, int] = {}
+        self._places: dict[_Place, int] = {}
         self._images: dict[Digest, int] = {}
         with _said(path):
             try:
@@ -82,6 +87,7 @@ class Index:
                 yield
             except BaseException:
                 self._packages.clear()
+                self._places.clear()
                 self._images.clear()
                 self.db.execute("ROLLBACK")
                 raise
@@ -99,11 +105,8 @@ class Index:
         self.db.execute("DELETE FROM unidentified WHERE image = ?", (image,))
         self.db.execute("UPDATE image SET stamp = ? WHERE id = ?", (stamp, image))
         self.db.executemany(
-            "INSERT OR REPLACE INTO holding VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (self._package(c), image, c.path, c.owner, c.evidence, c.confidence, int(c.declared))
-                for c in bom.components
-            ],
+            "INSERT OR REPLACE INTO holding VALUES (?, ?, ?)",
+            [(self._package(each), image, self._place(each)) for each in bom.components],
         )
         rows = [(image, each.path) for each in bom.unidentified]
         self.db.executemany("INSERT OR REPLACE INTO unidentified VALUES (?, ?)", rows)
@@ -162,6 +165,19 @@ class Index:
         number = self._packages.get(alike)
         if number is None:
             number = self._packages[alike] = self._find_or_add(alike)
+        return number
+
+    def _place(self, component: Component) -> int:
+        """The number of where a component is and how that is known."""
+        c = component
+        alike = (c.path, c.owner, c.evidence, c.confidence, int(c.declared))
+        number = self._places.get(alike)
+        if number is None:
+            insert = "INSERT OR IGNORE INTO place (path, owner, evidence, confidence, declared)"
+            self.db.execute(f"{insert} VALUES (?, ?, ?, ?, ?)", alike)
+            where = "path = ? AND owner = ? AND evidence = ? AND confidence = ? AND declared = ?"
+            ((found,),) = self.db.execute(f"SELECT id FROM place WHERE {where}", alike)  # noqa: S608 - our own words
+            number = self._places[alike] = int(found)
         return number
 
     def _find_or_add(self, component: Component) -> int:

@@ -30,15 +30,22 @@ CREATE TABLE origin (
     PRIMARY KEY (name, package, version, how)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE holding (
-    package    INTEGER NOT NULL REFERENCES package,
-    image      INTEGER NOT NULL REFERENCES image,
+-- One row for all that are alike: most of an image is told by one file, dpkg's database.
+CREATE TABLE place (
+    id         INTEGER PRIMARY KEY,
     path       TEXT NOT NULL,
     owner      TEXT NOT NULL,
     evidence   TEXT NOT NULL,
     confidence REAL NOT NULL,
     declared   INTEGER NOT NULL,
-    PRIMARY KEY (package, image, path)
+    UNIQUE (path, owner, evidence, confidence, declared)
+) STRICT;
+
+CREATE TABLE holding (
+    package INTEGER NOT NULL REFERENCES package,
+    image   INTEGER NOT NULL REFERENCES image,
+    place   INTEGER NOT NULL REFERENCES place,
+    PRIMARY KEY (package, image, place)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX holding_image ON holding (image);
 

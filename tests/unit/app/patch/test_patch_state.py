@@ -86,6 +86,9 @@ def test_a_rollback_to_what_was_replaced_opens_it_again_and_the_daemon_keeps_off
     assert "bluestone patch" in patching._held_back(project, (FIX,))
     begin(project)
     assert patching._held_back(project, (FIX,)) == "", "a person went on"
+    record(project, STOPPED, patch="p2")
+    reopen(OLD)
+    assert heard == [REOPENED, REOPENED], "whatever was begun and stopped since"
 
 
 def locked(source: str, version: str) -> LockedPackage:

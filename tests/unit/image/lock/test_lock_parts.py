@@ -68,7 +68,8 @@ def test_an_index_is_read_as_the_lock_needs_it() -> None:
     )
     whole = index.Index("main", "trixie", MAIN.uri, found)
     assert whole.names("Essential: yes") == {"libz1"}
-    assert list(whole.versions()) == [("libz1", "1:1.2-3+b1", "amd64")]
+    assert list(whole.versions({"libz1", "libz2"})) == [("libz1", "1:1.2-3+b1", "amd64")]
+    assert list(whole.versions({"libz"})) == []
 
 
 def test_an_index_that_does_not_say_enough_is_refused() -> None:
