@@ -18,6 +18,7 @@ from bluestone.fleet.balancer import Service
 from bluestone.fleet.balancers.haproxy.observation import put_together
 from bluestone.fleet.balancers.haproxy.roster import Enrolment, Roster
 from bluestone.fleet.balancers.haproxy.runtime import (
+    CURRENT,
     Entry,
     NotRunning,
     Runtime,
@@ -108,7 +109,7 @@ def test_a_state_that_is_no_number_is_a_problem(column: str) -> None:
 def test_a_cut_listing_gives_every_server_or_a_problem(length: int) -> None:
     whole = parse_sessions(STAT)
     with answering(STAT[:length].encode()) as runtime, pytest.raises(Problem):
-        assert runtime.sessions() == whole
+        assert runtime.sessions(CURRENT) == whole
 
 
 @given(st.text())

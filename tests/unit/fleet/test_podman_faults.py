@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -220,8 +219,8 @@ def test_a_destroy_that_keeps_failing_is_a_problem(
     assert fake.calls().count("rm") > 1
 
 
-def test_creates_in_a_row_look_once_unless_somebody_else_came_or_went(
-    podman: Podman, fake: FakePodman, tmp_path: Path
+def test_creates_look_once_unless_somebody_else_made_or_removed_a_server(
+    podman: Podman, fake: FakePodman, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def looks(slot: int) -> int:
         before = fake.calls().count("ps") if (fake.directory / "calls").exists() else 0
@@ -232,9 +231,25 @@ def test_creates_in_a_row_look_once_unless_somebody_else_came_or_went(
     creates = [line for line in (fake.directory / "calls").read_text().splitlines() if line.startswith("create")]
     assert len({line.split("bluestone.address=")[1].split()[0] for line in creates}) == 3
     podman.destroy("web-0-1f3a9c0d-1", GRACE)
-    assert looks(3) == 1
-    os.utime(tmp_path / "servers", (0, 0))  # as if another process had made or removed a server
-    assert looks(4) == 1
+    assert looks(3) == 0
+    Podman("shop", lambda _: tmp_path / "root", tmp_path / "servers", None).destroy("web-1-1f3a9c0d-2", GRACE)
+    assert looks(4) == 1, "another process removed one"
+    podman.list_servers()
+    assert looks(5) == 0
+    monkeypatch.setattr(provider, "FRESH", 0.0)
+    assert looks(6) == 1
+
+
+def test_an_address_is_free_again_once_its_server_is_gone(podman: Podman, fake: FakePodman) -> None:
+    def address(incarnation: int) -> str:
+        podman.create(replace(SPEC, incarnation=incarnation))
+        *_, last = [line for line in (fake.directory / "calls").read_text().splitlines() if line.startswith("create")]
+        return last.split("bluestone.address=")[1].split()[0]
+
+    first = address(1)
+    assert address(2) != first, "two servers in one slot have an address each"
+    podman.destroy("web-0-1f3a9c0d-1", GRACE)
+    assert address(3) == first
 
 
 def test_a_network_that_another_makes_meanwhile_is_taken(podman: Podman, fake: FakePodman) -> None:

@@ -199,13 +199,19 @@ class Site:
             self.taint_aged()
             self.keep_hours()
             self.watch_for_drift()
-            if not self.controller.under_way:
+            if self._awaits_only_goodbyes(now):
                 self.seal_last_words()
 
         last = self.controller.run(each_tick)
         self.conclude(last)
         self._forget_retired(last)
         return [self._failure(group) for group in last.halted]
+
+    def _awaits_only_goodbyes(self, now: Tick) -> bool:
+        """Whether all serve that shall, and only servers that go are waited for: whatever is done then delays nothing."""
+        wanted = {goal.group.name: goal.group.count for goal in now.goals}
+        serving = all(group.serving >= wanted.get(group.group, 0) for group in now.plan.progress)
+        return serving and not now.plan.actions and self.controller.destroying
 
     def is_led(self) -> bool:
         """Whether every group was last led to where it shall be, though its hours may have it asleep now."""

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from bluestone.fleet.balancer import Service
 from bluestone.fleet.controller.act import Actor, Outcome, Tools, Workers
 from bluestone.fleet.controller.journal import Entry, Journal
-from bluestone.fleet.controller.observe import Lookout, observe, services_of, with_pending
+from bluestone.fleet.controller.observe import MAX_AGE, Lookout, observe, services_of, with_pending
 from bluestone.fleet.controller.recall import Recollection, UnbornServer, expected, recall
 from bluestone.fleet.controller.strays import Register
 from bluestone.fleet.lint import lint
@@ -28,7 +28,11 @@ from bluestone.model.problem import Problem, Refused
 from bluestone.model.server import Server
 
 INTERVAL = 0.03
-"""Seconds between two looks at the world while things move and nothing ends by itself."""
+"""Seconds between two looks at the world while things move that do not tell when they have."""
+
+PATIENCE = 0.25
+"""The same while only actions of our own are waited for: their end is told at once, and looking takes from them the
+processor that they need."""
 
 LONGEST_REST = 1.0
 """Seconds between two looks while nothing has moved for long: a bake, or old servers that are kept."""
@@ -80,6 +84,7 @@ class Controller:
         self._actor = Actor(tools, clock, workers)
         self._lookout = Lookout(tools.providers)
         self._moved_at: datetime | None = None
+        self._just_ended = False
         self.latest: Tick | None = None
         """What the newest tick saw and planned."""
         self._register = Register(journal)
@@ -96,7 +101,9 @@ class Controller:
     def tick(self) -> Plan:
         """Observe, plan, record and begin to act; return the plan. Never waits for an action."""
         began = time.monotonic()
-        self._record_outcomes(self._actor.collect())
+        outcomes = self._actor.collect()
+        self._just_ended = bool(outcomes)
+        self._record_outcomes(outcomes)
         inventory = self.observe()
         self._record_gone(inventory)
         memory = self.recall(inventory)
@@ -132,10 +139,31 @@ class Controller:
         """Whether an action has begun and not ended."""
         return bool(self._actor.under_way)
 
+    @property
+    def destroying(self) -> bool:
+        """Whether actions are under way, and all of them destroy servers."""
+        return self.under_way and all(isinstance(action, Destroy) for action in self._actor.under_way)
+
     def rest(self) -> None:
         """Wait until the next look is due: at once while things move, ever less often while they do not."""
-        quiet = (self._clock() - self._moved_at).total_seconds() if self._moved_at else 0.0
-        self._actor.wait(min(LONGEST_REST, max(INTERVAL, quiet / 20)))
+        shortest = PATIENCE if self._is_patient() else INTERVAL
+        self._actor.wait(min(LONGEST_REST, max(shortest, self._quiet() / 20)))
+
+    def _quiet(self) -> float:
+        """For how many seconds nothing has moved."""
+        return (self._clock() - self._moved_at).total_seconds() if self._moved_at else 0.0
+
+    def _is_patient(self) -> bool:
+        """Whether only actions of our own are waited for: no server's health, and nobody's sessions."""
+        if self.latest is None or not self.under_way:
+            return False
+        acted_on = {action.server for action in self._actor.under_way}
+        backends = self.latest.inventory.backends
+        return all(backend.admission == "attached" or backend.server in acted_on for backend in backends)
+
+    def _is_hurried(self) -> bool:
+        """Whether the next step waits for this look, and for nothing that a list of servers would show."""
+        return self._quiet() < MAX_AGE.total_seconds() and (self._just_ended or not self._is_patient())
 
     def forget(self) -> None:
         """Something has changed the servers: the next look lists them anew."""
@@ -162,6 +190,7 @@ class Controller:
         """The world now, with what this controller is doing in it; a dead balancer is started first."""
         self._expect()
         unseen = self._ensure_balancer()
+        self._lookout.hurried = self._is_hurried()
         inventory = self._register.part(observe(self._lookout, self._tools.balancer, self.services, self._clock()))
         inventory = replace(inventory, gaps=unseen + inventory.gaps)
         return with_pending(inventory, self._actor.under_way, self._unborn(inventory.at))

@@ -22,7 +22,10 @@ HELD = timedelta(seconds=60)
 """How long a request that wakes its group is held, at least."""
 
 MAX_AGE = timedelta(seconds=1)
-"""How old a list of servers may be while nothing of ours has changed them."""
+"""How old a list of servers may be, but for what is known to have changed since."""
+
+HURRIED_AGE = timedelta(seconds=3)
+"""How old it may be while something else is waited for."""
 
 
 def services_of(goals: Iterable[Goal]) -> tuple[Service, ...]:
@@ -55,7 +58,8 @@ class Lookout:
 
     A list is used for `MAX_AGE`, with what our own actions are known to have changed since: what happens by itself in
     the meantime is seen that much later. The balancer, which is quick, is asked every time, so no server gets requests
-    on an old list's word.
+    on an old list's word. While `hurried` a list is used for `HURRIED_AGE`: one takes as long as several steps of a
+    rollout, and is then made while the next server starts.
     """
 
     def __init__(self, providers: Mapping[str, Provider]) -> None:
@@ -66,6 +70,7 @@ class Lookout:
         self._gone: set[str] = set()
         self._came: dict[str, Server] = {}
         self._went: set[str] = set()
+        self.hurried = False
         self.lag = max((provider.list_lag for provider in providers.values()), default=timedelta(0))
 
     def forget(self) -> None:
@@ -89,8 +94,9 @@ class Lookout:
         self._last = None
 
     def list_servers(self, now: datetime) -> Listing:
-        """The servers, as they were at most `MAX_AGE` ago."""
-        if self._last is None or self._last.gaps or not timedelta(0) <= now - self._last.at < MAX_AGE:
+        """The servers, as they were at most `MAX_AGE` ago, or `HURRIED_AGE`."""
+        limit = HURRIED_AGE if self.hurried else MAX_AGE
+        if self._last is None or self._last.gaps or not timedelta(0) <= now - self._last.at < limit:
             self._last = self._look(now)
         elif self._came or self._went:
             self._last = self._changed(self._last)

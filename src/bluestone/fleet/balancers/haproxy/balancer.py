@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from bluestone.fleet.balancer import Service
 from bluestone.fleet.balancers.haproxy import render
 from bluestone.fleet.balancers.haproxy.lock import exclusive
-from bluestone.fleet.balancers.haproxy.observation import Sight, belongs, put_together
+from bluestone.fleet.balancers.haproxy.observation import Counted, Sight, belongs, is_whole, put_together
 from bluestone.fleet.balancers.haproxy.ports import check_free
 from bluestone.fleet.balancers.haproxy.process import Process, unprivileged_account
 from bluestone.fleet.balancers.haproxy.roster import Enrolment, Roster
@@ -65,6 +65,7 @@ class HAProxy:
             self._run_directory / "haproxy.log",
         )
         self._process = Process(daemon, self._configuration, socket, self._runtime)
+        self._is_tidy = False
 
     # ---- the port -----------------------------------------------------------------------------------------
 
@@ -80,14 +81,17 @@ class HAProxy:
                 return
             running = self._running_digest()
             if running is None:
+                self._is_tidy = False
                 self._start(roster, offered)
             elif running != render.digest(offered):
+                self._is_tidy = False
                 self._reload(roster, offered)
             elif roster.services != offered:
                 # Either a reload was cut short after it had taken effect, or only health checks differ: these are
                 # for the servers that are enrolled from now on, and need no reload.
                 roster.offering(offered, attached_only=False).save(self._roster_file)
-            self._tidy()
+            if not self._is_tidy:
+                self._tidy()
 
     def is_running(self) -> bool:
         """Whether the master runs."""
@@ -95,8 +99,7 @@ class HAProxy:
 
     def list_backends(self) -> Sequence[Backend]:
         """Every enrolled server; none before the first `ensure` and after `stop`."""
-        sights = self._look()
-        counted = self._settled(self._runtime.counters) if sights else {}
+        sights, counted = self._settled(self._see)
         # Half an enrolment is none: `enrol` completes it, `ensure` removes it.
         whole = [sight for sight in sights.values() if sight.complete or sight.sessions]
         return tuple(sight.backend(counted) for sight in sorted(whole, key=lambda sight: sight.server))
@@ -239,7 +242,12 @@ class HAProxy:
         write_atomically(self._states_file, states)
 
     def _tidy(self) -> None:
-        """Remove what an interrupted change left half done, and have the roster agree with HAProxy."""
+        """Remove what an interrupted change left half done, and have the roster agree with HAProxy.
+
+        That takes several questions, and `ensure` is called often: it is done at first, and after a look or a change
+        that may have left something to do.
+        """
+        self._is_tidy = True
         roster = Roster.load(self._roster_file) or Roster()
         for sight in self._look().values():
             if sight.complete:
@@ -331,12 +339,14 @@ class HAProxy:
 
     def _look(self) -> dict[str, Sight]:
         """Every server in HAProxy, by name; none if HAProxy has nothing to offer."""
-        return self._settled(self._look_once)
+        sights, _ = self._settled(self._see)
+        return sights
 
-    def _look_once(self) -> dict[str, Sight]:
+    def _see(self) -> tuple[dict[str, Sight], Counted]:
+        """Every server in HAProxy, by name, and what was counted for it."""
         roster = Roster.load(self._roster_file)
         if roster is None or not roster.services:
-            return {}
+            return {}, {}
         replaced = []
         for worker in self._runtime.replaced_workers():
             try:
@@ -344,7 +354,12 @@ class HAProxy:
             except Unsettled:
                 if worker in self._runtime.replaced_workers():
                     raise
-        return put_together(roster, self._runtime.entries(), self._runtime.sessions(), replaced)
+        entries = self._runtime.entries()
+        sessions, counted = self._runtime.statistics()
+        sights = put_together(roster, entries, sessions, replaced)
+        if not all(is_whole(roster, sight) for sight in sights.values()):
+            self._is_tidy = False
+        return sights, counted
 
     def _settled(self, ask: Callable[[], Answer]) -> Answer:
         """Ask again while a reload, or a change by somebody else, cuts the answer short."""
@@ -363,7 +378,12 @@ class HAProxy:
         private_directory(self._state_directory)
         private_directory(self._run_directory)
         with exclusive(self._lock_file, LOCK_PATIENCE):
-            yield Roster.load(self._roster_file) or Roster()
+            try:
+                yield Roster.load(self._roster_file) or Roster()
+            except BaseException as error:
+                if not isinstance(error, Refused):
+                    self._is_tidy = False  # it may have been cut short
+                raise
 
 
 def _check_endpoint(roster: Roster, enrolment: Enrolment) -> None:

@@ -13,6 +13,12 @@ from bluestone.fleet.balancers.haproxy.roster import Roster
 from bluestone.fleet.balancers.haproxy.runtime import Entry, Unsettled
 from bluestone.model.inventory import Backend, Counters
 
+Counted = Mapping[tuple[str, str], Counters]
+"""What was counted, by (proxy, server)."""
+
+Sessions = Mapping[tuple[str, str], int]
+"""How many sessions there are, by (proxy, server)."""
+
 
 class Sight(Struct, frozen=True):
     """One server: its entries in the serving worker, and the sessions that it holds in all workers.
@@ -42,7 +48,7 @@ class Sight(Struct, frozen=True):
             return "up"
         return "down" if any(entry.failing for entry in self.entries) else "unknown"
 
-    def backend(self, counted: Mapping[tuple[str, str], Counters]) -> Backend:
+    def backend(self, counted: Counted) -> Backend:
         """As the balancer port reports it, with what was counted by (proxy, server)."""
         mine = [counted[proxy, self.server] for proxy in sorted(self.proxies) if (proxy, self.server) in counted]
         times = [each.response_ms for each in mine if each.response_ms is not None]
@@ -51,9 +57,6 @@ class Sight(Struct, frozen=True):
         )
         admission: Literal["attached", "detached"] = "attached" if self.attached else "detached"
         return Backend(self.server, self.group, admission, self.health, self.sessions, total)
-
-
-Sessions = Mapping[tuple[str, str], int]
 
 
 def put_together(
@@ -88,6 +91,13 @@ def put_together(
         )
         for server, places in proxies.items()
     }
+
+
+def is_whole(roster: Roster, sight: Sight) -> bool:
+    """Whether nothing about a server is half done, as far as it can be seen, and the roster says the same of it."""
+    known = roster.enrolments.get(sight.server)
+    asleep = any(entry.asleep for entry in sight.entries)
+    return known is not None and sight.complete and not asleep and known.attached == sight.attached
 
 
 def belongs(roster: Roster, server: str) -> set[str]:

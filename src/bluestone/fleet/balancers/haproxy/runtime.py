@@ -133,13 +133,14 @@ class Runtime:
         """Every server in every proxy."""
         return parse_states(self.states())
 
-    def sessions(self, worker: str = CURRENT) -> dict[tuple[str, str], int]:
+    def sessions(self, worker: str) -> dict[tuple[str, str], int]:
         """How many sessions each (proxy, server) of a worker holds."""
         return parse_sessions(self.table("show stat -1 4 -1", worker))
 
-    def counters(self) -> dict[tuple[str, str], Counters]:
-        """What the serving worker has counted for each (proxy, server)."""
-        return parse_counters(self.table("show stat -1 4 -1"))
+    def statistics(self) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], Counters]]:
+        """How many sessions each (proxy, server) of the serving worker holds, and what that has counted for it."""
+        text = self.table("show stat -1 4 -1")
+        return parse_sessions(text), parse_counters(text)
 
     def arrivals(self) -> dict[str, int]:
         """How many requests, or connections, came to each proxy of the serving worker."""

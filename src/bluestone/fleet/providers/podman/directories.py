@@ -59,6 +59,10 @@ class Directories:
         except FileNotFoundError:
             return 0
 
+    def has(self, server: str) -> bool:
+        """Whether a server has a directory."""
+        return self._of(server).exists()
+
     def remove(self, server: str) -> None:
         """Remove a server's directory, if it is there."""
         shutil.rmtree(self._of(server), ignore_errors=True)

@@ -1,8 +1,8 @@
 """Servers as podman system containers on this machine: systemd as init, a read-only root, no way to log in.
 
 podman's command line is called for each step (docs/adr/0005). Each call takes some 0.1 s of processor time, so what the
-last list showed is remembered: by `examine`, which is asked of servers that were just listed, and by several creates in
-a row, as long as nobody makes or destroys others.
+last list showed is remembered: by `examine`, which is asked of servers that were just listed, and by `create`, as long
+as nobody else makes or destroys servers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -55,8 +56,8 @@ ENVIRONMENT = {"PODMAN_IGNORE_CGROUPSV1_WARNING": "true", "GOGC": "800"}
 """Has podman 5 not complain of a machine's control groups in each of its errors, and podman, which soon ends, collect
 its garbage rarely: that was a tenth of what a list takes."""
 
-FRESH = 1.0
-"""Seconds for which a list is good for the creates after the first."""
+FRESH = 4.0
+"""Seconds for which a list is good for creates, as long as nobody else makes or destroys servers."""
 
 TERMINAL_NOISE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
 """Escape sequences (ECMA-48) with which systemd decorates a console."""
@@ -96,6 +97,7 @@ class Podman:
         self._read_packages = read_packages
         self._listed: Sequence[Container] = ()
         self._crowd: Crowd | None = None
+        self._counting = threading.Lock()
 
     def prepare(self) -> None:
         """Have the network, and sweep what servers that are gone left behind."""
@@ -107,7 +109,10 @@ class Podman:
 
     def list_servers(self) -> Sequence[Server]:
         """Every server of the project; for those that are dead, why."""
+        stamp, at = self._directories.stamp(), time.monotonic()
         servers = self._observe()
+        with self._counting:
+            self._crowd = Crowd(stamp, at, servers.copy())
         dead = [container for container, server in servers.items() if server.phase == "dead"]
         if dead:
             for container, end in self._ends(dead).items():
@@ -133,7 +138,6 @@ class Podman:
 
     def destroy(self, name: str, grace: timedelta) -> None:
         """Stop a server and remove it. Two at once are fine: the one that comes late waits for the other."""
-        self._crowd = None
         until = time.monotonic() + grace.total_seconds() + SLOW
         while True:
             try:
@@ -145,8 +149,9 @@ class Podman:
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.1)
-        self._directories.remove(name)
-        self._crowd = None
+        if self._directories.has(name):
+            with self._directories.exclusive():
+                self._forget(name)
 
     def list_volumes(self) -> Sequence[Volume]:
         """Every volume of the project, and the server on which it is."""
@@ -253,19 +258,37 @@ class Podman:
     def _present(self, container: str) -> dict[str, Server]:
         """The servers by container name, for whoever is about to make `container`. Called under the lock.
 
-        As they were listed for the create before, if that was just now, no server came or went since, and it made
-        another: what has become of one that was made is seen by looking only.
+        As they were listed lately, if only this provider made or destroyed servers since, and none of that name: what
+        has become of one that was made is seen by looking only.
         """
-        crowd = self._crowd
-        old = crowd is None or crowd.stamp != self._directories.stamp() or time.monotonic() - crowd.at > FRESH
-        if crowd is None or old or container in crowd.servers:
-            self._crowd = crowd = Crowd(self._directories.stamp(), time.monotonic(), self._observe())
-        return crowd.servers
+        with self._counting:
+            crowd = self._crowd
+        if crowd is not None and container not in crowd.servers and self._is_fresh(crowd):
+            return crowd.servers
+        found = Crowd(self._directories.stamp(), time.monotonic(), self._observe())
+        with self._counting:
+            self._crowd = found
+        return found.servers
 
     def _remember(self, container: str, made: Server) -> None:
         """Count a server in that was just made, in the turn of its create."""
-        if (crowd := self._crowd) is not None:
-            self._crowd = Crowd(self._directories.stamp(), crowd.at, {**crowd.servers, container: made})
+        with self._counting:
+            if (crowd := self._crowd) is not None:
+                self._crowd = Crowd(self._directories.stamp(), crowd.at, {**crowd.servers, container: made})
+
+    def _forget(self, name: str) -> None:
+        """Remove the directory of a server that is gone, and count it out. Called under the lock."""
+        gone = commands.container_name(self._project, name)
+        with self._counting:
+            crowd = self._crowd
+            fresh = crowd is not None and self._is_fresh(crowd)
+            self._directories.remove(name)
+            if crowd is not None and fresh:
+                rest = {container: server for container, server in crowd.servers.items() if container != gone}
+                self._crowd = Crowd(self._directories.stamp(), crowd.at, rest)
+
+    def _is_fresh(self, crowd: Crowd) -> bool:
+        return crowd.stamp == self._directories.stamp() and time.monotonic() - crowd.at < FRESH
 
     def _find(self, name: str) -> Server | None:
         return self._observe().get(commands.container_name(self._project, name))
