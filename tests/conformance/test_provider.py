@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from bluestone.fleet.drift import drifts
 from bluestone.fleet.provider import Provider
 from bluestone.fleet.providers.qemu import Media
-from bluestone.model.group import DriftPolicy
-from bluestone.model.problem import Problem, Refused
+from bluestone.model.group import Choice, DriftPolicy, Resources
+from bluestone.model.problem import NoRoom, Problem, Refused
 from bluestone.model.server import Endpoint, Server, ServerSpec
 from bluestone.model.volume import VolumeSpec
 from bluestone.simulation.provider import Cloud, SimulatedProvider
@@ -187,6 +187,15 @@ def test_creating_twice_has_one_effect(subject: Subject) -> None:
     first = subject.provider.list_servers()
     subject.provider.create(subject.spec())
     assert subject.provider.list_servers() == first
+
+
+def test_a_size_for_which_there_is_no_room_is_told_from_other_failures_and_leaves_nothing(subject: Subject) -> None:
+    huge, usual = Choice(Resources(memory=1 << 50)), subject.spec().generation.config.resources
+    with pytest.raises(NoRoom):
+        subject.provider.create(replace(subject.spec(), choice=huge))
+    assert subject.names() == []
+    subject.provider.create(replace(subject.spec(), choice=Choice(usual)))
+    assert len(subject.names()) == 1
 
 
 def test_distinct_servers_may_be_created_at_once(subject: Subject) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from bluestone.declaration import moments
 from bluestone.declaration.check_hours import check_hours
+from bluestone.declaration.check_room import check_room
 from bluestone.declaration.convert import place_of
 from bluestone.declaration.fault import Fault, Finding, KeyPath, quoted
 from bluestone.declaration.keys import (
@@ -46,6 +47,7 @@ def check(table: DeclarationTable, directory: Path) -> Iterator[Finding]:
         yield from _names(group, at)
         yield from _volumes(group, table.image, at)
         yield from _virtual_machine(group, table.image, at)
+        yield from check_room(group, at)
     yield from _listening(table.servers)
     yield from check_hours(table.servers, directory)
     if table.cost:

@@ -160,6 +160,8 @@ def _group(name: str, table: GroupTable, directory: Path) -> Group:
         ports=tuple(Port(**dict(port)) for port in table.ports),
         health=Health(**dict(table.health or HealthTable())),
         resources=Resources(**dict(table.resources)),
+        fallback=tuple(Resources(**dict(each)) for each in table.fallback),
+        zones=tuple(table.zones),
         environment=dict(table.environment),
         secrets=tuple(_secret(name, where, directory) for name, where in table.secrets.items()),
         volumes=tuple(_volume(name, volume) for name, volume in table.volumes.items()),

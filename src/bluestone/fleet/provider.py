@@ -23,6 +23,8 @@ class Provider(Protocol):
       observe *all* servers it raises `Problem`; it never returns a part.
     - `create` and `destroy` are idempotent by server name: repeating one, or two at once, has one effect.
     - An outcome that is not known (a time-out, a lost answer) raises `Problem`; `list_servers` then tells.
+    - `create` raises `NoRoom` only where it is certain that no server was made, and that another size (or zone) may be
+      had. Nothing of it is left then.
     - Only servers and volumes that bluestone made for this project are listed or touched.
     - A server holds the volumes of its slot until it is gone. `create` raises `Problem` while another server, whatever
       its phase, holds one of them: a volume is never on two. Nothing but `remove_volume` destroys one.

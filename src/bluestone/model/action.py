@@ -8,19 +8,21 @@ from typing import ClassVar
 from msgspec import Struct
 
 from bluestone.model.generation import Generation
+from bluestone.model.group import Choice
 from bluestone.model.ids import server_name
 from bluestone.model.server import Server
 from bluestone.model.volume import volume_name
 
 
 class Create(Struct, frozen=True):
-    """Start a server of a generation in a slot."""
+    """Start a server of a generation in a slot. `choice` is its size and zone, where the group has a choice."""
 
     verb: ClassVar[str] = "create"
     slot: int
     incarnation: int
     generation: Generation
     reason: str
+    choice: Choice | None = None
 
     @property
     def group(self) -> str:

@@ -267,7 +267,16 @@ class Site:
         )
         files |= wiring.log_files(self.receiver, identity, generation.config)
         epoch = self.project.journal.fence.epoch
-        return ServerSpec(self.project.name, create.slot, create.incarnation, generation, image.writable, files, epoch)
+        return ServerSpec(
+            self.project.name,
+            create.slot,
+            create.incarnation,
+            generation,
+            image.writable,
+            files,
+            epoch,
+            create.choice,
+        )
 
     def destroyed(self, server: str) -> None:
         """Take from a server that is gone the right to send log lines; its last ones are to be sealed."""

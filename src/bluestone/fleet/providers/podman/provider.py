@@ -34,11 +34,12 @@ from bluestone.fleet.providers.podman.labels import (
 )
 from bluestone.fleet.providers.podman.runtime import Runtime, choose_runtime, hurry, this_machine
 from bluestone.fleet.providers.podman.volumes import Volumes, check_free, check_image, ownership, with_holders
+from bluestone.fleet.providers.room import is_full, require_room
 from bluestone.host.commands import CommandFailed, run
 from bluestone.model.generation import Generation
 from bluestone.model.ids import Digest
 from bluestone.model.image import Package
-from bluestone.model.problem import MissingTool, Problem, Refused
+from bluestone.model.problem import MissingTool, NoRoom, Problem, Refused
 from bluestone.model.server import Server, ServerSpec
 from bluestone.model.volume import Volume
 
@@ -123,7 +124,13 @@ class Podman:
             made = self._make(spec, list(servers.values())) if server is None else server
             self._remember(container, made)
         if server is None or server.phase == "creating":
-            self._start(spec.name)
+            try:
+                self._start(spec.name)
+            except CommandFailed as failure:
+                if not is_full(failure.stderr):
+                    raise
+                self.destroy(spec.name, timedelta(0))
+                raise NoRoom(failure.what, mend="free memory or disk space on this machine") from failure
         elif server.phase != "running":
             raise Problem(
                 f"the server {spec.name} exists and is {server.phase}: names are not used again",
@@ -280,6 +287,7 @@ class Podman:
     def _make(self, spec: ServerSpec, others: Sequence[Server]) -> Server:
         """Create the container, not started. Called under the lock, so that no address is chosen twice, and no volume
         is on two servers."""
+        require_room(spec)
         check_free(spec, others)
         if spec.volumes:
             self._volumes.ensure(spec.group, [spec.slot], spec.generation.config.volumes)
@@ -289,9 +297,11 @@ class Podman:
         self._directories.write(self._project, spec.name, spec.bootfiles)
         try:
             _run(commands.create(spec, place, self._runtime), timeout=QUICK)
-        except CommandFailed:
+        except CommandFailed as failure:
             if self._find(spec.name) is None:
                 self._directories.remove(spec.name)
+                if is_full(failure.stderr):
+                    raise NoRoom(failure.what, mend="free memory or disk space on this machine") from failure
                 raise
         return server_of(spec, commands.endpoint(spec, place), datetime.now(UTC))
 
