@@ -346,6 +346,23 @@ def test_a_volume_goes_only_when_it_is_told_to_and_is_on_no_server(keeper: Subje
     assert keeper.provider.list_volumes() == []
 
 
+def test_a_volume_that_was_put_away_is_there_again_for_the_next_server(keeper: Subject) -> None:
+    first, second = keeper.spec(1, 1, volumes=DATA), keeper.spec(1, 2, volumes=DATA)
+    (name,) = first.volumes
+    keeper.provider.create(first)
+    with pytest.raises(Refused):
+        keeper.provider.put_away(name)
+    keeper.provider.destroy(first.name, keeper.grace)
+    # What the image has at that place may be nothing, and nothing is not put away.
+    if keeper.provider.put_away(name) is not None:
+        (away,) = keeper.provider.list_volumes()
+        assert away.snapshot
+        assert keeper.provider.put_away(name) is None
+    keeper.provider.create(second)
+    (volume,) = keeper.provider.list_volumes()
+    assert (volume.server, volume.snapshot) == (second.name, None)
+
+
 def test_the_console_of_a_server_can_be_read(subject: Subject) -> None:
     subject.provider.create(subject.spec())
     name = subject.spec().name

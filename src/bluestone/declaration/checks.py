@@ -339,6 +339,9 @@ def _volumes(group: GroupTable, image: ImageTable, at: KeyPath) -> Iterator[Find
         if other != name:
             fault = Fault(f"{volume.path} is on the volume {other} already", "choose another path")
             yield Finding((*here, "path"), fault, ((*at, "volumes", other),))
+        if volume.asleep == "snapshot" and group.hours is None:
+            fault = Fault(f"servers of {at[-1]} never sleep, as they have no hours", "add hours, or leave asleep out")
+            yield Finding((*here, "asleep"), fault, ((*at, "hours"),))
         if volume.path in writable:
             fault = Fault(
                 f"{volume.path} is in image.writable, so it would be in memory and on a volume", "leave one of them out"

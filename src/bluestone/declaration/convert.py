@@ -162,6 +162,7 @@ def _group(name: str, table: GroupTable, directory: Path) -> Group:
         resources=Resources(**dict(table.resources)),
         fallback=tuple(Resources(**dict(each)) for each in table.fallback),
         zones=tuple(table.zones),
+        snapshots=tuple(name for name, volume in table.volumes.items() if volume.asleep == "snapshot"),
         environment=dict(table.environment),
         secrets=tuple(_secret(name, where, directory) for name, where in table.secrets.items()),
         volumes=tuple(_volume(name, volume) for name, volume in table.volumes.items()),

@@ -65,6 +65,14 @@ class Provider(Protocol):
         Raises `Problem` for what such a server could not have, so that it is known before its predecessor goes.
         """
 
+    def put_away(self, name: str) -> int | None:
+        """Replace a volume that no server holds by a snapshot of it, which `create` makes a volume again.
+
+        Return the bytes that the snapshot takes; None if there was nothing to do: it is one already, is empty, or there
+        is no such volume. It may take long; whatever interrupts it, the newest data is in one place. `Refused` if a
+        server holds the volume, or came to while it was written. Raises `Problem`.
+        """
+
     def remove_volume(self, name: str) -> None:
         """Destroy a volume and its data. One that does not exist is no error. `Refused` while a server holds it."""
 

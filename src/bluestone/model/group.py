@@ -138,7 +138,8 @@ class Group(Struct, frozen=True):
     """`[servers.NAME]`: how many servers of one kind, what they are started with, how they are replaced.
 
     Where there is no room for a server of `resources`, it is had in the first size of `fallback` for which there is.
-    `zones` of the provider take turns by slot; one without room is passed over.
+    `zones` of the provider take turns by slot; one without room is passed over. `snapshots` are the volumes that are
+    replaced by snapshots while the group sleeps.
     """
 
     name: str
@@ -156,10 +157,11 @@ class Group(Struct, frozen=True):
     logs: LogPolicy = LogPolicy()
     fallback: tuple[Resources, ...] = ()
     zones: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of this declaration: it tells whether a group is declared as it was."""
-        return canonical_digest(self, unless_empty=("volumes", "hours", "logs", "fallback", "zones"))
+        return canonical_digest(self, unless_empty=("volumes", "hours", "logs", "fallback", "zones", "snapshots"))
 
 
 def canonical_digest(value: Struct, *, unless_empty: Collection[str]) -> str:

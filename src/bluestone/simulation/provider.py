@@ -109,6 +109,17 @@ class SimulatedProvider:
         with self._lock:
             self._make_volumes(generation, slots)
 
+    def put_away(self, name: str) -> int | None:
+        """Have the volume be a snapshot."""
+        with self._lock:
+            if holder := self._holders().get(name):
+                raise Refused(f"the volume {name} is on {holder}")
+            volume = self._cloud.volumes.get((self._project, name))
+            if volume is None or volume.snapshot is not None:
+                return None
+            self._cloud.volumes[self._project, name] = replace(volume, snapshot=1)
+            return 1
+
     def remove_volume(self, name: str) -> None:
         """Have the volume gone."""
         with self._lock:
@@ -161,6 +172,9 @@ class SimulatedProvider:
             if holders.get(name, spec.name) != spec.name:
                 raise Problem(f"{spec.name} cannot have the volume {name}: it is on {holders[name]}")
         self._make_volumes(spec.generation, [spec.slot])
+        for name in spec.volumes:
+            volume = self._cloud.volumes[self._project, name]
+            self._cloud.volumes[self._project, name] = replace(volume, snapshot=None)
 
     def _make_volumes(self, generation: Generation, slots: Sequence[int]) -> None:
         for slot in slots:

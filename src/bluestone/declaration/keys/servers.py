@@ -109,6 +109,12 @@ class VolumeTable(Table):
         example="postgres:postgres",
         default=None,
     )
+    asleep: Literal["keep", "snapshot"] = key(
+        "What becomes of it while its group's hours have no server for it: it stays, or a verified, compressed "
+        "snapshot in bluestone's own store takes its place until a server is started with it again.",
+        example="snapshot",
+        default="keep",
+    )
 
 
 class RolloutTable(Table):

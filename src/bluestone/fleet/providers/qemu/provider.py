@@ -135,6 +135,10 @@ class Qemu:
                 mend='leave the volumes out, or choose provider = "podman"',
             )
 
+    def put_away(self, name: str) -> int | None:  # noqa: ARG002
+        """There is none."""
+        return None
+
     def remove_volume(self, name: str) -> None:
         """There is none."""
 
