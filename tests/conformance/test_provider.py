@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from bluestone.fleet.drift import drifts
 from bluestone.fleet.provider import Provider
 from bluestone.fleet.providers.qemu import Media
-from bluestone.model.group import DriftPolicy
-from bluestone.model.problem import Problem, Refused
+from bluestone.model.group import Choice, DriftPolicy, Resources
+from bluestone.model.problem import NoRoom, Problem, Refused
 from bluestone.model.server import Endpoint, Server, ServerSpec
 from bluestone.model.volume import VolumeSpec
 from bluestone.simulation.provider import Cloud, SimulatedProvider
@@ -189,6 +189,15 @@ def test_creating_twice_has_one_effect(subject: Subject) -> None:
     assert subject.provider.list_servers() == first
 
 
+def test_a_size_for_which_there_is_no_room_is_told_from_other_failures_and_leaves_nothing(subject: Subject) -> None:
+    huge, usual = Choice(Resources(memory=1 << 50)), subject.spec().generation.config.resources
+    with pytest.raises(NoRoom):
+        subject.provider.create(replace(subject.spec(), choice=huge))
+    assert subject.names() == []
+    subject.provider.create(replace(subject.spec(), choice=Choice(usual)))
+    assert len(subject.names()) == 1
+
+
 def test_distinct_servers_may_be_created_at_once(subject: Subject) -> None:
     asked = [subject.spec(slot, slot + 1) for slot in range(4)]
     with ThreadPoolExecutor(4) as pool:
@@ -335,6 +344,23 @@ def test_a_volume_goes_only_when_it_is_told_to_and_is_on_no_server(keeper: Subje
     for _ in range(2):
         keeper.provider.remove_volume("web-1.data")
     assert keeper.provider.list_volumes() == []
+
+
+def test_a_volume_that_was_put_away_is_there_again_for_the_next_server(keeper: Subject) -> None:
+    first, second = keeper.spec(1, 1, volumes=DATA), keeper.spec(1, 2, volumes=DATA)
+    (name,) = first.volumes
+    keeper.provider.create(first)
+    with pytest.raises(Refused):
+        keeper.provider.put_away(name)
+    keeper.provider.destroy(first.name, keeper.grace)
+    # What the image has at that place may be nothing, and nothing is not put away.
+    if keeper.provider.put_away(name) is not None:
+        (away,) = keeper.provider.list_volumes()
+        assert away.snapshot
+        assert keeper.provider.put_away(name) is None
+    keeper.provider.create(second)
+    (volume,) = keeper.provider.list_volumes()
+    assert (volume.server, volume.snapshot) == (second.name, None)
 
 
 def test_the_console_of_a_server_can_be_read(subject: Subject) -> None:

@@ -8,11 +8,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.load import Load
-from machine import Machine
+from machine import Machine, until
+from test_serve import daemon
 
 pytestmark = pytest.mark.e2e
 
@@ -56,6 +60,15 @@ def visitors(machine: Machine) -> list[str]:
     container = f"bluestone-{machine.project}.{server['name']}"
     done = subprocess.run(["podman", "exec", container, "cat", "/srv/data/visitors"], capture_output=True, text=True)
     return done.stdout.split()
+
+
+def written(machine: Machine) -> list[str]:
+    """The visitors, as the volume's file has them: entering a server would have it replaced."""
+    volume = f"bluestone-{machine.project}.web-1.data"
+    place = ["podman", "volume", "inspect", "--format", "{{.Mountpoint}}", volume]
+    shown = subprocess.run(place, capture_output=True, text=True).stdout.strip()
+    file = Path(shown) / "visitors"
+    return file.read_text().split() if shown and file.exists() else []
 
 
 def holders(machine: Machine) -> list[str]:
@@ -107,6 +120,33 @@ def test_data_outlives_its_servers_and_no_request_fails(keeper: Machine) -> None
     assert 'no volume is called "web-7.data"' in keeper.run("volumes", "rm", "--yes", "web-7.data", expect=1)
     keeper.run("volumes", "rm", "--yes", "web-1.data")
     assert json.loads(keeper.run("volumes", "--json")) == []
+
+
+def test_while_its_server_sleeps_a_volume_is_a_snapshot(keeper: Machine) -> None:
+    keeper.set('owner = "www-data" }', 'owner = "www-data", asleep = "snapshot" }')
+    day = datetime.now(UTC) + timedelta(days=180)
+    keeper.declaration.write_text(
+        f'{keeper.declaration.read_text()}\n[servers.web.hours]\nopen = "{day:%b %d} 03:00-04:00"\n'
+    )
+
+    def volume() -> dict[str, Any]:
+        (found,) = json.loads(keeper.run("volumes", "--json"))
+        return dict(found)
+
+    with daemon(keeper):
+        keeper.run("up")
+        keeper.run("keep", "up", "web", "until", "60m")
+        until(lambda: len(written(keeper)) == 1, "the first has come", 30)
+        (first,) = written(keeper)
+        keeper.run("keep", "hours")
+        until(lambda: volume()["snapshot"] is not None, "its data is put away", 30)
+        assert "asleep: snapshot of" in keeper.run("volumes")
+        assert holders(keeper) == []
+        keeper.run("keep", "up", "web", "until", "60m")
+        until(lambda: len(written(keeper)) == 2, "the second has come", 30)
+        assert written(keeper)[0] == first, "with the data of the first"
+        assert (volume()["snapshot"], volume()["server"]) == (None, written(keeper)[1])
+        assert "its snapshot takes" in keeper.run("events", "-n", "200")
 
 
 def test_what_no_server_could_have_is_known_before_the_old_one_goes(keeper: Machine) -> None:

@@ -7,7 +7,9 @@ import random
 from contextlib import suppress
 
 import pytest
+from msgspec.structs import replace
 
+from bluestone.model.group import Resources
 from bluestone.simulation.many import play_many
 from bluestone.simulation.trial import Report
 from bluestone.simulation.weather import KINDS, any_of, weather
@@ -24,6 +26,8 @@ def a_storm(seed: int) -> Report:
     """A group of any strategy under some of the faults."""
     chance = random.Random(seed)
     group = a_group(chance.choice(STRATEGIES), chance.randint(1, 5))
+    if chance.random() < 0.3:
+        group = replace(group, zones=("a", "b", "c"), fallback=(Resources(memory=1 << 28),))
     return try_out(seed, group, any_of(chance))
 
 
@@ -32,6 +36,12 @@ def test_each_kind_of_fault_alone_breaks_nothing(kind: str) -> None:
     for seed, strategy in enumerate(STRATEGIES):
         report = try_out(seed, a_group(strategy), weather([kind]))
         assert report.state == ("returned" if kind == "broken" else "done")
+
+
+def test_with_other_zones_to_go_to_the_loss_of_one_is_no_failure() -> None:
+    group = replace(a_group("rolling", 3), zones=("a", "b", "c"))
+    for seed in range(10):
+        assert try_out(seed, group, weather(["zone", "quota"])).state == "done"
 
 
 def test_a_storm_comes_out_the_same_again() -> None:

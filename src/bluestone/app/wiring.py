@@ -237,6 +237,7 @@ def _podman(project: Project, store: ImageStore, name: str = "", runtime: Path |
         run_directory=(runtime or project.runtime) / "servers",
         log_directory=receiver(project).socket.parent,
         read_packages=parse_status,
+        snapshot_directory=project.state / "volumes" / (name or project.name),
     )
 
 

@@ -31,7 +31,7 @@ def volumes(context: click.Context, file: Path, as_json: bool) -> None:
         click.echo(options.as_json(found))
         return
     rows = [
-        (v.name, v.group, v.slot, v.server or "-", _size(v.size), f"{v.created_at:%Y-%m-%d %H:%M:%S}") for v in found
+        (v.name, v.group, v.slot, _whereabouts(v), _size(v.size), f"{v.created_at:%Y-%m-%d %H:%M:%S}") for v in found
     ]
     click.echo(table(("VOLUME", "GROUP", "SLOT", "ON SERVER", "SIZE", "MADE (UTC)"), rows))
 
@@ -52,6 +52,13 @@ def rm(named_before: Path, names: tuple[str, ...], yes: bool, file: Path | None)
         click.confirm(f"Destroy {_listed(found)}, and all data on {_it(found)}?", abort=True)
     remove(project, names)
     click.echo(f"destroyed {_listed(found)}")
+
+
+def _whereabouts(volume: Volume) -> str:
+    """The server that has it, or that it is put away."""
+    if volume.snapshot is not None:
+        return f"asleep: snapshot of {_size(volume.snapshot)}"
+    return volume.server or "-"
 
 
 def _listed(volumes: Sequence[Volume]) -> str:

@@ -302,6 +302,7 @@ class Leader:
             site.taint_aged()
             site.keep_hours()
             site.controller.tick()
+            site.put_away()
             tick = site.controller.latest
             assert tick is not None
             self._saw(tick)

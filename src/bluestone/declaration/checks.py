@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from bluestone.declaration import moments
 from bluestone.declaration.check_hours import check_hours
+from bluestone.declaration.check_room import check_room
 from bluestone.declaration.convert import place_of
 from bluestone.declaration.fault import Fault, Finding, KeyPath, quoted
 from bluestone.declaration.keys import (
@@ -46,6 +47,7 @@ def check(table: DeclarationTable, directory: Path) -> Iterator[Finding]:
         yield from _names(group, at)
         yield from _volumes(group, table.image, at)
         yield from _virtual_machine(group, table.image, at)
+        yield from check_room(group, at)
     yield from _listening(table.servers)
     yield from check_hours(table.servers, directory)
     if table.cost:
@@ -337,6 +339,9 @@ def _volumes(group: GroupTable, image: ImageTable, at: KeyPath) -> Iterator[Find
         if other != name:
             fault = Fault(f"{volume.path} is on the volume {other} already", "choose another path")
             yield Finding((*here, "path"), fault, ((*at, "volumes", other),))
+        if volume.asleep == "snapshot" and group.hours is None:
+            fault = Fault(f"servers of {at[-1]} never sleep, as they have no hours", "add hours, or leave asleep out")
+            yield Finding((*here, "asleep"), fault, ((*at, "hours"),))
         if volume.path in writable:
             fault = Fault(
                 f"{volume.path} is in image.writable, so it would be in memory and on a volume", "leave one of them out"

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bluestone.fleet import brake, canary
+from bluestone.fleet import brake, canary, room
 from bluestone.fleet.standing import Member, View, quarantine
 from bluestone.fleet.strategies import steps
 from bluestone.model.group import Amount
@@ -33,6 +33,9 @@ LONGEST_RETRY = timedelta(minutes=10)
 
 MIN_DEATHS = 3
 """How many deaths during one rollout stop it, for a small group; a larger one may lose its count."""
+
+
+NO_ROOM = "there is no room for its servers, in no size and zone that it may have"
 
 
 class Hold(Struct, frozen=True):
@@ -83,6 +86,9 @@ def hold(seen: View) -> Hold:
             text = f"acting failed {failures.count} times in a row: {again}"
             return Hold(frozenset({failures.verb or "create"}), text, lasting=True)
         return Hold(frozenset({failures.verb or "create"}), again)
+    if again_at := room.full_until(seen):
+        text = f"{NO_ROOM}; tried again at {again_at:%H:%M:%S} UTC"
+        return Hold(frozenset({"create"}), text, lasting=True)
     if (stop := _braked(seen)) and seen.at < stop.until:
         return Hold(frozenset({"create"}), f"{stop.why}: the next is started at {stop.until:%H:%M:%S} UTC", stop.told)
     if canary.awaited(seen) and group in memory.paused_since:
@@ -170,6 +176,8 @@ def _newly_held(seen: View) -> Held | None:
     if failures and failures.count >= MAX_FAILURES and (since is None or since < failures.last_at):
         text = f"acting failed {failures.count} times in a row: {failures.error}"
         return Held(group, text, seen.goal.generation.number)
+    if room.full_until(seen) and (since is None or since < max(memory.full[group].values())):
+        return Held(group, NO_ROOM, seen.goal.generation.number)
     if stop and stop.told and streak and (since is None or since < streak.last_at):
         return Held(group, f"{stop.why}: they are started again ever more slowly", seen.goal.generation.number)
     return None

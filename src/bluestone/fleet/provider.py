@@ -23,6 +23,8 @@ class Provider(Protocol):
       observe *all* servers it raises `Problem`; it never returns a part.
     - `create` and `destroy` are idempotent by server name: repeating one, or two at once, has one effect.
     - An outcome that is not known (a time-out, a lost answer) raises `Problem`; `list_servers` then tells.
+    - `create` raises `NoRoom` only where it is certain that no server was made, and that another size (or zone) may be
+      had. Nothing of it is left then.
     - Only servers and volumes that bluestone made for this project are listed or touched.
     - A server holds the volumes of its slot until it is gone. `create` raises `Problem` while another server, whatever
       its phase, holds one of them: a volume is never on two. Nothing but `remove_volume` destroys one.
@@ -61,6 +63,14 @@ class Provider(Protocol):
         """Have the volumes of these slots for servers of a generation; those that exist stay as they are.
 
         Raises `Problem` for what such a server could not have, so that it is known before its predecessor goes.
+        """
+
+    def put_away(self, name: str) -> int | None:
+        """Replace a volume that no server holds by a snapshot of it, which `create` makes a volume again.
+
+        Return the bytes that the snapshot takes; None if there was nothing to do: it is one already, is empty, or there
+        is no such volume. It may take long; whatever interrupts it, the newest data is in one place. `Refused` if a
+        server holds the volume, or came to while it was written. Raises `Problem`.
         """
 
     def remove_volume(self, name: str) -> None:

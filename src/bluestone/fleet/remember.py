@@ -52,6 +52,7 @@ def begun(memory: Memory, groups: Collection[str]) -> Memory:
         streaks=others(memory.streaks),
         paused_since=others(memory.paused_since),
         canary=others(memory.canary),
+        full=others(memory.full),
     )
 
 

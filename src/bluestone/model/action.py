@@ -8,6 +8,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from bluestone.model.generation import Generation
+from bluestone.model.group import Choice
 from bluestone.model.ids import server_name
 from bluestone.model.lazy import lazy
 from bluestone.model.server import Server
@@ -15,13 +16,14 @@ from bluestone.model.volume import volume_name
 
 
 class Create(Struct, frozen=True, dict=True):
-    """Start a server of a generation in a slot."""
+    """Start a server of a generation in a slot. `choice` is its size and zone, where the group has a choice."""
 
     verb: ClassVar[str] = "create"
     slot: int
     incarnation: int
     generation: Generation
     reason: str
+    choice: Choice | None = None
 
     @property
     def group(self) -> str:

@@ -61,6 +61,20 @@ class Resources(Struct, frozen=True):
     cpus: float | None = None
 
 
+class Choice(Struct, frozen=True):
+    """A size of a server, and the zone of its provider where it is to run; empty for a provider without zones."""
+
+    resources: Resources = Resources()
+    zone: str = ""
+
+    def __str__(self) -> str:
+        memory, cpus = self.resources.memory, self.resources.cpus
+        parts = [f"{memory / (1 << 20):g} MiB"] if memory is not None else []
+        parts += [f"{cpus:g} cpus"] if cpus is not None else []
+        size = ", ".join(parts) or "no limits"
+        return f"{size} in zone {self.zone}" if self.zone else size
+
+
 class SecretRef(Struct, frozen=True):
     """Where a secret's value comes from: `kind` `env` (a variable of bluestone's own) or `file` (a path)."""
 
@@ -121,7 +135,12 @@ class LogPolicy(Struct, frozen=True):
 
 
 class Group(Struct, frozen=True):
-    """`[servers.NAME]`: how many servers of one kind, what they are started with, how they are replaced."""
+    """`[servers.NAME]`: how many servers of one kind, what they are started with, how they are replaced.
+
+    Where there is no room for a server of `resources`, it is had in the first size of `fallback` for which there is.
+    `zones` of the provider take turns by slot; one without room is passed over. `snapshots` are the volumes that are
+    replaced by snapshots while the group sleeps.
+    """
 
     name: str
     provider: str = "podman"
@@ -136,10 +155,13 @@ class Group(Struct, frozen=True):
     on_drift: DriftPolicy = DriftPolicy()
     hours: Hours | None = None
     logs: LogPolicy = LogPolicy()
+    fallback: tuple[Resources, ...] = ()
+    zones: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of this declaration: it tells whether a group is declared as it was."""
-        return canonical_digest(self, unless_empty=("volumes", "hours", "logs"))
+        return canonical_digest(self, unless_empty=("volumes", "hours", "logs", "fallback", "zones", "snapshots"))
 
 
 def canonical_digest(value: Struct, *, unless_empty: Collection[str]) -> str:

@@ -58,7 +58,7 @@ class Memory(Struct, frozen=True):
     Of a group's rollout: `started_at` is when it began, `settled_at` when all servers of the goal's generation were
     first seen serving; `halted` says why it was stopped, `failures` what keeps failing, `streaks` how many die one
     after the other, `paused_since` since when bluestone itself holds it for a reason that is not the generation's,
-    `canary` how its first servers stand.
+    `canary` how its first servers stand, `full` for which sizes and zones there was no room, and when last.
 
     Of a group: `passed` are the generations whose canaries passed, `quarantined` those that failed;
     `paused` says who wants nothing done to it, and why, `resumed_at` when such a pause last ended.
@@ -80,6 +80,7 @@ class Memory(Struct, frozen=True):
     streaks: dict[str, Streak] = field(default_factory=dict)
     paused_since: dict[str, datetime] = field(default_factory=dict)
     canary: dict[str, Canary] = field(default_factory=dict)
+    full: dict[str, dict[str, datetime]] = field(default_factory=dict)
     passed: dict[str, frozenset[int]] = field(default_factory=dict)
     quarantined: dict[str, dict[int, Quarantine]] = field(default_factory=dict)
     paused: dict[str, str] = field(default_factory=dict)

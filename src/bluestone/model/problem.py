@@ -70,5 +70,9 @@ class MissingTool(Problem):
         self.tool = tool
 
 
+class NoRoom(Problem):
+    """A provider has no room for a server of this size, or in this zone, now. Nothing was made."""
+
+
 class Refused(Problem):
     """An action whose precondition no longer holds (compare-and-set): nothing was changed, observe again."""

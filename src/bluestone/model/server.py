@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from bluestone.model.generation import Generation
+from bluestone.model.group import Choice, Resources
 from bluestone.model.ids import Digest, server_name
 from bluestone.model.volume import VolumeSpec, volume_name
 
@@ -27,7 +28,7 @@ class ServerSpec(Struct, frozen=True):
 
     `bootfiles` (relative path -> content) appear under `/run/bluestone` on the server before its init starts,
     readable by its root alone; they carry the environment, secrets and the log credential. `epoch` is the lease's, of
-    whoever asked.
+    whoever asked. `choice` is one of several sizes and zones; None where the group has no choice.
     """
 
     project: str
@@ -37,6 +38,7 @@ class ServerSpec(Struct, frozen=True):
     writable: tuple[str, ...] = ()
     bootfiles: dict[str, bytes] = field(default_factory=dict)
     epoch: int = 0
+    choice: Choice | None = None
 
     def __repr__(self) -> str:
         # Without the boot files: no message and no trace may show secrets.
@@ -46,6 +48,11 @@ class ServerSpec(Struct, frozen=True):
     def group(self) -> str:
         """The group that the server belongs to."""
         return self.generation.group
+
+    @property
+    def resources(self) -> Resources:
+        """The size that the server is to have."""
+        return self.choice.resources if self.choice else self.generation.config.resources
 
     @property
     def name(self) -> str:

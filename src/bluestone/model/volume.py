@@ -21,7 +21,10 @@ class VolumeSpec(Struct, frozen=True):
 
 
 class Volume(Struct, frozen=True):
-    """A volume as a provider reports it. `server` is the one that holds it, whatever its phase; empty if none does."""
+    """A volume as a provider reports it. `server` is the one that holds it, whatever its phase; empty if none does.
+
+    `snapshot` is how many bytes its snapshot takes, if it is put away as one now.
+    """
 
     name: str
     group: str
@@ -29,6 +32,7 @@ class Volume(Struct, frozen=True):
     created_at: datetime
     size: int | None = None
     server: str = ""
+    snapshot: int | None = None
 
 
 def volume_name(group: str, slot: int, name: str) -> str:

@@ -9,11 +9,11 @@ from datetime import timedelta
 
 from bluestone.fleet.balancer import Service
 from bluestone.model.inventory import Backend, Counters
-from bluestone.model.problem import Problem
+from bluestone.model.problem import NoRoom, Problem
 from bluestone.model.server import Endpoint, Server, ServerSpec
 from bluestone.simulation.balancer import MemoryBalancer
 from bluestone.simulation.checks import Checks
-from bluestone.simulation.machines import PROJECT, ZONES, Machines
+from bluestone.simulation.machines import PROJECT, Machines
 from bluestone.simulation.provider import Fault, SimulatedProvider
 from bluestone.simulation.weather import HELD, SLOWEST, STALEST
 
@@ -54,9 +54,9 @@ class FaultyProvider(SimulatedProvider):
         self._must_answer()
         existing = len(machines.cloud.servers)
         if machines.quota is not None and existing >= machines.quota:
-            raise Problem(f"no more than {machines.quota} servers are allowed (quota)")
-        if machines.lost_zone == spec.slot % ZONES:
-            raise Problem(f"zone {machines.lost_zone} has no room")
+            raise NoRoom(f"no more than {machines.quota} servers are allowed (quota)")
+        if machines.place(spec) == machines.lost_zone:
+            raise NoRoom(f"zone {machines.lost_zone} has no room")
         if held := [name for name in spec.volumes if machines.held.get(name, 0.0) > machines.timeline.seconds]:
             raise Problem(f"{spec.name} cannot have the volume {held[0]}: it is still on another server")
         if spec.volumes and machines.weather.held and machines.chance.random() < machines.weather.held:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from bluestone.model.drift import Examination, FailedUnit, FileChange, Login
 from bluestone.model.inventory import Counters
+from bluestone.model.server import ServerSpec
 from bluestone.simulation.balancer import MemoryBalancer
 from bluestone.simulation.provider import Cloud
 from bluestone.simulation.timeline import Timeline
@@ -74,6 +75,9 @@ class Machines:
         self.provider_down = False
         self.quota: int | None = None
         self.lost_zone: int | None = None
+        self.zone_of: dict[str, int] = {}
+        """In which zone each server is that was asked for."""
+        self._zones: list[str] = []
         self.losses: list[tuple[float, str]] = []
         """When a server stopped serving though nobody told it to, and of which group."""
         self.up_since: dict[str, float] = {}
@@ -123,6 +127,14 @@ class Machines:
         last = next((sample for sample in reversed(self.samples) if sample.group == group), None)
         if last is None or (last.serving, last.existing) != (now.serving, now.existing):
             self.samples.append(now)
+
+    def place(self, spec: ServerSpec) -> int:
+        """The zone of a server: the one that it is asked for in, or where the provider puts its slot."""
+        zone = spec.choice.zone if spec.choice else ""
+        if zone and zone not in self._zones:
+            self._zones.append(zone)
+        self.zone_of[spec.name] = (self._zones.index(zone) if zone else spec.slot) % ZONES
+        return self.zone_of[spec.name]
 
     # ---- what the controller does ----------------------------------------------------------------------------
 

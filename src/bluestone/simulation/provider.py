@@ -29,7 +29,7 @@ from msgspec.structs import replace
 
 from bluestone.model.drift import Bystander, Examination, Login
 from bluestone.model.generation import Generation
-from bluestone.model.problem import Problem, Refused
+from bluestone.model.problem import NoRoom, Problem, Refused
 from bluestone.model.server import Endpoint, Phase, Server, ServerSpec
 from bluestone.model.volume import Volume, volume_name
 
@@ -41,13 +41,15 @@ Fault = Literal["not-done", "lost-answer", "half-done", "still-attached"]
 class Cloud:
     """Where simulated servers of all projects are, by project and name, with what they were handed.
 
-    `found` is what an examination finds, of those that are not as they were made.
+    `found` is what an examination finds, of those that are not as they were made; `memory` is the most, in bytes, that
+    a server may have which has a choice.
     """
 
     servers: dict[tuple[str, str], Server] = field(default_factory=dict)
     bootfiles: dict[tuple[str, str], dict[str, bytes]] = field(default_factory=dict)
     volumes: dict[tuple[str, str], Volume] = field(default_factory=dict)
     found: dict[tuple[str, str], Examination] = field(default_factory=dict)
+    memory: int = 1 << 40
 
 
 class SimulatedProvider:
@@ -75,6 +77,8 @@ class SimulatedProvider:
         key = (self._project, spec.name)
         with self._lock, self._spoiled("create") as fault:
             server = self._cloud.servers.get(key) or _born(spec, self._clock())
+            if spec.choice and (spec.resources.memory or 0) > self._cloud.memory:
+                raise NoRoom(f"there is no room for {spec.name}")
             if server.phase not in ("creating", "running"):
                 raise Problem(f"the server {spec.name} exists and is {server.phase}", mend="destroy it first")
             if fault not in ("not-done", "still-attached"):
@@ -104,6 +108,17 @@ class SimulatedProvider:
         """Have the volumes of these slots."""
         with self._lock:
             self._make_volumes(generation, slots)
+
+    def put_away(self, name: str) -> int | None:
+        """Have the volume be a snapshot."""
+        with self._lock:
+            if holder := self._holders().get(name):
+                raise Refused(f"the volume {name} is on {holder}")
+            volume = self._cloud.volumes.get((self._project, name))
+            if volume is None or volume.snapshot is not None:
+                return None
+            self._cloud.volumes[self._project, name] = replace(volume, snapshot=1)
+            return 1
 
     def remove_volume(self, name: str) -> None:
         """Have the volume gone."""
@@ -157,6 +172,9 @@ class SimulatedProvider:
             if holders.get(name, spec.name) != spec.name:
                 raise Problem(f"{spec.name} cannot have the volume {name}: it is on {holders[name]}")
         self._make_volumes(spec.generation, [spec.slot])
+        for name in spec.volumes:
+            volume = self._cloud.volumes[self._project, name]
+            self._cloud.volumes[self._project, name] = replace(volume, snapshot=None)
 
     def _make_volumes(self, generation: Generation, slots: Sequence[int]) -> None:
         for slot in slots:

@@ -311,7 +311,7 @@ class Trial:
     def _zone(self) -> None:
         zone = self.machines.lost_zone = self.chance.randrange(ZONES)
         for machine in list(self.machines.known.values()):
-            if machine.slot % ZONES == zone:
+            if self.machines.zone_of[machine.name] == zone:
                 self.machines.end(machine, "its zone is lost")
         self.timeline.after(self.chance.uniform(1, 20), self._restore_zone)
 
@@ -386,4 +386,4 @@ def _waits(group: Group) -> float:
 
 
 def _outfit(create: Create) -> ServerSpec:
-    return ServerSpec(PROJECT, create.slot, create.incarnation, create.generation)
+    return ServerSpec(PROJECT, create.slot, create.incarnation, create.generation, choice=create.choice)

@@ -12,7 +12,8 @@ Each kind has a name by which a person asks for it. All of them are bounded, and
 - `die`: a server ends by itself. `flap`: it fails its health checks for up to 5 s. `lie`: it passes them and serves
   nobody. `broken`: servers of the new image never become healthy.
 - `quota`: for a while no server can be created beyond those that exist.
-- `zone`: all servers of one of three zones (slots modulo 3) end at once, and for a while none can be created there.
+- `zone`: all servers of one of three zones end at once, and for a while none can be created there. They are in the zone
+  that they were asked for in, or in that of their slot (modulo 3).
 - `down`: the provider, or the balancer, answers nobody for a while. `crash`: the balancer ends; it is started anew
   with the servers that were attached, and health unknown. `forget`: it is started anew and knows no server at all.
 - `held`: a volume stays on its server for up to `HELD` s after that is gone, and creates that want it fail; so do

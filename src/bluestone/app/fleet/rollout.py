@@ -16,6 +16,7 @@ from bluestone.app.fleet.outfit import bootfiles, read_secrets
 from bluestone.app.fleet.told import ask_lines
 from bluestone.app.hours.doorbell import Doorbell
 from bluestone.app.hours.hours import Stopped, Timekeeper
+from bluestone.app.hours.snapshots import SnapshotKeeper
 from bluestone.app.image.provenance import require_signed
 from bluestone.app.project import Project
 from bluestone.fleet import age
@@ -84,6 +85,7 @@ class Site:
         self.controller = Controller(goals, tools, project.journal, utc_now, notify)
         self.watcher = watcher_of(project, self.providers, notify)
         self.timekeeper = Timekeeper(project.journal, self.record, self._stopped())
+        self.snapshots = SnapshotKeeper(self.providers, self.record, project.journal.fence.may_act)
         self.doorbell = Doorbell(project.journal, self.balancer, self.record)
         self._notify = notify
         self._predicted = 0.0
@@ -110,6 +112,12 @@ class Site:
             goals = self.timekeeper.keep(self.goals, inventory, utc_now())
         self.controller.goals = tuple(goals)
         self._try_again(last)
+
+    def put_away(self) -> None:
+        """Have the volumes of groups that sleep be put away where that is declared, beside everything else."""
+        last = self.controller.latest
+        if last is not None and any(goal.group.snapshots for goal in self.goals):
+            self.snapshots.look(last)
 
     def due_in(self) -> float:
         """Seconds until the clock may want something else; infinity if it is not known to."""
@@ -208,7 +216,7 @@ class Site:
         return [self._failure(group) for group in last.halted]
 
     def _awaits_only_goodbyes(self, now: Tick) -> bool:
-        """Whether all serve that shall, and only servers that go are waited for: whatever is done then delays nothing."""
+        """Whether all serve that shall, and only servers that go are waited for: what is done then delays nothing."""
         wanted = {goal.group.name: goal.group.count for goal in now.goals}
         serving = all(group.serving >= wanted.get(group.group, 0) for group in now.plan.progress)
         return serving and not now.plan.actions and self.controller.destroying
@@ -273,7 +281,16 @@ class Site:
         )
         files |= wiring.log_files(self.receiver, identity, generation.config)
         epoch = self.project.journal.fence.epoch
-        return ServerSpec(self.project.name, create.slot, create.incarnation, generation, image.writable, files, epoch)
+        return ServerSpec(
+            self.project.name,
+            create.slot,
+            create.incarnation,
+            generation,
+            image.writable,
+            files,
+            epoch,
+            create.choice,
+        )
 
     def destroyed(self, server: str) -> None:
         """Take from a server that is gone the right to send log lines; its last ones are to be sealed."""

@@ -21,7 +21,7 @@ from bluestone.hours.ledger import Ledger, amount, cents, ledger
 from bluestone.hours.prices import MAX_BYTES, parse, price_at
 from bluestone.model.cost import CostPolicy, PriceList, Stay
 from bluestone.model.event import Event
-from bluestone.model.group import Group
+from bluestone.model.group import Group, Resources
 from bluestone.model.plan import Goal
 from bluestone.model.problem import Problem
 
@@ -201,6 +201,8 @@ def _told(stay: Stay, event: Event, journal: Journal) -> Stay:
                 return stay
             config = generation.config
             limits = config.resources
+            if "memory" in event.data:  # one of several sizes
+                limits = Resources(event.data["memory"], event.data["cpus"])
             # Nobody attaches a server without ports: it serves as soon as it is there.
             ready = stay.began if not config.ports else None
             return replace(stay, provider=config.provider, cpus=limits.cpus, memory=limits.memory, attached=ready)

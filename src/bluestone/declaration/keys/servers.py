@@ -109,6 +109,12 @@ class VolumeTable(Table):
         example="postgres:postgres",
         default=None,
     )
+    asleep: Literal["keep", "snapshot"] = key(
+        "What becomes of it while its group's hours have no server for it: it stays, or a verified, compressed "
+        "snapshot in bluestone's own store takes its place until a server is started with it again.",
+        example="snapshot",
+        default="keep",
+    )
 
 
 class RolloutTable(Table):
@@ -241,6 +247,17 @@ class GroupTable(Table):
         default=None,
     )
     resources: ResourcesTable = key("Limits of one server.", example={"memory": "256MiB"}, default={})
+    fallback: Annotated[list[ResourcesTable], Field(max_length=8)] = key(
+        "Other sizes, the best first, in which a server is had while there is no room for one of `resources`. "
+        "Its successor is of `resources` again, if there is room then.",
+        example=[{"memory": "128MiB"}],
+        default=[],
+    )
+    zones: Annotated[list[Annotated[str, Written(naming.zone, "zone", naming.ZONE)]], Field(max_length=16)] = key(
+        "Zones of the provider, for providers that have some. Slots take turns; a zone without room is passed over.",
+        example=["eu-1a", "eu-1b"],
+        default=[],
+    )
     environment: dict[Variable, Annotated[str, Written(naming.environment_value, "line of text")]] = key(
         "Variables for the programs on the server. Nothing secret: it shows.",
         example={"STAGE": "test"},

@@ -11,6 +11,7 @@ from bluestone.model.ids import MAX_NAME
 from bluestone.model.ids import NAME as _NAME
 
 NAME = f"^{_NAME.pattern}$"
+ZONE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 MAX_NUMBER = 2**53
 """Largest whole number that is the same in every reader of JSON (RFC 8259, section 6)."""
@@ -30,6 +31,11 @@ def name(text: str) -> str:
 def provider(text: str) -> str:
     """A provider's name. Which ones there are is not known here."""
     return matching(NAME, text, "a provider's name", f'{_LIKE_NAMES}, such as "podman"')
+
+
+def zone(text: str) -> str:
+    """The name of a provider's zone. Which ones there are is not known here."""
+    return matching(ZONE, text, "a zone's name", 'use letters, digits, dots and hyphens, such as "eu-1a"')
 
 
 def reason(text: str) -> str:

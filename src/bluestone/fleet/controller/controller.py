@@ -14,7 +14,7 @@ from bluestone.fleet.balancer import Service
 from bluestone.fleet.controller.act import Actor, Outcome, Tools, Workers
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.controller.observe import MAX_AGE, Lookout, observe, services_of, with_pending
-from bluestone.fleet.controller.recall import Recollection, UnbornServer, expected, recall
+from bluestone.fleet.controller.recall import NO_ROOM, Recollection, UnbornServer, expected, recall
 from bluestone.fleet.controller.strays import Register
 from bluestone.fleet.lint import lint
 from bluestone.fleet.plan import plan
@@ -24,7 +24,7 @@ from bluestone.model.generation import Generation
 from bluestone.model.inventory import Inventory
 from bluestone.model.memory import Memory
 from bluestone.model.plan import CanaryBegan, Died, Fact, Goal, Halted, Plan, Returned
-from bluestone.model.problem import Problem, Refused
+from bluestone.model.problem import NoRoom, Problem, Refused
 from bluestone.model.server import Server
 
 INTERVAL = 0.03
@@ -329,6 +329,8 @@ def _of_intent(action: Action) -> Entry:
             "generation": action.generation.number,
             "image": action.generation.image,
         }
+        if choice := action.choice:
+            data |= {"memory": choice.resources.memory, "cpus": choice.resources.cpus, "zone": choice.zone}
     return Entry(f"server.{action.verb}", action.group, action.server, action.reason, data)
 
 
@@ -342,5 +344,7 @@ def _of_outcome(outcome: Outcome) -> Entry:
         if isinstance(action, Destroy) and outcome.ended is not None:
             data["ended"] = outcome.ended.isoformat()
         return Entry(f"server.{PAST[action.verb]}", action.group, action.server, action.reason, data)
+    if isinstance(problem, NoRoom) and isinstance(action, Create) and action.choice:
+        data[NO_ROOM] = str(action.choice)
     kind = "action.refused" if isinstance(problem, Refused) else "action.failed"
     return Entry(kind, action.group, action.server, f"{action.verb}: {problem.what}", data)

@@ -164,6 +164,7 @@ def recall(
         streaks={group: r.streak for group, r in rollouts.items() if r.streak},
         paused_since={group: r.paused_since for group, r in rollouts.items() if r.paused_since},
         canary={group: r.canary for group, r in rollouts.items() if r.canary},
+        full={group: r.full for group, r in rollouts.items() if r.full},
         passed={group: _passed(recollection, group) for group in groups},
         quarantined={group: _quarantined(recollection, group) for group in groups},
         paused={group: pause.message for group, pause in pauses.items() if pause and pause.kind.endswith(".paused")},
@@ -208,8 +209,11 @@ def _may_appear(outcome: Event | None, listed: datetime) -> bool:
     if outcome is None:
         return True
     tried = outcome.kind in ("server.created", "action.failed") and outcome.data.get("verb", "create") == "create"
-    return tried and outcome.at > listed
+    return tried and NO_ROOM not in outcome.data and outcome.at > listed
 
+
+NO_ROOM = "no_room"
+"""In what is recorded of a create that failed: the size and zone for which its provider had no room."""
 
 _OUTCOMES = ("server.created", "action.failed", "action.refused", "action.lost")
 
@@ -231,6 +235,7 @@ class _Rollout(Struct, frozen=True):
     streak: Streak | None
     paused_since: datetime | None
     canary: Canary | None
+    full: dict[str, datetime]
 
 
 def _rollout(known: Recollection, group: str, now: datetime) -> _Rollout:
@@ -253,6 +258,7 @@ def _rollout(known: Recollection, group: str, now: datetime) -> _Rollout:
         streak=_streak([event for event in died if event.sequence > _after(resumed, after)], now),
         paused_since=held[0].at if held else None,
         canary=_canary(canary[0]) if canary else None,
+        full=_full(known, group, _after(resumed, after)),
     )
 
 
@@ -302,6 +308,15 @@ def _pause(known: Recollection, group: str) -> Event | None:
 _RESUMED = ("group.resumed",)
 
 
+def _full(known: Recollection, group: str, after: int) -> dict[str, datetime]:
+    """For which sizes and zones there was no room, and when last."""
+    found: dict[str, datetime] = {}
+    for event in known.select(("action.failed",), group=group, after=after):
+        if NO_ROOM in event.data:
+            found.setdefault(event.data[NO_ROOM], event.at)
+    return found
+
+
 def _failures(known: Recollection, group: str, after: int) -> Failures | None:
     """The longest row of failures of one verb that no success has ended.
 
@@ -309,7 +324,8 @@ def _failures(known: Recollection, group: str, after: int) -> Failures | None:
     """
     failed: dict[str, list[Event]] = {}
     for event in known.select(("action.failed",), group=group, after=after):
-        failed.setdefault(event.data.get("verb", ""), []).append(event)
+        if NO_ROOM not in event.data:
+            failed.setdefault(event.data.get("verb", ""), []).append(event)
     row: list[Event] = []
     for verb, events in failed.items():
         worked = known.last((f"server.{PAST[verb]}",), group=group) if verb in PAST else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
 
+from bluestone.fleet.room import choose
 from bluestone.fleet.standing import Member, View, drained
 from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss, Enrol
 
@@ -26,7 +27,12 @@ def create(view: View, missing: int, numbers: Iterator[int]) -> list[Action]:
     slots = range(1, view.goal.group.count + 1) if view.pinned else count(1)
     reason = _why_create(view)
     free = islice((slot for slot in slots if slot not in view.taken_slots), missing)
-    return [Create(slot, next(numbers), view.goal.generation, reason) for slot in free]
+    return [_create(view, slot, next(numbers), reason) for slot in free]
+
+
+def _create(view: View, slot: int, number: int, reason: str) -> Create:
+    choice, why = choose(view, slot)
+    return Create(slot, number, view.goal.generation, reason + why, choice)
 
 
 def enrol(view: View) -> list[Action]:

@@ -100,7 +100,7 @@ def create(spec: ServerSpec, place: Place, runtime: Runtime) -> list[str]:
 
     Raises `Problem` for a path that podman would take for a path and options, and for limits that it would drop.
     """
-    resources = spec.generation.config.resources
+    resources = spec.resources
     if not runtime.limits and (resources.memory is not None or resources.cpus is not None):
         raise Problem(
             f"the limits of memory and cpus of {spec.group} cannot be kept: this machine's control groups are not of "
@@ -212,7 +212,7 @@ def _confinement(spec: ServerSpec) -> Iterator[str]:
     yield from ("--cap-drop", "all", "--cap-add", ",".join(CAPABILITIES))
     yield from ("--security-opt", "no-new-privileges")
     yield from ("--pids-limit", str(PROCESSES))
-    resources = spec.generation.config.resources
+    resources = spec.resources
     if resources.memory is not None:
         yield from ("--memory", f"{resources.memory}b")
     if resources.cpus is not None:

@@ -34,12 +34,14 @@ from bluestone.fleet.providers.podman.labels import (
     server_of,
 )
 from bluestone.fleet.providers.podman.runtime import Runtime, choose_runtime, hurry, this_machine
+from bluestone.fleet.providers.podman.snapshots import Snapshots
 from bluestone.fleet.providers.podman.volumes import Volumes, check_free, check_image, ownership, with_holders
+from bluestone.fleet.providers.room import is_full, require_room
 from bluestone.host.commands import CommandFailed, run
 from bluestone.model.generation import Generation
 from bluestone.model.ids import Digest
 from bluestone.model.image import Package
-from bluestone.model.problem import MissingTool, Problem, Refused
+from bluestone.model.problem import MissingTool, NoRoom, Problem, Refused
 from bluestone.model.server import Server, ServerSpec
 from bluestone.model.volume import Volume
 
@@ -77,6 +79,7 @@ class Podman:
     `locate_root` gives the tree of an image on this machine. `run_directory` takes what servers are handed at
     their start, secrets among it, so it should be in memory. `log_directory` holds the socket of the log
     receiver; servers see it as `/run/bluestone-log`. `read_packages` reads dpkg's list of what is installed.
+    `snapshot_directory` has the volumes that are put away, so it must outlive the machine's next start.
     """
 
     list_lag = timedelta(0)
@@ -88,6 +91,7 @@ class Podman:
         run_directory: Path,
         log_directory: Path | None,
         read_packages: Callable[[str], Iterable[Package]] = lambda _: (),
+        snapshot_directory: Path | None = None,
     ) -> None:
         self._project = project
         self._locate_root = locate_root
@@ -95,6 +99,7 @@ class Podman:
         self._log_directory = log_directory
         self._volumes = Volumes(project, lambda command: _run(command, timeout=QUICK))
         self._read_packages = read_packages
+        self._snapshot_directory = snapshot_directory or run_directory.parent / "snapshots"
         self._listed: Sequence[Container] = ()
         self._crowd: Crowd | None = None
         self._counting = threading.Lock()
@@ -120,7 +125,8 @@ class Podman:
         return list(servers.values())
 
     def create(self, spec: ServerSpec) -> Server:
-        """Create a server's container and start it."""
+        """Create a server's container and start it, with those of its volumes that are put away laid out before."""
+        self._bring_back(spec)
         with self._directories.exclusive():
             container = commands.container_name(self._project, spec.name)
             servers = self._present(container)
@@ -128,7 +134,13 @@ class Podman:
             made = self._make(spec, list(servers.values())) if server is None else server
             self._remember(container, made)
         if server is None or server.phase == "creating":
-            self._start(spec.name)
+            try:
+                self._start(spec.name)
+            except CommandFailed as failure:
+                if not is_full(failure.stderr):
+                    raise
+                self.destroy(spec.name, timedelta(0))
+                raise NoRoom(failure.what, mend="free memory or disk space on this machine") from failure
         elif server.phase != "running":
             raise Problem(
                 f"the server {spec.name} exists and is {server.phase}: names are not used again",
@@ -157,7 +169,7 @@ class Podman:
         """Every volume of the project, and the server on which it is."""
         # The servers come first: one that has gone by then has let go of its volumes.
         servers = self._observe().values()
-        return with_holders(self._volumes.list(), servers)
+        return with_holders(self._all_volumes(), servers)
 
     def ensure_volumes(self, generation: Generation, slots: Sequence[int]) -> None:
         """Have the volumes of these slots, once it is clear that servers of the image can have them."""
@@ -165,15 +177,39 @@ class Podman:
         if specs:
             check_image(specs, self._locate_root(generation.image))
             with self._directories.exclusive():
-                self._volumes.ensure(generation.group, slots, specs)
+                self._volumes.ensure(generation.group, slots, specs, self._put_away())
+
+    def put_away(self, name: str) -> int | None:
+        """Replace a volume by a snapshot of it: see `snapshots` for what holds at any moment."""
+        snapshots = self._snapshots
+        with snapshots.turn(name):
+            with self._directories.exclusive():
+                volume = self._free_volume(name)
+                if volume is None or volume.snapshot is not None:
+                    return None
+                place = self._volumes.place(name)
+                if snapshots.nothing_in(place):
+                    return None
+                part = snapshots.begin(name)
+            try:
+                manifest = snapshots.write(part, volume, place, datetime.now(UTC))
+                with self._directories.exclusive():
+                    self._free_volume(name)
+                    snapshots.keep(part, name)
+                    self._volumes.remove(name)
+            finally:
+                snapshots.cancel(name)
+        return manifest.packed
 
     def remove_volume(self, name: str) -> None:
         """Destroy a volume that is on no server."""
         with self._directories.exclusive():
-            for volume in self.list_volumes():
-                if volume.name == name and volume.server:
-                    raise Refused(f"the volume {name} is on {volume.server}")
+            self._free_volume(name)
+            # Of two, the volume is the truth: an older snapshot must not outlive it.
+            if not self._snapshots.restoring(name):
+                self._snapshots.discard(name)
             self._volumes.remove(name)
+            self._snapshots.discard(name)
 
     def console(self, name: str, lines: int) -> Sequence[str]:
         """What the server's systemd said last, its warnings and those of its services."""
@@ -224,6 +260,10 @@ class Podman:
     @cached_property
     def _runtime(self) -> Runtime:
         return choose_runtime(this_machine())
+
+    @cached_property
+    def _snapshots(self) -> Snapshots:
+        return Snapshots(self._snapshot_directory, ("podman", "unshare") if self._runtime.rootless else ())
 
     @cached_property
     def _network(self) -> Network:
@@ -303,7 +343,12 @@ class Podman:
     def _make(self, spec: ServerSpec, others: Sequence[Server]) -> Server:
         """Create the container, not started. Called under the lock, so that no address is chosen twice, and no volume
         is on two servers."""
+        require_room(spec)
         check_free(spec, others)
+        for name in spec.volumes:
+            self._snapshots.cancel(name)
+            if self._snapshots.has(name):
+                raise Refused(f"the volume {name} of {spec.name} was put away just now")
         if spec.volumes:
             self._volumes.ensure(spec.group, [spec.slot], spec.generation.config.volumes)
         if owners := ownership(spec.volumes.values()):
@@ -312,11 +357,48 @@ class Podman:
         self._directories.write(self._project, spec.name, spec.bootfiles)
         try:
             _run(commands.create(spec, place, self._runtime), timeout=QUICK)
-        except CommandFailed:
+        except CommandFailed as failure:
             if self._find(spec.name) is None:
                 self._directories.remove(spec.name)
+                if is_full(failure.stderr):
+                    raise NoRoom(failure.what, mend="free memory or disk space on this machine") from failure
                 raise
         return server_of(spec, commands.endpoint(spec, place), datetime.now(UTC))
+
+    def _put_away(self) -> dict[str, Volume]:
+        """The volumes that are put away now, by name."""
+        found = self._snapshots.list()
+        return {name: replace(each.volume, snapshot=each.packed) for name, each in found.items()}
+
+    def _all_volumes(self) -> dict[str, Volume]:
+        there, away = self._volumes.list(), self._put_away()
+        return there | {
+            name: volume for name, volume in away.items() if name not in there or self._snapshots.restoring(name)
+        }
+
+    def _free_volume(self, name: str) -> Volume | None:
+        """The volume of that name, if there is one. Raises `Refused` if a server holds it."""
+        volume = {each.name: each for each in self.list_volumes()}.get(name)
+        if volume is not None and volume.server:
+            raise Refused(f"the volume {name} is on {volume.server}")
+        return volume
+
+    def _bring_back(self, spec: ServerSpec) -> None:
+        """Have those volumes of a server that are put away be volumes again. It takes as long as its data is large."""
+        snapshots = self._snapshots
+        for name in spec.volumes:
+            if not snapshots.has(name):
+                continue
+            with snapshots.turn(name):
+                there = name in self._volumes.list()
+                if there and not snapshots.restoring(name):
+                    snapshots.discard(name)  # its removal was interrupted: the volume is the truth
+                elif snapshots.has(name):
+                    manifest = snapshots.take(name)
+                    self._volumes.remove(name)
+                    self._volumes.make(manifest.volume)
+                    snapshots.lay_out(name, self._volumes.place(name))
+                    snapshots.discard(name)
 
     def _choose_place(self, spec: ServerSpec, others: Sequence[Server]) -> commands.Place:
         rootless = self._runtime.rootless

@@ -42,16 +42,27 @@ class Volumes:
         """Every volume by name; who holds it is not said. Raises `Problem`."""
         return read_volumes(self._run(list_command(self._project)))
 
-    def ensure(self, group: str, slots: Iterable[int], specs: Sequence[VolumeSpec]) -> None:
-        """Have these volumes of these slots: those that are missing are made, empty. Raises `Problem`.
+    def place(self, name: str) -> Path:
+        """The directory that has a volume's files. Raises `Problem`."""
+        return Path(self._run(place_command(self._project, name)).strip())
 
-        Those that were seen before are not looked for again: only `remove` destroys one.
+    def make(self, volume: Volume) -> None:
+        """Make a volume again, empty. Raises `Problem`."""
+        name = volume.name.partition(".")[2]
+        self._make(volume.group, volume.slot, VolumeSpec(name, "", volume.size))
+
+    def ensure(
+        self, group: str, slots: Iterable[int], specs: Sequence[VolumeSpec], away: Mapping[str, Volume] | None = None
+    ) -> None:
+        """Have these volumes of these slots: those that are missing are made, empty, but for those that are put `away`.
+
+        Those that were seen before are not looked for again: only `remove` destroys one. Raises `Problem`.
         """
         slots = list(slots)
         names = {volume_name(group, slot, spec.name) for slot in slots for spec in specs}
         if not names <= self._known.keys():
             self._known = self.list()
-        known = self._known
+        known = {**self._known, **(away or {})}
         for slot in slots:
             for spec in specs:
                 volume = known.get(volume_name(group, slot, spec.name))
@@ -101,6 +112,11 @@ def create_command(project: str, group: str, slot: int, spec: VolumeSpec) -> lis
     options = ["--opt", f"o=size={spec.size}"] if spec.size is not None else []
     marks = [word for label, value in labels.items() for word in ("--label", f"{label}={value}")]
     return ["podman", "volume", "create", *marks, *options, store_name(project, name)]
+
+
+def place_command(project: str, name: str) -> list[str]:
+    """The directory of a volume."""
+    return ["podman", "volume", "inspect", "--format", "{{.Mountpoint}}", store_name(project, name)]
 
 
 def list_command(project: str) -> list[str]:

@@ -22,6 +22,7 @@ from bluestone.fleet.providers.qemu.directories import Directories, Home
 from bluestone.fleet.providers.qemu.ports import choose_ports
 from bluestone.fleet.providers.qemu.qmp import Monitor, QmpError
 from bluestone.fleet.providers.qemu.records import Record
+from bluestone.fleet.providers.room import require_room
 from bluestone.model.generation import Generation
 from bluestone.model.ids import Digest
 from bluestone.model.problem import MissingTool, Problem
@@ -93,6 +94,7 @@ class Qemu:
         with self._directories.exclusive():
             record = home.record()
             if record is None:
+                require_room(spec)
                 record = self._write(spec, home)
             phase = self._look(home, record).phase
             if phase == "creating":
@@ -132,6 +134,10 @@ class Qemu:
                 f"servers of {generation.group} are to have volumes, which virtual machines have not yet",
                 mend='leave the volumes out, or choose provider = "podman"',
             )
+
+    def put_away(self, name: str) -> int | None:  # noqa: ARG002
+        """There is none."""
+        return None
 
     def remove_volume(self, name: str) -> None:
         """There is none."""
@@ -197,7 +203,7 @@ class Qemu:
         with opened(home, media.disk) as descriptors:
             command = commands.machine(
                 spec.name,
-                spec.generation.config.resources,
+                spec.resources,
                 media,
                 firmware,
                 accelerator,
