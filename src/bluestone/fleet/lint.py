@@ -134,15 +134,18 @@ def _volumes(actions: Sequence[Action], seen: View, inventory: Inventory) -> Ite
 
 
 def _order(action: Action, member: Member, seen: View) -> Iterator[str]:
-    """Blue-green: as long as not all of the new serve, none of the newest old ones goes."""
-    if member.stance in ("dead", "leaving") or member.new:
+    """Blue-green: as long as not all of the new serve, none of the newest old ones goes that gets requests; no other
+    one that would serve for a way back, unless there were more than two sets without that."""
+    if member.stance in ("dead", "leaving") or not member.foreign:
         return
     if sum(m.stance == "serving" for m in seen.new) >= seen.goal.group.count:
         return
     newest = max((m.server.generation for m in seen.old if m.foreign and m.attached), default=None)
     if newest is None:
         newest = max((m.server.generation for m in seen.old if m.foreign), default=0)
-    if member.attached or member.taint or member.server.generation == newest:
+    of_newest = member.server.generation == newest
+    fit = seen.living + seen.goal.group.count - len(seen.new) <= budget(seen).cap
+    if (of_newest and member.attached) or (fit and (of_newest or member.attached)):
         yield f"{action.verb} of {action.server}, which is old, before all of the new serve"
 
 

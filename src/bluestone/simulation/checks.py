@@ -104,14 +104,7 @@ class Checks:
         return self._journal.last(("server.destroy",), server=server) is not None
 
     def _counted_out(self, server: str) -> bool:
-        """Whether bluestone has given the server up: it failed its checks for too long.
-
-        Blue-green has the successor of a tainted server beside it, as it has the whole new set beside the old.
-        """
-        machine = self._machines.known.get(server)
-        beside = machine is not None and self._groups[machine.group].rollout.strategy == "blue-green"
-        if beside and self._is_tainted(server):
-            return True
+        """Whether bluestone has given the server up: it failed its checks for too long."""
         return self._journal.last(("server.died",), server=server) is not None
 
     def _is_tainted(self, server: str) -> bool:
