@@ -14,6 +14,7 @@ from bluestone.fleet.controller.journal import Journal
 from bluestone.model.group import Group
 from bluestone.model.server import Server
 from bluestone.simulation.history import Violation
+from bluestone.simulation.limits import cap_of, floor_of, surge_of
 from bluestone.simulation.machines import Machines
 from bluestone.simulation.timeline import START
 
@@ -112,26 +113,3 @@ class Checks:
 
     def _fail(self, what: str) -> None:
         raise Violation(f"{what} (second {self._machines.timeline.seconds:.3f})")
-
-
-def floor_of(group: Group) -> int:
-    """How many servers of a group must serve while it is led from one generation to the next."""
-    policy, count = group.rollout, group.count
-    if policy.strategy == "blue-green":
-        return count
-    away = policy.max_unavailable.of(count, up=False)
-    return max(0, count - max(away, 0 if surge_of(group) else 1))
-
-
-def cap_of(group: Group) -> int:
-    """How many servers of a group may exist while it is led from one generation to the next, but for those that go."""
-    policy, count = group.rollout, group.count
-    if policy.strategy == "blue-green":
-        return 2 * count
-    return count + surge_of(group)
-
-
-def surge_of(group: Group) -> int:
-    """How many servers more than its count a group that is rotated may have."""
-    policy = group.rollout
-    return policy.max_surge.of(group.count, up=True) if policy.strategy == "rolling" else 0
