@@ -13,6 +13,9 @@ from bluestone.model.volume import VolumeSpec
 from bluestone.simulation.history import Faults, Violation, World, play
 
 NO_FAULTS = Faults()
+PATIENCE = 200
+"""How often a rollout that is held, though the faults have ceased, is looked at again."""
+
 STRATEGIES: tuple[StrategyName, ...] = ("blue-green", "rolling", "destroy-first")
 
 
@@ -82,7 +85,7 @@ def a_rollout(seed: int) -> int:
     world.faults = NO_FAULTS
     world.start_rollout("web")
     last = play(world, goal, rounds=400)
-    for _ in range(200):
+    for _ in range(PATIENCE):
         # Calls that were begun under faults may yet fail thrice in a row: it then waits before it tries again.
         if last.done:
             break

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+import planner_histories
 from bluestone.fleet import budget, safety
 from bluestone.fleet.strategies import blue_green, rolling, steps
 from bluestone.model.action import Attach, Create, Destroy, Detach, Dismiss
@@ -150,7 +151,8 @@ OF_BLUE_GREEN: dict[str, Mutation] = {
 
 
 @pytest.mark.parametrize("name", OF_BLUE_GREEN)
-def test_a_bug_of_what_happens_in_mid_rollout_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_bug_of_mid_rollout_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner_histories, "PATIENCE", 2)
     OF_BLUE_GREEN[name](monkeypatch)
     with pytest.raises(Violation):
         for seed in range(ROLLOUTS):

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class lazy(Generic[T]):  # noqa: N801 - used as the decorator that it is
+class lazy(Generic[T]):
     """`@lazy`, on a method of a class whose instances have a `__dict__`."""
 
     def __init__(self, compute: Callable[[Any], T]) -> None:

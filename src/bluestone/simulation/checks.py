@@ -57,6 +57,11 @@ class Checks:
         if seat is not None and not self._machines.balancer.dead:
             what = "gets requests" if seat.attached else f"is known to the balancer and holds {seat.sessions} sessions"
             self._fail(f"{server.name} was destroyed while it {what}")
+        if seat is None and self._was_lost(server):
+            able, floor = len(self._machines.able(server.group)), floor_of(self._groups[server.group])
+            lost = self._lost(server.group, self._intended("destroy", server.name))
+            if able + lost < floor:
+                self._fail(f"{server.name}, which the balancer lost, was destroyed while {able} serve of {floor}")
 
     def detached(self, server: str, group: str, able: Collection[str]) -> None:
         """Serving never below the floor; blue-green's old go only when all of the new serve. `able` served before."""
@@ -66,7 +71,7 @@ class Checks:
         if server not in able or was_down or machine is None or not machine.alive:
             return
         machines, declared = self._machines, self._groups[group]
-        lost = sum(1 for at, of in machines.losses if of == group and at >= looked_at)
+        lost = self._lost(group, looked_at)
         floor = floor_of(declared)
         if len(able) - 1 + lost < floor:
             self._fail(f"{server} was detached: {len(able) - 1} of {group} serve, and at least {floor} must")
@@ -88,6 +93,20 @@ class Checks:
         served = (self._machines.timeline.clock() - detached.at) if detached else policy.drain
         if policy.long_sessions == "wait" or served < policy.drain:
             self._fail(f"{sessions} sessions of {server} were cut {served.total_seconds():.1f} s after its detach")
+
+    def _lost(self, group: str, since: float) -> int:
+        """How many servers of the group stopped serving from then on, though nobody told them to."""
+        return sum(1 for at, of in self._machines.losses if of == group and at >= since)
+
+    def _was_lost(self, server: Server) -> bool:
+        """Whether it served, passes its checks, and bluestone has not detached it: the balancer does not know it."""
+        machine = self._machines.known.get(server.name)
+        if machine is None or not machine.alive or not machine.answers or self._counted_out(server.name):
+            return False
+        if server.generation in {event.data.get("generation") for event in self._journal.select(("rollout.halted",))}:
+            return False
+        last = self._journal.last(("server.attach", "server.detach"), server=server.name)
+        return last is not None and last.kind == "server.attach"
 
     def _intended(self, verb: str, server: str) -> float:
         """The second of virtual time at which whoever wanted this had looked. It must be in the journal."""

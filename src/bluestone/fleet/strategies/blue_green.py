@@ -16,13 +16,13 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
 
     All new servers start at once, after the canaries if there are any. None but these gets requests before all are
     healthy, unless no old server serves. When all serve, the old are detached; they stay for `keep`, so that a
-    rollback only needs the balancer. Never are there more than two sets: where a server is to be created and there is no
-    room for it, others go first.
+    rollback only needs the balancer. Never are there more than two sets: where a server is to be created and there
+    is no room for it, others go first.
     """
     count = view.goal.group.count
     first = canary.awaited(view)
     gone = _superseded(view)
-    useless = [m for m in view.old if m.taint and not m.attached and m.stance != "serving"]
+    useless = [m for m in view.old if m.taint and not m.attached and m.stance not in ("serving", "forgotten")]
     surplus = steps.surplus(view)
     wanted = [m for m in view.new if m not in surplus] if surplus else view.new
     actions = steps.retire(view, gone, "an older generation than the one kept for a rollback") if gone else []
@@ -76,7 +76,8 @@ def _newest(view: View) -> int:
 
 def _in_the_way(view: View, budget: Budget) -> list[Member]:
     """Who goes so that there is room for the new, the first first: the tainted, and older generations than the newest,
-    as far as the floor allows; then servers that are only kept for a rollback. None of the newest that gets requests."""
+    as far as the floor allows; then servers that are only kept for a rollback. None of the newest that gets requests.
+    """
     newest = _newest(view)
     idle = [m for m in view.old if not m.attached and m.stance != "serving"]
     others = [m for m in view.old if m not in idle and (m.taint or m.server.generation != newest)]
