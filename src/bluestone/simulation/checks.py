@@ -63,10 +63,15 @@ class Checks:
             if able + lost < floor:
                 self._fail(f"{server.name}, which the balancer lost, was destroyed while {able} serve of {floor}")
 
-    def detached(self, server: str, group: str, able: Collection[str]) -> None:
-        """Serving never below the floor; blue-green's old go only when all of the new serve. `able` served before."""
+    def detached(self, server: str, group: str, able: Collection[str], *, checked: bool = True) -> None:
+        """Serving never below the floor; blue-green's old go only when all of the new serve. `able` served before,
+        `checked` is whether the balancer had checked this one since it was started anew."""
         looked_at = self._intended("detach", server)
         machine = self._machines.known.get(server)
+        answers = machine is not None and machine.alive and machine.answers and not self._counted_out(server)
+        unseen = answers and not checked and self._machines.balancer_began < looked_at
+        if unseen and len(able) < floor_of(self._groups[group]) and self._generation(server) < self.led_to.get(group, 0):
+            self._fail(f"{server} was detached before the balancer had checked it, while {len(able)} of {group} serve")
         was_down = self._machines.up_since.get(server, 0.0) >= looked_at
         if server not in able or was_down or machine is None or not machine.alive:
             return

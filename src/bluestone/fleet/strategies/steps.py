@@ -68,16 +68,22 @@ def retire(view: View, members: Sequence[Member], reason: str) -> list[Action]:
 def spare(view: View, floor: int, candidates: Sequence[Member]) -> list[Member]:
     """Those of `candidates` that can be let go while `floor` servers still serve.
 
-    Whoever does not serve can go at once; of the others, the highest slots first (those that serve come in the order of
+    Whoever does not serve can go at once, but for those that the balancer lost or has not checked yet since it was started
+    anew, while too few serve; of the others, the highest slots first (those that serve come in the order of
     their slots).
     """
     idle = [m for m in candidates if m.stance != "serving"]
     if (spared := len(view.serving) - floor) < 0:
-        return [m for m in idle if m.stance != "forgotten"]
+        return [m for m in idle if not _may_yet_serve(m)]
     if spared == 0:
         return idle
     busy = [m for m in candidates if m.stance == "serving"]
     return idle + busy[-spared:][::-1]
+
+
+def _may_yet_serve(member: Member) -> bool:
+    unchecked = member.attached and member.backend is not None and member.backend.health == "unknown"
+    return unchecked or member.stance == "forgotten"
 
 
 def _why_create(view: View) -> str:
