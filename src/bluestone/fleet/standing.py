@@ -16,11 +16,13 @@ from bluestone.model.memory import Memory
 from bluestone.model.plan import Goal
 from bluestone.model.server import Server
 
-Stance = Literal["booting", "forgotten", "ready", "proving", "serving", "down", "draining", "drained", "leaving", "dead"]
-"""booting: not healthy yet. forgotten: has to go, but the balancer lost it while it served. ready: healthy, gets no requests. serving: gets requests and is healthy.
-proving: the same, but for less than `rollout.min_ready`, so it does not count yet. down: attached, but unhealthy.
-draining: detached, still holds sessions. drained: detached, holds none, or its time is over. leaving: is being
-stopped. dead: ended, never started, or down for too long."""
+Stance = Literal[
+    "booting", "forgotten", "ready", "proving", "serving", "down", "draining", "drained", "leaving", "dead"
+]
+"""booting: not healthy yet. forgotten: has to go, but the balancer lost it while it served. ready: healthy, gets no
+requests. serving: gets requests and is healthy. proving: the same, but for less than `rollout.min_ready`, so it does
+not count yet. down: attached, but unhealthy. draining: detached, still holds sessions. drained: detached, holds none,
+or its time is over. leaving: is being stopped. dead: ended, never started, or down for too long."""
 
 
 class Member(Struct, frozen=True, eq=False, gc=False):

@@ -70,12 +70,16 @@ class Checks:
         machine = self._machines.known.get(server)
         answers = machine is not None and machine.alive and machine.answers and not self._counted_out(server)
         unseen = answers and not checked and self._machines.balancer_began < looked_at
-        if unseen and len(able) < floor_of(self._groups[group]) and self._generation(server) < self.led_to.get(group, 0):
+        if (
+            unseen
+            and len(able) < floor_of(self._groups[group])
+            and self._generation(server) < self.led_to.get(group, 0)
+        ):
             self._fail(f"{server} was detached before the balancer had checked it, while {len(able)} of {group} serve")
         was_down = self._machines.up_since.get(server, 0.0) >= looked_at
         if server not in able or was_down or machine is None or not machine.alive:
             return
-        machines, declared = self._machines, self._groups[group]
+        declared = self._groups[group]
         lost = self._lost(group, looked_at)
         floor = floor_of(declared)
         if len(able) - 1 + lost < floor:

@@ -68,8 +68,8 @@ def retire(view: View, members: Sequence[Member], reason: str) -> list[Action]:
 def spare(view: View, floor: int, candidates: Sequence[Member]) -> list[Member]:
     """Those of `candidates` that can be let go while `floor` servers still serve.
 
-    Whoever does not serve can go at once, but for those that the balancer lost or has not checked yet since it was started
-    anew, while too few serve; of the others, the highest slots first (those that serve come in the order of
+    Whoever does not serve can go at once, but for those that the balancer lost, or has not checked yet since it was
+    started anew, while too few serve; of the others, the highest slots first (those that serve come in the order of
     their slots).
     """
     idle = [m for m in candidates if m.stance != "serving"]
