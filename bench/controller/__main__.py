@@ -30,7 +30,7 @@ PARTS: dict[str, Part] = {
     "destroy_first": Part(destroy_first.measure, 150, ("destroy_first_failed", "destroy_first_worst_s")),
     "soak": Part(soak.measure, 60, ("failed_requests", "replacements", "requests")),
     "failover": Part(failover.measure, 130, ("failover_s", "stale_writes", "takeovers")),
-    "histories": Part(planner.measure_histories, planner.SECONDS, ("histories",)),
+    "histories": Part(planner.measure_histories, planner.SECONDS, ("histories", "histories_per_2_min")),
 }
 
 

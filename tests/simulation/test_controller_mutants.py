@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from bluestone.fleet import safety
+from bluestone.fleet import safety, standing
 from bluestone.fleet.controller import controller, observe, recall, watcher
 from bluestone.fleet.strategies import steps
 from bluestone.model.action import Create
@@ -79,12 +79,24 @@ def _acts_on_gaps(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(controller, "observe", lambda *asked: replace(real(*asked), gaps=()))
 
 
+def _gives_up_what_was_lost(patch: pytest.MonkeyPatch) -> None:
+    """What the balancer lost while it served is taken to be on its way out."""
+    patch.setattr(standing, "_is_lost", lambda *_: False)
+
+
+def _takes_unchecked_for_down(patch: pytest.MonkeyPatch) -> None:
+    """What the balancer has not checked yet, as it was started anew, is let go."""
+    patch.setattr(steps, "_may_yet_serve", lambda _: False)
+
+
 MUTANTS: dict[str, tuple[StrategyName, Weather, Mutation]] = {
     "puts a volume on two servers": ("destroy-first", Weather(held=0.2), _into_taken_slots),
     "writes after its lease": ("rolling", Weather(two=0.01), _unfenced),
     "never looks for drift": ("rolling", Weather(drift=0.03), _blind_to_drift),
     "keeps what drifted": ("blue-green", Weather(drift=0.05), _deaf_to_taints),
     "enrols nobody twice": ("rolling", Weather(forget=0.2), _enrols_once),
+    "gives up what the balancer lost": ("rolling", Weather(forget=0.1), _gives_up_what_was_lost),
+    "takes unchecked servers for down": ("rolling", Weather(crash=0.2), _takes_unchecked_for_down),
     "trusts a list that leaves servers out": ("rolling", Weather(partial=0.05), _trusts_partial_lists),
     "acts on what it cannot see": ("rolling", Weather(blind=0.05), _acts_on_gaps),
 }

@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from bluestone.fleet import safety
+import planner_histories
+from bluestone.fleet import budget, safety
 from bluestone.fleet.strategies import blue_green, rolling, steps
 from bluestone.model.action import Attach, Create, Destroy, Detach, Dismiss
 from bluestone.model.group import StrategyName
 from bluestone.simulation.history import Violation
-from planner_histories import a_history
+from planner_histories import a_history, a_rollout
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
 HISTORIES = 25
+ROLLOUTS = 600
 
 
 def _patch(where: Any, name: str, new: Any) -> Mutation:
@@ -139,6 +141,22 @@ def test_a_planted_bug_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises((Violation, AssertionError)):
         for seed in range(HISTORIES):
             a_history(seed, strategy)
+
+
+OF_BLUE_GREEN: dict[str, Mutation] = {
+    "has three sets": _patch(budget, "_largest_set", lambda view: len(view.old)),
+    "makes no room for a successor": _patch(blue_green, "_in_the_way", lambda *_: []),
+}
+"""Bugs that show only where servers drift, or the goal changes, in the middle of a rollout."""
+
+
+@pytest.mark.parametrize("name", OF_BLUE_GREEN)
+def test_a_planted_bug_of_mid_rollout_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner_histories, "PATIENCE", 2)
+    OF_BLUE_GREEN[name](monkeypatch)
+    with pytest.raises(Violation):
+        for seed in range(ROLLOUTS):
+            a_rollout(seed)
 
 
 def test_safety_holds_back_a_strategy_that_detaches_too_early(monkeypatch: pytest.MonkeyPatch) -> None:

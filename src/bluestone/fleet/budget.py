@@ -6,6 +6,8 @@ each only makes a server one that has to go; how many go at once is said here al
 
 from __future__ import annotations
 
+from collections import Counter
+
 from msgspec import Struct
 
 from bluestone.fleet.standing import View, pinned
@@ -35,10 +37,16 @@ def budget(view: View) -> Budget:
     """What a group's strategy and its limits allow now."""
     group = view.goal.group
     if group.rollout.strategy == "blue-green" and not view.pinned:
-        # A whole set beside the one that is there, which may be larger than what is declared now.
-        return Budget(group.count, group.count + max(group.count, len(view.old)))
+        return Budget(group.count, group.count + max(group.count, _largest_set(view)))
     extra = surge(view.goal)
     return Budget(_rotation_floor(view.goal, extra), group.count + extra, leaving=extra)
+
+
+def _largest_set(view: View) -> int:
+    """How many servers the largest of the other generations has: a whole new set stands beside it, even if fewer are
+    declared now. What is tainted, or of a third generation, has to go before its successor comes."""
+    sizes = Counter([m.server.generation for m in view.old if m.foreign])
+    return max(sizes.values(), default=0)
 
 
 def surge(goal: Goal) -> int:

@@ -81,12 +81,12 @@ def _of_group(actions: Sequence[Action], seen: View, inventory: Inventory) -> It
         member, backend = members.get(action.server), inventory.backend(action.server)
         match action:
             case Enrol():
-                if member is None or not member.new:
+                if member is None or not (member.new or member.stance == "forgotten"):
                     yield f"{action.server} is enrolled although it has to go"
             case Attach():
                 if backend is None or backend.health != "up":
                     yield f"{action.server} gets requests before it is healthy"
-                if member is None or not member.new:
+                if member is None or not (member.new or member.stance == "forgotten"):
                     yield f"{action.server} gets requests although it has to go"
             case Dismiss():
                 if backend is None or backend.admission == "attached":
@@ -104,7 +104,13 @@ def _capacity(actions: Sequence[Action], seen: View) -> Iterator[str]:
     """Serving never below the floor, total never above the cap."""
     limits, group = budget(seen), seen.goal.group
     serving = {m.name for m in seen.serving}
-    taken = serving.intersection([a.server for a in actions if isinstance(a, Detach | Destroy)])
+    gone = [a.server for a in actions if isinstance(a, Detach | Dismiss | Destroy)]
+    taken = serving.intersection(gone)
+    if gone and len(serving) < limits.floor:
+        for name in gone:
+            member = seen.by_name.get(name)
+            if member and member.stance == "forgotten":
+                yield f"{name}, which the balancer lost, goes while {len(serving)} serve; {limits.floor} must"
     if taken and len(serving) - len(taken) < limits.floor:
         yield f"{len(serving) - len(taken)} servers of {group.name} are left serving; {limits.floor} must"
     creates = len([action for action in actions if isinstance(action, Create)])
@@ -134,15 +140,18 @@ def _volumes(actions: Sequence[Action], seen: View, inventory: Inventory) -> Ite
 
 
 def _order(action: Action, member: Member, seen: View) -> Iterator[str]:
-    """Blue-green: as long as not all of the new serve, none of the newest old ones goes."""
-    if member.stance in ("dead", "leaving") or member.new:
+    """Blue-green: as long as not all of the new serve, none of the newest old ones goes that gets requests; no other
+    one that would serve for a way back, unless there were more than two sets without that."""
+    if member.stance in ("dead", "leaving") or not member.foreign:
         return
     if sum(m.stance == "serving" for m in seen.new) >= seen.goal.group.count:
         return
     newest = max((m.server.generation for m in seen.old if m.foreign and m.attached), default=None)
     if newest is None:
         newest = max((m.server.generation for m in seen.old if m.foreign), default=0)
-    if member.attached or member.taint or member.server.generation == newest:
+    of_newest = member.server.generation == newest
+    fit = seen.living + seen.goal.group.count - len(seen.new) <= budget(seen).cap
+    if (of_newest and member.attached) or (fit and (of_newest or member.attached)):
         yield f"{action.verb} of {action.server}, which is old, before all of the new serve"
 
 

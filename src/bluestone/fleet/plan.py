@@ -71,7 +71,11 @@ def _plan_group(declared: Goal, inventory: Inventory, memory: Memory, numbers: I
     strategy = rolling.next_steps if seen.pinned else STRATEGIES[goal.group.rollout.strategy]
     # Where no servers are wanted at all, what was stopped goes like anything else.
     stays = seen.halted and goal.group.count
-    wanted = _bury(seen) + (_clean_up(seen) if stays else strategy(seen, allowance, numbers))
+    wanted = (
+        _bury(seen)
+        + steps.readmit(seen, allowance.floor)
+        + (_clean_up(seen) if stays else strategy(seen, allowance, numbers))
+    )
     if held.verbs:
         wanted = [action for action in wanted if action.verb not in held.verbs]
     actions, refusals = safety.permit(wanted, seen, allowance) if wanted else ((), ())
@@ -134,6 +138,8 @@ def _waiting(seen: View, refusals: Sequence[safety.Refusal], held: Hold) -> Iter
             yield f"{m.name}: {sessions} sessions to drain"
         elif m.stance == "down":
             yield f"{m.name}: fails its health check"
+        elif m.stance == "forgotten":
+            yield f"{m.name}: the balancer lost it"
         elif m.stance == "leaving":
             yield f"{m.name}: stopping"
     for refusal in refusals:

@@ -56,6 +56,8 @@ def _objection(action: Action, member: Member, view: View, spare: int) -> str | 
         return "another action on it is under way"
     if _takes_capacity(action, member) and spare <= 0:
         return f"it serves, and only {len(view.serving)} do"
+    if isinstance(action, Dismiss | Destroy) and member.stance == "forgotten" and spare < 0:
+        return f"the balancer lost it, and only {len(view.serving)} serve"
     if isinstance(action, Attach) and (member.backend is None or member.backend.health != "up"):
         return "it is not healthy"
     if isinstance(action, Dismiss) and member.attached:

@@ -16,11 +16,13 @@ from bluestone.model.memory import Memory
 from bluestone.model.plan import Goal
 from bluestone.model.server import Server
 
-Stance = Literal["booting", "ready", "proving", "serving", "down", "draining", "drained", "leaving", "dead"]
-"""booting: not healthy yet. ready: healthy, gets no requests. serving: gets requests and is healthy.
-proving: the same, but for less than `rollout.min_ready`, so it does not count yet. down: attached, but unhealthy.
-draining: detached, still holds sessions. drained: detached, holds none, or its time is over. leaving: is being
-stopped. dead: ended, never started, or down for too long."""
+Stance = Literal[
+    "booting", "forgotten", "ready", "proving", "serving", "down", "draining", "drained", "leaving", "dead"
+]
+"""booting: not healthy yet. forgotten: has to go, but the balancer lost it while it served. ready: healthy, gets no
+requests. serving: gets requests and is healthy. proving: the same, but for less than `rollout.min_ready`, so it does
+not count yet. down: attached, but unhealthy. draining: detached, still holds sessions. drained: detached, holds none,
+or its time is over. leaving: is being stopped. dead: ended, never started, or down for too long."""
 
 
 class Member(Struct, frozen=True, eq=False, gc=False):
@@ -185,7 +187,9 @@ def _stance(
         if not goal.group.ports:
             return _answering(goal, server.created_at, now, new=new)
         # The balancer does not know it, so it holds no sessions; a new one still has to be enrolled.
-        return "booting" if new else "drained"
+        if new:
+            return "booting"
+        return "forgotten" if _is_lost(goal, server, memory) else "drained"
     if backend.admission == "attached":
         if backend.health != "up":
             return "down"
@@ -194,7 +198,18 @@ def _stance(
         return _answering(goal, memory.attached_at.get(server.name, server.created_at), now, new=new)
     if new:
         return "ready" if backend.health == "up" else "booting"
+    if not backend.sessions and _is_lost(goal, server, memory):
+        return "forgotten"
     return "drained" if drained(goal, backend, memory, now) else "draining"
+
+
+def _is_lost(goal: Goal, server: Server, memory: Memory) -> bool:
+    """Whether bluestone attached a server that gets no requests, has not detached it since, and could do so again."""
+    if server.name not in memory.attached_at or server.name in memory.detached_at or server.endpoint is None:
+        return False
+    if server.generation in memory.quarantined.get(goal.group.name, {}):
+        return False
+    return {port.server for port in goal.group.ports} <= server.endpoint.ports.keys()
 
 
 def _answering(goal: Goal, since: datetime, now: datetime, *, new: bool) -> Stance:

@@ -14,6 +14,7 @@ from bluestone.fleet.controller.journal import Journal
 from bluestone.model.group import Group
 from bluestone.model.server import Server
 from bluestone.simulation.history import Violation
+from bluestone.simulation.limits import cap_of, floor_of, surge_of
 from bluestone.simulation.machines import Machines
 from bluestone.simulation.timeline import START
 
@@ -56,16 +57,30 @@ class Checks:
         if seat is not None and not self._machines.balancer.dead:
             what = "gets requests" if seat.attached else f"is known to the balancer and holds {seat.sessions} sessions"
             self._fail(f"{server.name} was destroyed while it {what}")
+        if seat is None and self._was_lost(server):
+            able, floor = len(self._machines.able(server.group)), floor_of(self._groups[server.group])
+            lost = self._lost(server.group, self._intended("destroy", server.name))
+            if able + lost < floor:
+                self._fail(f"{server.name}, which the balancer lost, was destroyed while {able} serve of {floor}")
 
-    def detached(self, server: str, group: str, able: Collection[str]) -> None:
-        """Serving never below the floor; blue-green's old go only when all of the new serve. `able` served before."""
+    def detached(self, server: str, group: str, able: Collection[str], *, checked: bool = True) -> None:
+        """Serving never below the floor; blue-green's old go only when all of the new serve. `able` served before,
+        `checked` is whether the balancer had checked this one since it was started anew."""
         looked_at = self._intended("detach", server)
         machine = self._machines.known.get(server)
+        answers = machine is not None and machine.alive and machine.answers and not self._counted_out(server)
+        unseen = answers and not checked and self._machines.balancer_began < looked_at
+        if (
+            unseen
+            and len(able) < floor_of(self._groups[group])
+            and self._generation(server) < self.led_to.get(group, 0)
+        ):
+            self._fail(f"{server} was detached before the balancer had checked it, while {len(able)} of {group} serve")
         was_down = self._machines.up_since.get(server, 0.0) >= looked_at
         if server not in able or was_down or machine is None or not machine.alive:
             return
-        machines, declared = self._machines, self._groups[group]
-        lost = sum(1 for at, of in machines.losses if of == group and at >= looked_at)
+        declared = self._groups[group]
+        lost = self._lost(group, looked_at)
         floor = floor_of(declared)
         if len(able) - 1 + lost < floor:
             self._fail(f"{server} was detached: {len(able) - 1} of {group} serve, and at least {floor} must")
@@ -88,6 +103,20 @@ class Checks:
         if policy.long_sessions == "wait" or served < policy.drain:
             self._fail(f"{sessions} sessions of {server} were cut {served.total_seconds():.1f} s after its detach")
 
+    def _lost(self, group: str, since: float) -> int:
+        """How many servers of the group stopped serving from then on, though nobody told them to."""
+        return sum(1 for at, of in self._machines.losses if of == group and at >= since)
+
+    def _was_lost(self, server: Server) -> bool:
+        """Whether it served, passes its checks, and bluestone has not detached it: the balancer does not know it."""
+        machine = self._machines.known.get(server.name)
+        if machine is None or not machine.alive or not machine.answers or self._counted_out(server.name):
+            return False
+        if server.generation in {event.data.get("generation") for event in self._journal.select(("rollout.halted",))}:
+            return False
+        last = self._journal.last(("server.attach", "server.detach"), server=server.name)
+        return last is not None and last.kind == "server.attach"
+
     def _intended(self, verb: str, server: str) -> float:
         """The second of virtual time at which whoever wanted this had looked. It must be in the journal."""
         intent = self._journal.last((f"server.{verb}",), server=server)
@@ -104,14 +133,7 @@ class Checks:
         return self._journal.last(("server.destroy",), server=server) is not None
 
     def _counted_out(self, server: str) -> bool:
-        """Whether bluestone has given the server up: it failed its checks for too long.
-
-        Blue-green has the successor of a tainted server beside it, as it has the whole new set beside the old.
-        """
-        machine = self._machines.known.get(server)
-        beside = machine is not None and self._groups[machine.group].rollout.strategy == "blue-green"
-        if beside and self._is_tainted(server):
-            return True
+        """Whether bluestone has given the server up: it failed its checks for too long."""
         return self._journal.last(("server.died",), server=server) is not None
 
     def _is_tainted(self, server: str) -> bool:
@@ -119,26 +141,3 @@ class Checks:
 
     def _fail(self, what: str) -> None:
         raise Violation(f"{what} (second {self._machines.timeline.seconds:.3f})")
-
-
-def floor_of(group: Group) -> int:
-    """How many servers of a group must serve while it is led from one generation to the next."""
-    policy, count = group.rollout, group.count
-    if policy.strategy == "blue-green":
-        return count
-    away = policy.max_unavailable.of(count, up=False)
-    return max(0, count - max(away, 0 if surge_of(group) else 1))
-
-
-def cap_of(group: Group) -> int:
-    """How many servers of a group may exist while it is led from one generation to the next, but for those that go."""
-    policy, count = group.rollout, group.count
-    if policy.strategy == "blue-green":
-        return 2 * count
-    return count + surge_of(group)
-
-
-def surge_of(group: Group) -> int:
-    """How many servers more than its count a group that is rotated may have."""
-    policy = group.rollout
-    return policy.max_surge.of(group.count, up=True) if policy.strategy == "rolling" else 0

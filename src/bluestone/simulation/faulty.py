@@ -111,6 +111,7 @@ class FaultyBalancer(MemoryBalancer):
         was_dead = self.dead
         super().ensure(services)
         if was_dead:
+            self.machines.balancer_began = self.machines.timeline.seconds
             for name in self.seats:
                 self.machines.check(name)
 
@@ -150,7 +151,7 @@ class FaultyBalancer(MemoryBalancer):
         super().detach(server)
         if seat is not None and attached:
             self.machines.hold_sessions(server)
-            self.checks.detached(server, seat.group, able)
+            self.checks.detached(server, seat.group, able, checked=seat.health != "unknown")
 
     def _dismiss(self, server: str, *, sever: bool) -> None:
         seat = self.seats.get(server)

@@ -24,9 +24,10 @@ from bluestone.fleet.plan import plan
 from bluestone.fleet.remember import begun, remember
 from bluestone.model.action import Action, Attach, Create, Destroy, Detach, Dismiss, Enrol
 from bluestone.model.inventory import Backend, Inventory
-from bluestone.model.memory import Failures, Memory
+from bluestone.model.memory import Failures, Memory, Taint
 from bluestone.model.plan import Goal, Plan
 from bluestone.model.server import Endpoint, Server
+from bluestone.simulation.limits import cap_of
 
 ROUND = timedelta(milliseconds=500)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -128,6 +129,11 @@ class World:
             self.names.add(born.name)
         self.memory = replace(self.memory, next_incarnation=goal.group.count + 1)
 
+    def taint(self, share: float) -> None:
+        """Find that each server has drifted, with this probability."""
+        drifted = {name: Taint("drift", "it drifted") for name in self.servers if self.chance.random() < share}
+        self.memory = replace(self.memory, taints=self.memory.taints | drifted)
+
     def start_rollout(self, group: str) -> None:
         """Forget what belonged to the group's last rollout."""
         self.rows = {row: count for row, count in self.rows.items() if row[0] != group}
@@ -202,5 +208,9 @@ def play(world: World, goal: Goal, rounds: int) -> Plan:
 
 def check(decided: Plan, goal: Goal, inventory: Inventory, world: World) -> None:
     """Raise `Violation` unless the plan keeps to what must always hold."""
+    if len(world.servers) > (cap := cap_of(goal.group)):
+        alive = [s.name for s in world.servers.values() if s.phase != "dead" and s.name not in world.memory.died]
+        if len(alive) > cap:
+            raise Violation(f"{len(alive)} servers exist, and at most {cap} may: {', '.join(alive)}")
     if wrong := lint(decided, [goal], inventory, remember(world.memory, decided.facts, inventory.at)):
         raise Violation("; ".join(wrong))

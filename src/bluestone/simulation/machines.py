@@ -82,6 +82,8 @@ class Machines:
         """When a server stopped serving though nobody told it to, and of which group."""
         self.up_since: dict[str, float] = {}
         """When each server last began to pass its checks."""
+        self.balancer_began = 0.0
+        """When the balancer was last started anew: it then has to check every server."""
         self.samples: list[Sample] = []
         self.hidden: frozenset[str] = frozenset()
         self.held: dict[str, float] = {}

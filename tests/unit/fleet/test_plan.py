@@ -4,11 +4,12 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
+from bluestone.fleet.lint import lint
 from bluestone.fleet.plan import plan
 from bluestone.model.action import Action, Create, Destroy, Detach, Dismiss
 from bluestone.model.group import Amount, Group, RolloutPolicy
-from bluestone.model.inventory import Inventory
-from bluestone.model.memory import Failures, Memory, Quarantine
+from bluestone.model.inventory import Backend, Inventory
+from bluestone.model.memory import Failures, Memory, Quarantine, Taint
 from bluestone.model.plan import Died, Goal, Halted, WentDown
 from plan_examples import NOW, backend, goal, server, steps
 
@@ -36,6 +37,48 @@ def test_blue_green_detaches_the_old_only_after_the_new_serves() -> None:
     assert steps(plan([goal(BLUE_GREEN)], ready, Memory()).actions) == [("attach", NEW.name)]
     serving = Inventory(NOW, (OLD, NEW), (backend(OLD), backend(NEW)))
     assert steps(plan([goal(BLUE_GREEN)], serving, Memory()).actions) == [("detach", OLD.name)]
+
+
+def test_blue_green_has_no_third_set_while_servers_of_the_new_one_are_tainted() -> None:
+    old = [server(1, slot=slot, incarnation=slot) for slot in (1, 2)]
+    new = [server(2, slot=slot, incarnation=slot) for slot in (3, 4)]
+    drifted = Memory(9, taints={new[0].name: Taint("drift", "it drifted")})
+    backends = (*map(backend, old), *(backend(each, "detached") for each in new))
+    before = plan([goal(BLUE_GREEN, count=2)], Inventory(NOW, (*old, *new), backends), drifted)
+    assert steps(before.actions) == [("dismiss", new[0].name)], (
+        "it serves nobody: it goes, and its successor comes then"
+    )
+    switched = (*(backend(each, "detached") for each in old), *map(backend, new))
+    kept = replace(BLUE_GREEN, keep=timedelta(minutes=5))
+    after = plan(
+        [goal(kept, count=2)], Inventory(NOW, (*old, *new), switched), replace(drifted, settled_at={"web": NOW})
+    )
+    assert steps(after.actions) == [("dismiss", old[0].name)], "one that is only kept makes room"
+
+
+def test_an_old_server_that_the_balancer_lost_is_brought_back_while_too_few_serve() -> None:
+    old = [server(1, slot=slot, incarnation=slot) for slot in (1, 2)]
+    remembered = Memory(9, attached_at={each.name: NOW for each in old})
+
+    def done(policy: RolloutPolicy, *backends: Backend, memory: Memory = remembered) -> list[tuple[str, str]]:
+        decided = plan([goal(policy, count=2)], Inventory(NOW, tuple(old), backends), memory)
+        assert not lint(decided, [goal(policy, count=2)], Inventory(NOW, tuple(old), backends), memory)
+        return [step for step in steps(decided.actions) if step[0] != "create"]
+
+    for policy in (BLUE_GREEN, ROLLING):
+        assert done(policy) == [("enrol", each.name) for each in old]
+        checked = [backend(each, "detached") for each in old]
+        assert done(policy, *checked) == [("attach", each.name) for each in old]
+    detached = replace(remembered, detached_at={each.name: NOW for each in old})
+    assert done(ROLLING, memory=detached) == [("destroy", each.name) for each in old], "these were on their way"
+
+
+def test_servers_that_a_new_balancer_has_not_checked_yet_stay() -> None:
+    old = [server(1, slot=slot, incarnation=slot) for slot in (1, 2)]
+    for health, gone in (("unknown", 0), ("down", 2)):
+        seen = Inventory(NOW, tuple(old), tuple(backend(each, health=health) for each in old))
+        decided = plan([goal(ROLLING, count=2)], seen, Memory(9))
+        assert sum(isinstance(action, Detach) for action in decided.actions) == gone
 
 
 def test_destroy_first_lets_the_old_go_and_gives_its_slot_to_the_successor() -> None:

@@ -16,17 +16,24 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
 
     All new servers start at once, after the canaries if there are any. None but these gets requests before all are
     healthy, unless no old server serves. When all serve, the old are detached; they stay for `keep`, so that a
-    rollback only needs the balancer.
+    rollback only needs the balancer. Never are there more than two sets: where a server is to be created and there
+    is no room for it, others go first.
     """
     count = view.goal.group.count
     first = canary.awaited(view)
     gone = _superseded(view)
+    useless = [m for m in view.old if m.taint and not m.attached and m.stance not in ("serving", "forgotten")]
     surplus = steps.surplus(view)
     wanted = [m for m in view.new if m not in surplus] if surplus else view.new
     actions = steps.retire(view, gone, "an older generation than the one kept for a rollback") if gone else []
+    actions += steps.retire(view, useless, "")
+    missing, room = (first or count) - len(view.new), budget.room(view)
     if not gone:
-        missing = min((first or count) - len(view.new), budget.room(view))
-        actions += steps.create(view, missing, numbers)
+        actions += steps.create(view, min(missing, room), numbers)
+    going = len(gone) + len(useless) + sum(m.stance == "leaving" for m in view.unsettled)
+    if missing > room + going:
+        in_the_way = _in_the_way(view, budget)[: missing - room - going]
+        actions += steps.retire(view, in_the_way, "it leaves its place to a successor")
     actions += steps.enrol(view)
 
     able = [m for m in wanted if m.stance in ("ready", "proving", "serving")]
@@ -39,7 +46,7 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
     if switched and not first:
         if view.old:
             actions += steps.retire(view, [m for m in view.old if m.attached], _why_go(view))
-            actions += steps.retire(view, _expired(view, gone), "replaced; no longer kept for a rollback")
+            actions += steps.retire(view, _expired(view, gone + useless), "replaced; no longer kept for a rollback")
         if surplus:
             leaving = steps.spare(view, budget.floor, surplus)
             actions += steps.retire(view, leaving, steps.why_surplus(view))
@@ -57,14 +64,24 @@ def _why_go(view: View) -> str:
 
 def _superseded(view: View) -> list[Member]:
     """Detached old servers of any but the newest old generation."""
+    newest = _newest(view)
+    return [m for m in view.old if m.foreign and not m.attached and m.server.generation != newest]
+
+
+def _newest(view: View) -> int:
+    """The newest old generation: of those that get requests, if any do. 0 if there is none."""
     foreign = [m for m in view.old if m.foreign]
-    if not foreign:
-        return []
-    newest = max(
-        (m.server.generation for m in foreign if m.attached),
-        default=max((m.server.generation for m in foreign), default=0),
-    )
-    return [m for m in foreign if not m.attached and m.server.generation != newest]
+    return max([m.server.generation for m in [m for m in foreign if m.attached] or foreign], default=0)
+
+
+def _in_the_way(view: View, budget: Budget) -> list[Member]:
+    """Who goes so that there is room for the new, the first first: the tainted, and older generations than the newest,
+    as far as the floor allows; then servers that are only kept for a rollback. None of the newest that gets requests.
+    """
+    newest = _newest(view)
+    idle = [m for m in view.old if not m.attached and m.stance != "serving"]
+    others = [m for m in view.old if m not in idle and (m.taint or m.server.generation != newest)]
+    return steps.spare(view, budget.floor, others) + [m for m in idle if m.foreign]
 
 
 def _expired(view: View, gone: list[Member]) -> list[Member]:

@@ -47,6 +47,20 @@ def enrol(view: View) -> list[Action]:
     ]
 
 
+def readmit(view: View, floor: int) -> list[Action]:
+    """Bring back servers that have to go, but that the balancer lost while they served, as long as fewer than `floor`
+    serve: they are replaced like the others, in their turn."""
+    if len(view.serving) >= floor:
+        return []
+    group, lost = view.goal.group, [m for m in view.old if m.stance == "forgotten" and not m.pending]
+    unknown = [m for m in lost if m.backend is None]
+    healthy = [m for m in lost if m.backend is not None and m.backend.health == "up"]
+    return [
+        *(Enrol(group.name, m.name, "the balancer lost it while it served") for m in unknown),
+        *(Attach(group.name, m.name, "healthy; the balancer had lost it") for m in healthy),
+    ]
+
+
 def attach(view: View, members: Sequence[Member], reason: str) -> list[Action]:
     """Send requests to the healthy ones among `members`."""
     return [Attach(view.goal.group.name, m.name, reason) for m in members if m.stance == "ready" and not m.pending]
@@ -60,14 +74,22 @@ def retire(view: View, members: Sequence[Member], reason: str) -> list[Action]:
 def spare(view: View, floor: int, candidates: Sequence[Member]) -> list[Member]:
     """Those of `candidates` that can be let go while `floor` servers still serve.
 
-    Whoever does not serve can go at once; of the others, the highest slots first (those that serve come in the order of
+    Whoever does not serve can go at once, but for those that the balancer lost, or has not checked yet since it was
+    started anew, while too few serve; of the others, the highest slots first (those that serve come in the order of
     their slots).
     """
     idle = [m for m in candidates if m.stance != "serving"]
-    if (spared := len(view.serving) - floor) <= 0:
+    if (spared := len(view.serving) - floor) < 0:
+        return [m for m in idle if not _may_yet_serve(m)]
+    if spared == 0:
         return idle
     busy = [m for m in candidates if m.stance == "serving"]
     return idle + busy[-spared:][::-1]
+
+
+def _may_yet_serve(member: Member) -> bool:
+    unchecked = member.attached and member.backend is not None and member.backend.health == "unknown"
+    return unchecked or member.stance == "forgotten"
 
 
 def _why_create(view: View) -> str:
