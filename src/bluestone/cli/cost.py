@@ -95,7 +95,8 @@ def _refresh(project: Project, now: datetime) -> None:
         if each.problem is None:
             click.echo(f"{each.provider}: {each.changed} prices are new")
         else:
-            click.echo(f"{each.problem}\n  left: {_age(each.provider, each.dated, now)}", err=True)
+            each.problem.left = _age(each.provider, each.dated, now)
+            click.echo(str(each.problem), err=True)
     if any(each.problem for each in found):
         raise SystemExit(1)
 

@@ -1,8 +1,8 @@
 """Prices from a provider's interface, told by a double that is honest until it is asked to lie.
 
 It answers as the interface is documented: several prices for one machine's name, of Windows, of machines that may be
-taken away, of reservations, in pages. Its lies are the names in `LIES`. It filters nothing, and may be asked as often as
-one likes.
+taken away, of reservations, in pages. Its lies are the names in `LIES`. It filters nothing, and may be asked as often
+as one likes.
 """
 
 from __future__ import annotations

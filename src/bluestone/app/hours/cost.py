@@ -250,6 +250,8 @@ def _plan_of(group: Group, lead: float, prices: PriceList, now: datetime) -> Fra
     end = now + LOOKED_AHEAD
     if group.hours is None:
         return group.count * _priced(group, prices, now, end)
+    if group.hours.never_start_alone:  # nobody knows when a person will
+        return group.hours.minimum * _priced(group, prices, now, end)
     table, _ = table_of(group.hours, now)
     ahead = timedelta(seconds=lead) + group.hours.ready_by
     total = Fraction(0)

@@ -38,7 +38,7 @@ LARGEST = 4 << 20
 PAGES = 10
 """One name in one region has some 10 prices, which is less than a page."""
 
-KEPT = "the prices of before are kept"
+BY_HAND = "write the price by hand until that is mended"
 
 
 class Item(msgspec.Struct, rename="camel"):
@@ -94,7 +94,7 @@ class AzureRetail:
             if item.is_of(size, asked.region, now)
         ]
         if others := {item.currency_code for item in items} - {currency}:
-            raise Problem(f"the price of {where} came in {', '.join(sorted(others))}, not {currency}", mend=KEPT)
+            raise Problem(f"the price of {where} came in {', '.join(sorted(others))}, not {currency}", mend=BY_HAND)
         # A newer price replaces an older one of the same machine.
         newest = max((item.effective_start_date for item in items), default=None)
         found = {item.retail_price for item in items if item.effective_start_date == newest}
@@ -102,14 +102,13 @@ class AzureRetail:
             raise Problem(
                 f"no price is told of {where}",
                 mend="write sku and region as Azure does, such as Standard_B1s and westeurope",
-                left=KEPT,
             )
         if len(found) > 1:
             several = ", ".join(str(each) for each in sorted(found))
-            raise Problem(f"several prices are told of {where}: {several}", mend="write its price by hand", left=KEPT)
+            raise Problem(f"several prices are told of {where}: {several}", mend=BY_HAND)
         (hour,) = found
         if not (hour.is_finite() and 0 < hour < 1_000_000):
-            raise Problem(f"{where} is said to cost {hour}", mend="write its price by hand", left=KEPT)
+            raise Problem(f"{where} is said to cost {hour}", mend=BY_HAND)
         return Price(now.astimezone(UTC).date(), asked.provider, hour, size.name, size.cpus, size.memory)
 
 
@@ -132,10 +131,10 @@ def _items(address: str) -> Iterator[Item]:
             return
         here = urlsplit(following)
         if (here.scheme, here.netloc.removesuffix(":443")) != (host[0], host[1].removesuffix(":443")):
-            raise Problem(f"the prices go on at another place: {here.scheme}://{here.netloc}", mend=KEPT)
+            raise Problem(f"the prices go on at another place: {here.scheme}://{here.netloc}", mend=BY_HAND)
         if time.monotonic() > until:
-            raise Problem(f"the prices did not come within {LONGEST:g} s", mend="try again later", left=KEPT)
-    raise Problem(f"the prices have more than {PAGES} pages", mend="write them by hand", left=KEPT)
+            raise Problem(f"the prices did not come within {LONGEST:g} s", mend="try again later")
+    raise Problem(f"the prices have more than {PAGES} pages", mend=BY_HAND)
 
 
 def _page(address: str) -> Page:
@@ -144,15 +143,15 @@ def _page(address: str) -> Page:
         with urllib.request.build_opener(_NoRedirects).open(request, timeout=TIMEOUT) as answer:
             content: bytes = answer.read(LARGEST + 1)
         if len(content) > LARGEST:
-            raise Problem(f"a page of prices is larger than {LARGEST} bytes", mend=KEPT)
+            raise Problem(f"a page of prices is larger than {LARGEST} bytes", mend=BY_HAND)
         return msgspec.json.decode(content, type=Page)
     except msgspec.DecodeError as error:
-        raise Problem(f"the prices cannot be read: {error}", mend="try again later", left=KEPT) from error
+        raise Problem(f"the prices cannot be read: {error}", mend="try again later") from error
     except urllib.error.HTTPError as error:
-        raise Problem(f"the prices are refused with status {error.code}", mend="try again later", left=KEPT) from error
+        raise Problem(f"the prices are refused with status {error.code}", mend="try again later") from error
     except (OSError, http.client.HTTPException) as error:
         what = getattr(error, "reason", None) or error
-        raise Problem(f"the prices cannot be fetched: {what}", mend="try again later", left=KEPT) from error
+        raise Problem(f"the prices cannot be fetched: {what}", mend="try again later") from error
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
