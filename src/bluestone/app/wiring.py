@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bluestone.fleet.balancer import Balancer
     from bluestone.fleet.controller.journal import Journal
     from bluestone.fleet.provider import Provider
+    from bluestone.hours.price_source import PriceSource
     from bluestone.image.builders.port import Engine
     from bluestone.image.store import ImageStore
     from bluestone.logs.backend import Backend
@@ -30,6 +31,9 @@ ENTRY_POINTS = "bluestone.providers"
 
 SINK_ENTRY_POINTS = "bluestone.log_sinks"
 """Those by which they add kinds of log sinks: each is called as `f(options)`, in a process of its own."""
+
+PRICE_ENTRY_POINTS = "bluestone.prices"
+"""Those by which they add sources of prices: each is called as `f()`."""
 
 SINKS = {"elasticsearch": "bluestone.logs.sinks.elasticsearch:open_sink"}
 
@@ -193,6 +197,23 @@ def _opener(kind: str) -> str:
         return found[kind].value
     raise Problem(
         f'no kind of log sink is called "{kind}"', mend=f"choices: {', '.join([*SINKS, *sorted(found.names)])}"
+    )
+
+
+def price_source(kind: str) -> PriceSource:
+    """Who tells prices of this kind. Raises `Problem` for one that nobody is."""
+    from importlib.metadata import entry_points
+
+    from bluestone.hours.sources.azure import AzureRetail
+
+    if kind == "azure-retail":
+        return AzureRetail()
+    found = entry_points(group=PRICE_ENTRY_POINTS)
+    if kind in found.names:
+        source: PriceSource = found[kind].load()()
+        return source
+    raise Problem(
+        f'no source of prices is called "{kind}"', mend=f"choices: {', '.join(['azure-retail', *sorted(found.names)])}"
     )
 
 

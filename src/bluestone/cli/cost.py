@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -34,10 +35,11 @@ WORDS = {
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json", "csv", "html"]),
+    type=click.Choice(["text", "json", "csv", "html", "svg", "png"]),
     default="text",
-    help="csv: every line of the ledger. html: a page with a chart, on standard output.",
+    help="csv: every line of the ledger. html: a page with a chart. svg, png: the chart. All on standard output.",
 )
+@click.option("--dark", is_flag=True, help="svg, png: light on dark. Left out, an svg is as its reader prefers.")
 @click.option(
     "--what-if",
     "other",
@@ -45,29 +47,86 @@ WORDS = {
     metavar="FILE",
     help="What the next 30 days would cost if this were the declaration.",
 )
+@click.option(
+    "--refresh-prices",
+    is_flag=True,
+    help="Ask the sources that the file of prices names, and nothing else. Nothing is ever fetched without this.",
+)
 @file_option
-def cost(text: str | None, by: str, form: str, other: Path | None, file: Path) -> None:
+def cost(
+    text: str | None, by: str, form: str, dark: bool, other: Path | None, refresh_prices: bool, file: Path
+) -> None:
     """Show what servers cost, what they would have cost if always on, and what went for nothing."""
     from bluestone.app.hours import cost as use_case
 
     project, now = Project.open(file), datetime.now(UTC)
+    if refresh_prices:
+        _refresh(project, now)
+        return
     if other is not None:
         if form not in ("text", "json"):
             raise click.UsageError(f"a forecast has no form {form}: text or json")
         _show_forecast(use_case.what_if(project, Project.open(other), now), as_json=form == "json")
         return
+    if dark and form not in ("svg", "png"):
+        raise click.UsageError("--dark is for svg and png")
     found = use_case.bill(project, now, _month(text))
+    groups = {group.name: group.count for group in project.groups}
     if form == "html":
         from bluestone.hours.picture import page
 
-        groups = {group.name: group.count for group in project.groups}
-        click.echo(page(found.ledger, project.name, found.currency, groups, _rows(found, by)), nl=False)
+        drawn = page(found.ledger, project.name, found.currency, groups, _rows(found, by), _caption(found))
+        click.echo(drawn, nl=False)
+    elif form in ("svg", "png"):
+        _draw(found, f"{project.name}, {_caption(found)}", sum(groups.values()), form, dark=dark)
     elif form == "csv":
         click.echo(_csv(found), nl=False)
     elif form == "json":
         click.echo(options.as_json(_data(found, by)))
     else:
         click.echo(_text(found, by))
+
+
+def _refresh(project: Project, now: datetime) -> None:
+    from bluestone.app.hours.pricing import refresh
+
+    found = refresh(project, now)
+    for each in found:
+        if each.problem is None:
+            click.echo(f"{each.provider}: {each.changed} prices are new")
+        else:
+            each.problem.left = _age(each.provider, each.dated, now)
+            click.echo(str(each.problem), err=True)
+    if any(each.problem for each in found):
+        raise SystemExit(1)
+
+
+def _age(provider: str, dated: date | None, now: datetime) -> str:
+    if dated is None:
+        return f"no prices of {provider} were ever fetched"
+    days = (now.date() - dated).days
+    return f"the prices of {provider} are of {dated}, {'today' if not days else f'{days} days ago'}"
+
+
+def _draw(found: Bill, caption: str, declared: int, form: str, *, dark: bool) -> None:
+    from bluestone.hours.picture import DARK, LIGHT, chart
+
+    if form == "svg":
+        click.echo(chart(found.ledger, declared, caption, DARK if dark else None))
+        return
+    from bluestone.app.hours.drawing import png
+
+    if sys.stdout.isatty():
+        raise click.UsageError("a PNG is not for a terminal: write it to a file, as in `> month.png`")
+    click.echo(png(chart(found.ledger, declared, caption, DARK if dark else LIGHT)), nl=False)
+
+
+def _caption(bill: Bill) -> str:
+    from bluestone.hours.ledger import cents
+
+    share = f" ({float(bill.saved / bill.always_on):.1%})" if bill.always_on else ""
+    spent = f"{cents(bill.ledger.total)} of {cents(bill.always_on)} {bill.currency} if always on"
+    return f"{bill.ledger.begin:%B %Y}: {spent}, saved {cents(bill.saved)}{share}"
 
 
 def _month(text: str | None) -> date | None:
@@ -99,6 +158,7 @@ def _text(bill: Bill, by: str) -> str:
     total, currency = bill.ledger.total, bill.currency
     begin, end = bill.ledger.begin, bill.ledger.end
     lines = [f"{begin:%d %b %Y} to {end:%d %b %Y %H:%M} UTC, in {currency} by the prices of {bill.dated}"]
+    lines += [f"  {_age(provider, dated, datetime.now(UTC))}" for provider, dated in sorted(bill.fetched.items())]
     lines += [f"  {name:<24} {hours:>12} h {amount:>12}" for name, hours, amount in _rows(bill, by)]
     lines.append(f"  {'total':<24} {'':>12}   {cents(total)!s:>12}")
     share = f"  ({float(bill.saved / bill.always_on):.1%})" if bill.always_on else ""
@@ -122,6 +182,7 @@ def _data(bill: Bill, by: str) -> dict[str, Any]:
         "end": bill.ledger.end.isoformat(),
         "currency": bill.currency,
         "prices_dated": bill.dated.isoformat(),
+        "prices_fetched": {provider: dated.isoformat() for provider, dated in bill.fetched.items()},
         "by": by,
         "rows": [{"what": name, "hours": hours, "amount": amount} for name, hours, amount in _rows(bill, by)],
         "total": str(cents(bill.ledger.total)),

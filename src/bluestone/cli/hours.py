@@ -152,7 +152,8 @@ def _text(each: GroupHours) -> str:
     zone = ZoneInfo(timed.zone)
     lines = [f"{each.group.name}: {each.wanted.count} of {count} servers are wanted now: {each.wanted.why}"]
     lines += [f"  in doubt: {doubt}" for doubt in sorted({*each.doubts, *each.wanted.doubts})]
-    lines.append(f"  begun {each.lead.seconds:.0f} s before an opening: {each.lead.why}")
+    if not timed.never_start_alone:
+        lines.append(f"  begun {each.lead.seconds:.0f} s before an opening: {each.lead.why}")
     lines.append(f"  {'':<11}0     6     12    18    24   on the clock of {timed.zone}")
     days: dict[str, list[Span]] = {}
     for span in each.spans:

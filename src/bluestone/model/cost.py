@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 Cause = Literal["served", "lead", "failed", "overlap"]
 """Why a server existed. served: it was to get requests. lead: it was up ahead of an opening. failed: it never served.
@@ -43,12 +43,36 @@ class Price(Struct, frozen=True):
     least: int = 0
 
 
+class Size(Struct, frozen=True):
+    """A size of servers, as a price source calls it (`sku`), and what such a server has: see `Price`."""
+
+    name: str
+    sku: str
+    cpus: float | None = None
+    memory: int | None = None
+
+
+class PricesFrom(Struct, frozen=True):
+    """Who is to be asked what sizes of a provider cost in a region. `address` is empty for the usual one."""
+
+    kind: str
+    provider: str
+    region: str
+    sizes: tuple[Size, ...]
+    address: str = ""
+
+
 class PriceList(Struct, frozen=True):
-    """Prices in one currency (ISO 4217), of a dated file."""
+    """Prices in one currency (ISO 4217), of a dated file, and who may be asked for others.
+
+    `fetched` are those that came from there: of which provider, and when.
+    """
 
     currency: str
     dated: date
     prices: tuple[Price, ...]
+    sources: tuple[PricesFrom, ...] = ()
+    fetched: dict[str, date] = field(default_factory=dict)
 
 
 class Stay(Struct, frozen=True):

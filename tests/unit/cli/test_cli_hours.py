@@ -6,9 +6,11 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -16,6 +18,7 @@ from bluestone.app.project import Project
 from bluestone.cli.main import bluestone
 from bluestone.fleet.controller.journal import Entry
 from bluestone.host.paths import Home
+from bluestone.model.cost import Price, PricesFrom
 from bluestone.model.generation import ServerConfig
 from bluestone.model.problem import Problem
 
@@ -106,6 +109,61 @@ def test_a_month_in_every_form(project: Project) -> None:
     assert page.startswith("<!doctype html>")
     assert "<svg" in page
     assert "0.00" in run("cost", "--month", "2026-02")
+
+
+def test_the_chart_alone_as_vectors_and_as_points(project: Project) -> None:
+    a_server_of_an_hour(project)
+    month = ("cost", "--month", "2026-03", "--format")
+    assert "prefers-color-scheme" in run(*month, "svg")
+    assert "saved 1423.00 (99.9%)" in run(*month, "svg", "--dark")
+    drawn = CliRunner().invoke(bluestone, [*month, "png", "--dark"], standalone_mode=False)
+    assert drawn.stdout_bytes.startswith(b"\x89PNG")
+    with pytest.raises(click.UsageError, match="--dark is for"):
+        run(*month, "html", "--dark")
+
+
+def test_a_group_that_only_a_person_starts_is_never_shown_nor_forecast_as_up(project: Project) -> None:
+    Path("bluestone.toml").write_text(f"{FILE}never_start_alone = true\n")
+    assert "08:00-18:00" not in run("hours", "show")
+    assert json.loads(run("cost", "--what-if", "bluestone.toml", "--format", "json"))["now"] == "0.00"
+
+
+SOURCE = (
+    '[[source]]\nkind = "told"\nprovider = "podman"\nregion = "here"\nsizes = { small = { sku = "s", cpus = 1 } }\n'
+)
+
+
+def test_prices_are_fetched_when_asked_and_the_last_good_ones_kept(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[str | Problem] = ["0.25", Problem("it does not answer"), "0.5"]
+
+    class Told:
+        def prices(self, asked: PricesFrom, currency: str, now: datetime) -> list[Price]:
+            answer = answers.pop(0)
+            if isinstance(answer, Problem):
+                raise answer
+            assert currency == "EUR"
+            size = asked.sizes[0]
+            return [Price(now.date(), asked.provider, Decimal(answer), size.name, size.cpus, size.memory)]
+
+    monkeypatch.setattr("bluestone.app.wiring.price_source", lambda _: Told())
+    with pytest.raises(Problem, match="names no source"):
+        run("cost", "--refresh-prices")
+    Path("prices.toml").write_text(PRICES + SOURCE)
+    assert "of podman are of" not in run("cost")
+    assert "podman: 1 prices are new" in run("cost", "--refresh-prices")
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert f"the prices of podman are of {today}, today" in run("cost")
+    assert json.loads(run("cost", "--format", "json"))["prices_fetched"] == {"podman": today}
+    failed = CliRunner().invoke(bluestone, ["cost", "--refresh-prices"], standalone_mode=False)
+    assert failed.exit_code == 1
+    assert "it does not answer" in failed.stderr
+    assert f"left: the prices of podman are of {today}" in failed.stderr
+    assert f"of {today}, today" in run("cost")
+    assert "podman: 1 prices are new" in run("cost", "--refresh-prices")
+    (file,) = (project.state / "prices").iterdir()
+    assert 'hour = "0.5"' in file.read_text()
 
 
 def test_another_declaration_is_forecast(project: Project) -> None:

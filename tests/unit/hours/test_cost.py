@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bluestone.hours.ledger import cents, ledger
-from bluestone.hours.picture import chart, page
+from bluestone.hours.picture import DARK, HEIGHT, LIGHT, WIDTH, chart, page
 from bluestone.hours.prices import parse, price_at
 from bluestone.model.cost import Price, PriceList, Stay
 from bluestone.model.problem import Problem
@@ -159,4 +159,19 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
     drawn = page(found, "<shop>", "EUR", {"web": 3}, [("web", "48.00", "0.48")])
     assert "&lt;shop&gt;" in drawn
     assert "http" not in drawn.replace("http://www.w3.org/2000/svg", "")
-    assert chart(found, 3).count('fill="#1a7f37"') == 3, "two days, and what the colour means"
+    assert chart(found, 3).count('<rect class="served"') == 3, "two days, and what the colour means"
+    assert "prefers-color-scheme" in chart(found, 3)
+    assert "prefers-color-scheme" not in chart(found, 3, theme=DARK)
+
+
+def test_a_chart_is_drawn_with_its_words_in_light_and_dark() -> None:
+    from bluestone.app.hours.drawing import ZOOM, png
+
+    found = ledger([a_stay(at(2), at(4), attached=at(2, 1))], LIST, BEGIN, END)
+    light, dark = (png(chart(found, 3, "<shop> & co", theme)) for theme in (LIGHT, DARK))
+    for drawn in (light, dark):
+        assert drawn.startswith(b"\x89PNG\r\n")
+        size = int.from_bytes(drawn[16:20]), int.from_bytes(drawn[20:24])
+        assert size == (WIDTH * ZOOM, HEIGHT * ZOOM)
+    assert light != dark
+    assert png(chart(found, 3, "other words", LIGHT)) != light

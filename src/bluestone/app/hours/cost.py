@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from bluestone.app.fleet.goals import current, no_generation
 from bluestone.app.hours.hours import CHANGED, leads, table_of
+from bluestone.app.hours.pricing import price_list
 from bluestone.app.project import Project
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.lifetimes import ENDED, KINDS, SEEN, changes
 from bluestone.hours.calendar import Timetable
 from bluestone.hours.ledger import Ledger, amount, cents, ledger
-from bluestone.hours.prices import MAX_BYTES, parse, price_at
+from bluestone.hours.prices import price_at
 from bluestone.model.cost import CostPolicy, PriceList, Stay
 from bluestone.model.event import Event
 from bluestone.model.group import Group, Resources
@@ -39,13 +39,15 @@ _MARKS = ("server.attached", "server.detach", CHANGED)
 
 class Bill(Struct, frozen=True):
     """What a stretch of time cost. `always_on` is what the same groups would have cost if all their servers had been
-    there from the first day of theirs in it; amounts are exact, in `currency`."""
+    there from the first day of theirs in it; amounts are exact, in `currency`. `fetched` says of which day the prices
+    are that providers told."""
 
     ledger: Ledger
     currency: str
     dated: date
     always_on: Fraction
     groups: Mapping[str, Fraction]
+    fetched: Mapping[str, date] = field(default_factory=dict)
 
     @property
     def saved(self) -> Fraction:
@@ -77,7 +79,12 @@ def bill_of(project: Project, prices: PriceList, begin: datetime, end: datetime)
         for name, group in groups.items()
     }
     return Bill(
-        ledger(found, prices, begin, end), prices.currency, prices.dated, sum(always.values(), Fraction(0)), always
+        ledger(found, prices, begin, end),
+        prices.currency,
+        prices.dated,
+        sum(always.values(), Fraction(0)),
+        always,
+        prices.fetched,
     )
 
 
@@ -118,14 +125,6 @@ def stays(journal: Journal) -> list[Stay]:
     # What nobody ever saw, and nobody had to destroy, never existed: its creation failed.
     there = {event.server for event in events if event.kind in (*SEEN, ENDED)}
     return [stay for stay in found.values() if stay.ended is None or stay.server in there]
-
-
-def price_list(project: Project) -> PriceList:
-    """The declared prices. Raises `Problem` where there are none."""
-    policy = project.declaration.cost
-    if policy is None:
-        raise Problem("no prices are declared", mend='add [cost] with prices = "prices.toml"; see the howto on money')
-    return _read(Path(policy.prices))
 
 
 def spent(project: Project, now: datetime) -> tuple[CostPolicy, Bill] | None:
@@ -251,6 +250,8 @@ def _plan_of(group: Group, lead: float, prices: PriceList, now: datetime) -> Fra
     end = now + LOOKED_AHEAD
     if group.hours is None:
         return group.count * _priced(group, prices, now, end)
+    if group.hours.never_start_alone:  # nobody knows when a person will
+        return group.hours.minimum * _priced(group, prices, now, end)
     table, _ = table_of(group.hours, now)
     ahead = timedelta(seconds=lead) + group.hours.ready_by
     total = Fraction(0)
@@ -277,20 +278,3 @@ def _goal(project: Project, group: Group) -> Goal:
     number = current(project, group.name)
     found = project.journal.generation_number(group.name, number) if number else None
     return Goal(group, found or no_generation(group))
-
-
-def _read(path: Path) -> PriceList:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise Problem(
-                f"{path} is larger than {MAX_BYTES} bytes", mend="a list of prices is small: correct the path"
-            )
-        return parse(content.decode(), str(path))
-    except OSError as error:
-        raise Problem(
-            f"the prices {path} cannot be read: {error.strerror}", mend="make the file, or correct the path"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise Problem(f"{path} is not UTF-8", mend="save it as UTF-8") from error

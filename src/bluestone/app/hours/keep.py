@@ -13,6 +13,7 @@ from bluestone.app.fleet.rollout import utc_now
 from bluestone.app.hours.hours import CHANGED, awake, in_doubt, leads, overrides, table_of
 from bluestone.app.project import Project
 from bluestone.fleet.controller.journal import Entry
+from bluestone.hours.calendar import Timetable
 from bluestone.hours.decide import Known, decide
 from bluestone.hours.lead import Lead
 from bluestone.hours.overrides import KEPT, RELEASED, ending, of_group
@@ -85,7 +86,7 @@ def hours(project: Project, groups: Sequence[str], span: timedelta) -> list[Grou
         GroupHours(
             group,
             decided[group.name],
-            tuple(_between(tables[group.name][0].spans(), now, now + span)),
+            tuple(_by_themselves(group, tables[group.name][0], now, now + span)),
             learned[group.name],
             of_group(in_force, group.name)[0],
             tuple(doubt.what for doubt in tables[group.name][1]),
@@ -118,6 +119,13 @@ def _goal(project: Project, group: Group) -> Goal:
     number = current(project, group.name)
     found = project.journal.generation_number(group.name, number) if number else None
     return Goal(group, found or no_generation(group))
+
+
+def _by_themselves(group: Group, table: Timetable, begin: datetime, end: datetime) -> list[Span]:
+    """The stretches to come as the clock has them: of a group that only a person starts, with whoever never sleeps."""
+    if group.hours and group.hours.never_start_alone:
+        return [Span(begin, end, group.hours.minimum)]
+    return _between(table.spans(), begin, end)
 
 
 def _between(spans: Sequence[Span], begin: datetime, end: datetime) -> list[Span]:

@@ -77,8 +77,11 @@ RETRY_AFTER = 2
 """Seconds after which whoever got the page tries again; a container is there by then."""
 
 PAGE = (
-    f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="{RETRY_AFTER}">'
-    "<title>Starting</title><p>This service was asleep, and is starting. This page tries again by itself.</p>"
+    f'<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="{RETRY_AFTER}">'
+    '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
+    "<title>Starting</title>"
+    "<style>body{font:1.1em system-ui,sans-serif;max-width:32em;margin:20vh auto;padding:0 1em}</style>"
+    "<main><h1>Starting</h1><p>This service was asleep, and is starting. This page tries again by itself.</p></main>"
 )
 
 HOLD = Path(__file__).with_name("hold.lua").read_bytes()
