@@ -63,6 +63,6 @@ def leave_unsynced() -> bool:
     if machine is None:
         return False
     rows = instructions(machine)
-    program = Program(len(rows), (Instruction * len(rows))(*rows))
+    program = Program(len(rows), (Instruction * len(rows))(*(Instruction(*row) for row in rows)))
     done: int = ctypes.CDLL(None).prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0)
     return done == 0
