@@ -21,6 +21,7 @@ from bluestone.image.flush import flushing
 from bluestone.image.normalise import backdate, normalise
 from bluestone.image.packagestore import PackageStore
 from bluestone.image.tree import manifest
+from bluestone.image.unsynced import leave_unsynced
 from bluestone.model.lock import Lock
 
 
@@ -71,6 +72,7 @@ def _engine(name: str) -> Engine:
 
 
 def _carry_out(order: Order) -> bool:
+    leave_unsynced()
     text, from_nothing = install(order)
     (order.work / "manifest").write_text(text)
     return from_nothing

@@ -40,6 +40,7 @@ from bluestone.image.flush import flush_tree
 from bluestone.image.lock.file import NAME as LOCK_NAME
 from bluestone.image.packagestore import PackageStore
 from bluestone.image.remove import remove_tree
+from bluestone.image.spread import spread
 from bluestone.image.stages import StageStore, State
 from bluestone.model.ids import Digest, short
 from bluestone.model.image import Image, Package
@@ -210,7 +211,7 @@ class ImageStore:
     @contextmanager
     def workplace(self) -> Iterator[Path]:
         """A directory to build in; what is still there afterwards is removed, as is what killed builds left."""
-        private_directory(self.directory)
+        spread(private_directory(self.directory))
         self._sweep()
         work = Path(tempfile.mkdtemp(prefix=".work-", dir=self.directory))
         with (work / "lock").open("w") as file:
