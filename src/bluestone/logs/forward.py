@@ -28,7 +28,8 @@ from bluestone.logs.query.entry import Entry
 from bluestone.logs.sink import Chosen, Given, Sink, Unavailable
 from bluestone.logs.store import wal
 from bluestone.logs.store.database import connect
-from bluestone.logs.store.segment import Damaged, Segment
+from bluestone.logs.store.parts import Damaged
+from bluestone.logs.store.segment import Segment
 from bluestone.logs.store.tidy import entries
 from bluestone.model.problem import Problem
 

@@ -22,7 +22,8 @@ from bluestone.logs.query.pick import pick
 from bluestone.logs.query.read import found_in_block
 from bluestone.logs.query.tail import Arrived, Missed, Position, Tail, resumed
 from bluestone.logs.store.database import connect
-from bluestone.logs.store.segment import Damaged, Segment
+from bluestone.logs.store.parts import Damaged
+from bluestone.logs.store.segment import Segment
 from bluestone.logs.store.tally import Tally
 from bluestone.logs.store.view import Log, View, view
 from bluestone.logs.store.wal import Frame, Share

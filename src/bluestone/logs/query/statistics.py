@@ -17,7 +17,8 @@ from bluestone.logs.query.nodes import And, Leaf, Node
 from bluestone.logs.query.pick import Picked, pick
 from bluestone.logs.query.read import found_in_block
 from bluestone.logs.store.columns import Numbers
-from bluestone.logs.store.segment import MINUTE, Damaged, Segment
+from bluestone.logs.store.parts import Damaged
+from bluestone.logs.store.segment import MINUTE, Segment
 
 STEPS = tuple(
     int(timedelta(**{unit: amount}) / timedelta(microseconds=1))

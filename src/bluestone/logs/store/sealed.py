@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from bluestone.logs.ingest.lines import Line, parse_line
-from bluestone.logs.store.segment import Damaged, Segment, Span
+from bluestone.logs.store.parts import Damaged, Span
+from bluestone.logs.store.segment import Segment
 
 OPEN = 8
 """Segments whose times are kept in memory at once."""
