@@ -10,15 +10,15 @@ import socket
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from bench.logs.events import RARE
-from bench.logs.ours import BATCH, CONNECTIONS, cpu_seconds, rounds, size
-from bench.logs.truth import FIELD, HOST, HOUR, WORD, Truth, asked_hour, read
+from bench.logs.events import RARE, Event
+from bench.logs.ours import cpu_seconds, peak, rounds, size
+from bench.logs.sending import BATCH, CONNECTIONS, posted
+from bench.logs.truth import FIELD, HOST, HOUR, WORD, Truth, asked_hour
 
 MODULE, VERSION = "github.com/VictoriaMetrics/VictoriaLogs", "v1.52.2"
 PATIENCE = 900.0
@@ -57,9 +57,10 @@ class Peer:
     name = f"VictoriaLogs {VERSION}"
 
     def __init__(self, program: Path, directory: Path) -> None:
-        self.directory = directory
+        self.directory, self.seconds = directory, 0.0
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
+        self._idle = [self._connection() for _ in range(CONNECTIONS)]
         self._process = subprocess.Popen(
             [
                 program,
@@ -78,41 +79,40 @@ class Peer:
                 time.sleep(0.1)
         raise SystemExit("VictoriaLogs does not start")
 
-    def ingest(self, events: Path) -> dict[str, float]:
-        """Send all events, as ours were sent: rates in events/s, sizes in MB."""
-        path = "/insert/jsonline?_stream_fields=host,service&_time_field=@timestamp&_msg_field=message"
-        began, sent = time.monotonic(), 0
-        idle = [self._connection() for _ in range(CONNECTIONS)]
+    def batches(self, events: Sequence[Event]) -> list[tuple[bytes]]:
+        """As many at a time as ours gets."""
+        return [
+            (b"\n".join(event.body for event in events[first : first + BATCH]),)
+            for first in range(0, len(events), BATCH)
+        ]
 
-        def post(body: bytes) -> None:
-            connection = idle.pop()
-            connection.request("POST", path, body)
-            answer = connection.getresponse()
-            answer.read()
-            assert answer.status == 200, answer.status
-            idle.append(connection)
+    def take(self, batches: Sequence[tuple[bytes]]) -> None:
+        """Post them."""
+        posted(self._post, batches)
 
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            waiting: list[Any] = []
-            batch: list[bytes] = []
-            for event in read(events):
-                batch.append(event.body)
-                if len(batch) == BATCH:
-                    waiting.append(pool.submit(post, b"\n".join(batch)))
-                    sent, batch = sent + BATCH, []
-                    if len(waiting) >= 2 * CONNECTIONS:
-                        waiting.pop(0).result()
-            waiting.append(pool.submit(post, b"\n".join(batch)))
-            for each in waiting:
-                each.result()
-        took = time.monotonic() - began
+    def processes(self) -> list[int]:
+        """One."""
+        return [self._process.pid]
+
+    def finish(self, events: int) -> dict[str, float]:
+        """Wait until all is merged: rates in events/s, sizes in MB."""
         self._get("/internal/force_flush")
         self._get("/internal/force_merge")
         while float(self._metric("vl_active_merges")) > 0:
             time.sleep(0.5)
         time.sleep(2)
         cpu = cpu_seconds(self._process.pid)
-        return {"ingest_per_s": (sent + len(batch)) / took, "disk_mb": size(self.directory) / 1e6, "ingest_cpu_s": cpu}
+        rate = events / self.seconds
+        return {"ingest_per_s": rate, "disk_mb": size(self.directory) / 1e6, "ingest_cpu_s": cpu}
+
+    def _post(self, body: bytes) -> None:
+        path = "/insert/jsonline?_stream_fields=host,service&_time_field=@timestamp&_msg_field=message"
+        connection = self._idle.pop()
+        connection.request("POST", path, body)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200, answer.status
+        self._idle.append(connection)
 
     def ask(self, truth: Truth) -> dict[str, float]:
         """Compare counts with the truth, then measure: milliseconds, medians of `ROUNDS`."""
@@ -148,8 +148,7 @@ class Peer:
 
     def memory(self) -> float:
         """Its resident size at its largest, in MB."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) / 1e3
+        return peak(self._process.pid)
 
     def stop(self) -> None:
         """End it."""

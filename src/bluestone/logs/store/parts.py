@@ -16,7 +16,6 @@ import msgspec
 import zstandard
 
 from bluestone.logs.store.cache import Cache
-from bluestone.logs.store.columns import Numbers, unpack_numbers
 from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
 
@@ -103,17 +102,6 @@ class Parts:
         """Whether a part is as it was written. Raises `Damaged`."""
         return zlib.crc32(self.read(name)) == self.known.footer.parts[name].checksum
 
-    def numbers(self, name: str) -> Numbers:
-        """A part that is numbers. Raises `Damaged`."""
-        try:
-            return unpack_numbers(self.read(name))
-        except zstandard.ZstdError as error:
-            raise Damaged(self.path, f"{name}: {error}") from error
-
-    def few(self, name: str) -> Numbers:
-        """One that is asked for again and again, and of few numbers. Raises `Damaged`."""
-        return _few.get((self.known.token, name), lambda: self.numbers(name))
-
     def _read_footer(self, size: int) -> Known:
         if size < len(MAGIC) + TRAILER.size:
             raise Damaged(self.path, "it is too short")
@@ -132,8 +120,7 @@ class Parts:
 
 
 _known: Cache[Known] = Cache(1024)
-_few: Cache[Numbers] = Cache(8192)
-"""Of all segments together: some 30 and 50 MB, if there are so many."""
+"""Of all segments together: some 30 MB, if there are so many."""
 
 _tokens = count()
 _footer = msgspec.msgpack.Decoder(Footer)

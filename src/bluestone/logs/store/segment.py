@@ -28,7 +28,7 @@ from bluestone.logs.store.columns import (
     unpack_values,
 )
 from bluestone.logs.store.index import Places, look_up, places
-from bluestone.logs.store.parts import Damaged, Parts
+from bluestone.logs.store.parts import Damaged, Parts, Span
 from bluestone.logs.store.words import LONGEST, hash_of
 from bluestone.model.record import Identity
 
@@ -39,7 +39,8 @@ TIMES = 4096
 _blocks: Cache[Block] = Cache(64)
 _times: Cache[Numbers] = Cache(512)
 _places: Cache[Places] = Cache(4096)
-"""Some 40, 16 and 8 MB, of all segments that are open."""
+_few: Cache[Numbers] = Cache(8192)
+"""At most some 40, 16, 8 and 50 MB, of all segments together."""
 
 
 class Minutes(NamedTuple):
@@ -82,32 +83,32 @@ class Segment:
     @cached_property
     def block_lines(self) -> Numbers:
         """The first line of each block, and the number of lines at the end."""
-        return self._file.few("block_lines")
+        return self._few("block_lines")
 
     @cached_property
     def block_plain(self) -> Mask:
         """The blocks in which messages stand as they are (`words.written_as_it_is`)."""
-        return self._file.few("block_plain").astype(bool)
+        return self._few("block_plain").astype(bool)
 
     @cached_property
     def block_newest(self) -> Numbers:
         """The newest time in each block."""
-        return self._file.few("block_newest")
+        return self._few("block_newest")
 
     @cached_property
     def block_oldest(self) -> Numbers:
         """The oldest time in each block."""
-        return self._file.few("block_oldest")
+        return self._few("block_oldest")
 
     @cached_property
     def minutes(self) -> Minutes:
         """Counts per minute and severity."""
-        return Minutes(*(self._file.few(f"totals.{name}") for name in Minutes._fields))
+        return Minutes(*(self._few(f"totals.{name}") for name in Minutes._fields))
 
     def minutes_of(self, servers: Sequence[int]) -> Minutes:
         """Those of some servers, by their ids."""
-        chosen = np.isin(self._file.numbers("minutes.server"), servers)
-        return Minutes(*(self._file.numbers(f"minutes.{name}")[chosen] for name in Minutes._fields))
+        chosen = np.isin(self._numbers("minutes.server"), servers)
+        return Minutes(*(self._numbers(f"minutes.{name}")[chosen] for name in Minutes._fields))
 
     @cached_property
     def span_firsts(self) -> Numbers:
@@ -174,6 +175,12 @@ class Segment:
             yield from lines
             place += len(lines)
 
+    def lines_at(self, span: Span, at: int) -> list[bytes]:
+        """The lines of a span of one instant. Raises `Damaged`."""
+        times = self.at_of(np.arange(span.first, span.first + span.lines))
+        first, last = np.searchsorted(times, [at, at + 1]).tolist()
+        return list(self.read(span.first + first, last - first))
+
     def block_of(self, line: int) -> int:
         """The block that holds a line."""
         return int(np.searchsorted(self.block_lines, line, side="right")) - 1
@@ -232,11 +239,11 @@ class Segment:
 
     @cached_property
     def _times_ends(self) -> Numbers:
-        return self._file.few("times_ends")
+        return self._few("times_ends")
 
     @cached_property
     def _block_ends(self) -> Numbers:
-        return self._file.few("block_ends")
+        return self._few("block_ends")
 
     @cached_property
     def _word_ends(self) -> Sequence[int] | Numbers:
@@ -250,6 +257,16 @@ class Segment:
             return places(look_up(self._file.read("words", start, end), wanted), sliced=self.format > 2)
         except zstandard.ZstdError as error:
             raise Damaged(self.path, f"words: {error}") from error
+
+    def _few(self, name: str) -> Numbers:
+        """A part that is asked for again and again, and of few numbers. Raises `Damaged`."""
+        return _few.get((self._token, name), lambda: self._numbers(name))
+
+    def _numbers(self, name: str) -> Numbers:
+        try:
+            return unpack_numbers(self._file.read(name))
+        except zstandard.ZstdError as error:
+            raise Damaged(self.path, f"{name}: {error}") from error
 
 
 _counts = msgspec.msgpack.Decoder(list[Counted])
