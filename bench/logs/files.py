@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from typing import IO
 import zstandard
 
 from bench.logs.events import RARE, Event
-from bench.logs.ours import rounds, size
+from bench.logs.ours import size
 from bench.logs.truth import HOST, HOUR, WORD, Truth, asked_hour
 
 
@@ -27,8 +26,8 @@ class Files:
 
     name = "zstd files + " + ("ripgrep" if shutil.which("rg") else "grep")
 
-    def __init__(self, directory: Path) -> None:
-        self.directory, self.seconds, self._spent = directory, 0.0, 0.0
+    def __init__(self, directory: Path, truth: Truth) -> None:
+        self.directory, self.seconds, self._spent, self._truth = directory, 0.0, 0.0, truth
         self._hour = -1
         self._file: IO[bytes] | None = None
         self._packer: zstandard.ZstdCompressionWriter | None = None
@@ -61,25 +60,25 @@ class Files:
         rate = events / self.seconds
         return {"ingest_per_s": rate, "disk_mb": size(self.directory) / 1e6, "ingest_cpu_s": self._spent}
 
-    def ask(self, truth: Truth) -> dict[str, float]:
-        """Compare counts with the truth, then measure: milliseconds, medians."""
+    def questions(self) -> dict[str, Callable[[], None]]:
+        """What asks it."""
+        truth = self._truth
         newest = sorted(self.directory.iterdir(), reverse=True)
         one = [self.directory / f"{asked_hour()}.zst"]
-        questions: dict[str, tuple[Callable[[], int], int]] = {
-            "rare_word": (lambda: self._lines(newest, RARE, 100), min(truth.rare, 100)),
-            "host_hour": (lambda: self._lines(one, f'"host":"web-{HOST}"', 1000), min(truth.host_hour, 1000)),
-            "word_count": (lambda: self._lines(newest, f" {WORD} ", 1 << 40), truth.word),
+        return {
+            "rare_word": lambda: self._ask(newest, RARE, 100, min(truth.rare, 100)),
+            "host_hour": lambda: self._ask(one, f'"host":"web-{HOST}"', 1000, min(truth.host_hour, 1000)),
+            "word_count": lambda: self._ask(newest, f" {WORD} ", 1 << 40, truth.word),
         }
-        measured = {}
-        for name, (question, wanted) in questions.items():
-            times = []
-            for _ in rounds():
-                began = time.perf_counter()
-                answer = question()
-                times.append((time.perf_counter() - began) * 1e3)
-                assert answer == wanted, f"{self.name}, {name}: {answer} is not {wanted}"
-            measured[f"{name}_ms"] = statistics.median(times)
-        return measured
+
+    def cpu(self) -> float:
+        """Of programs that were run."""
+        ran = os.times()
+        return ran.children_user + ran.children_system
+
+    def _ask(self, files: list[Path], text: str, most: int, wanted: int) -> None:
+        answer = self._lines(files, text, most)
+        assert answer == wanted, f"{self.name}, {text}: {answer} is not {wanted}"
 
     def memory(self) -> float:
         """The largest resident size of a program that was run, in MB."""

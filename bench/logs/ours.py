@@ -5,14 +5,12 @@ from __future__ import annotations
 import http.client
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from bench.logs.events import RARE, SERVERS, Event
 from bench.logs.sending import BATCH, CONNECTIONS, posted
@@ -25,18 +23,6 @@ from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.receive.service import Receiver
 from bluestone.logs.store.seal import seal
 from bluestone.model.record import Identity
-
-ROUNDS, LONG = 9, 10.0
-"""A question is asked so often, unless that takes longer than these seconds."""
-
-
-def rounds() -> Iterator[int]:
-    """The rounds of a question."""
-    began = time.monotonic()
-    for number in range(ROUNDS):
-        if number and time.monotonic() - began > LONG:
-            return
-        yield number
 
 
 class Connection(http.client.HTTPConnection):
@@ -122,32 +108,37 @@ class Ours:
             self._idle.append(connection)
 
 
-def ask(directory: Path, truth: Truth) -> dict[str, float]:
-    """Compare counts with the truth, then measure: milliseconds, medians of `ROUNDS`."""
-    begin = datetime.fromtimestamp(asked_hour() * HOUR / 1e6, UTC)
-    hour = {"server": f"web-{HOST}", "since": begin, "until": begin + timedelta(hours=1)}
-    questions: dict[str, tuple[Callable[[Archive], Any], Any]] = {
-        "rare_word": (lambda archive: len(list(archive.search(_find(RARE, limit=100)))), min(truth.rare, 100)),
-        "host_hour": (lambda archive: len(list(archive.search(Query(**hour, limit=1000)))), min(truth.host_hour, 1000)),  # type: ignore[arg-type]
-        "histogram": (lambda archive: _hours(archive, Query()), dict(truth.hours)),
-        "top10": (lambda archive: list(top(archive, Query(), FIELD).values), truth.top()),
-        "word_count": (lambda archive: count(archive, _find(WORD)), truth.word),
-        "top10_of_errors": (lambda archive: top(archive, _find("status:>=500"), FIELD).lines, None),
-    }
-    measured = {}
-    archive = Archive(directory / "store")  # open all the time, as in a process that serves
-    for name, (question, wanted) in questions.items():
-        times, spent = [], []
-        for _ in rounds():
-            began, cpu = time.perf_counter(), time.process_time()
-            answer = question(archive)
-            times.append((time.perf_counter() - began) * 1e3)
-            spent.append((time.process_time() - cpu) * 1e3)
-            assert wanted is None or answer == wanted, f"{name}: {answer} is not {wanted}"
-        measured[f"{name}_ms"] = statistics.median(times)
-        measured[f"{name}_cpu_ms"] = statistics.median(spent)
-    archive.close()
-    return measured
+class Reading:
+    """Its store, open to be asked, as in a process that serves."""
+
+    def __init__(self, directory: Path, truth: Truth) -> None:
+        self._archive, self._truth = Archive(directory / "store"), truth
+
+    def questions(self) -> dict[str, Callable[[], None]]:
+        """What asks it."""
+        archive, truth = self._archive, self._truth
+        begin = datetime.fromtimestamp(asked_hour() * HOUR / 1e6, UTC)
+        hour = Query(server=f"web-{HOST}", since=begin, until=begin + timedelta(hours=1), limit=1000)
+        return {
+            "rare_word": lambda: _check(len(list(archive.search(_find(RARE, 100)))), min(truth.rare, 100)),
+            "host_hour": lambda: _check(len(list(archive.search(hour))), min(truth.host_hour, 1000)),
+            "histogram": lambda: _check(_hours(archive, Query()), dict(truth.hours)),
+            "top10": lambda: _check(list(top(archive, Query(), FIELD).values), truth.top()),
+            "word_count": lambda: _check(count(archive, _find(WORD)), truth.word),
+            "top10_of_errors": lambda: _check(top(archive, _find("status:>=500"), FIELD).lines > 0, True),
+        }
+
+    def cpu(self) -> float:
+        """Of this process."""
+        return time.process_time()
+
+    def close(self) -> None:
+        """Close it."""
+        self._archive.close()
+
+
+def _check(answer: object, wanted: object) -> None:
+    assert answer == wanted, f"{answer} is not {wanted}"
 
 
 def _find(text: str, limit: int | None = None) -> Query:
@@ -199,10 +190,11 @@ def size(directory: Path) -> int:
 def reading_memory(directory: Path) -> float:
     """The largest resident size, in MB, of a process that asks a store."""
     code = (
-        "import resource; from pathlib import Path; from bluestone.logs.query.archive import Archive\n"
+        "from pathlib import Path; from bluestone.logs.query.archive import Archive\n"
         "from bluestone.logs.query.asked import Query; from bluestone.logs.query.statistics import count, top\n"
         f"archive = Archive(Path({str(directory / 'store')!r})); "
         "count(archive, Query()); top(archive, Query(), 'path')\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)"
+        "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
     )
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return int(asked.stdout) / 1e3

@@ -7,16 +7,16 @@ import json
 import os
 import shutil
 import socket
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from bench.logs.events import RARE, Event
-from bench.logs.ours import cpu_seconds, peak, rounds, size
+from bench.logs.ours import cpu_seconds, peak, size
 from bench.logs.sending import BATCH, CONNECTIONS, posted
 from bench.logs.truth import FIELD, HOST, HOUR, WORD, Truth, asked_hour
 
@@ -56,8 +56,8 @@ class Peer:
 
     name = f"VictoriaLogs {VERSION}"
 
-    def __init__(self, program: Path, directory: Path) -> None:
-        self.directory, self.seconds = directory, 0.0
+    def __init__(self, program: Path, directory: Path, truth: Truth) -> None:
+        self.directory, self.seconds, self._truth = directory, 0.0, truth
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self._idle = [self._connection() for _ in range(CONNECTIONS)]
@@ -114,37 +114,32 @@ class Peer:
         assert answer.status == 200, answer.status
         self._idle.append(connection)
 
-    def ask(self, truth: Truth) -> dict[str, float]:
-        """Compare counts with the truth, then measure: milliseconds, medians of `ROUNDS`."""
+    def questions(self) -> dict[str, Callable[[], None]]:
+        """What asks it, over a connection of its own each time."""
+        truth = self._truth
         begin = asked_hour() * HOUR / 1e6
         hour = f'_time:[{begin:.0f}, {begin + 3600:.0f}) {{host="web-{HOST}"}}'
         questions: dict[str, tuple[str, Callable[[list[dict[str, Any]]], int], int | None]] = {
             "rare_word": (f"{RARE} | sort by (_time desc) limit 100", len, min(truth.rare, 100)),
-            "host_hour": (
-                f"{hour} | sort by (_time desc) limit 1000",
-                len,
-                min(truth.host_hour, 1000),
-            ),
+            "host_hour": (f"{hour} | sort by (_time desc) limit 1000", len, min(truth.host_hour, 1000)),
             "histogram": ("* | stats by (_time:1h) count() lines", _total, truth.events),
-            "top10": (f"{FIELD}:* | stats by ({FIELD}) count() lines | sort by (lines desc) limit 10", _total, None),
+            "top10": (
+                f"{FIELD}:* | stats by ({FIELD}) count() lines | sort by (lines desc) limit 10",
+                _total,
+                sum(lines for _, lines in truth.top()),
+            ),
             "word_count": (f"{WORD} | stats count() lines", _total, truth.word),
             "top10_of_errors": (f"status:>=500 {FIELD}:* | stats by ({FIELD}) count() lines", _total, None),
         }
-        wanted_top = sum(lines for _, lines in truth.top())
-        measured = {}
-        for name, (query, summary, wanted) in questions.items():
-            times = []
-            cpu = cpu_seconds(self._process.pid)
-            for _ in rounds():
-                began = time.perf_counter()
-                rows = self._query(query)
-                times.append((time.perf_counter() - began) * 1e3)
-                answer = summary(rows)
-                expected = wanted_top if name == "top10" else wanted
-                assert expected is None or answer == expected, f"VictoriaLogs, {name}: {answer} is not {expected}"
-            measured[f"{name}_ms"] = statistics.median(times)
-            measured[f"{name}_cpu_ms"] = (cpu_seconds(self._process.pid) - cpu) / len(times) * 1e3
-        return measured
+        return {name: partial(self._ask, name, *question) for name, question in questions.items()}
+
+    def cpu(self) -> float:
+        """Of its process."""
+        return cpu_seconds(self._process.pid)
+
+    def _ask(self, name: str, query: str, summary: Callable[[list[dict[str, Any]]], int], wanted: int | None) -> None:
+        answer = summary(self._query(query))
+        assert wanted is None or answer == wanted, f"VictoriaLogs, {name}: {answer} is not {wanted}"
 
     def memory(self) -> float:
         """Its resident size at its largest, in MB."""

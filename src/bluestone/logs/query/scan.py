@@ -66,7 +66,7 @@ def in_segment(
         return
     source = file.rpartition("/")[2]
     blocks = segment.blocks_of(lines)
-    firsts = np.flatnonzero(np.diff(blocks, prepend=-1))
+    firsts = np.concatenate(([0], np.flatnonzero(blocks[1:] != blocks[:-1]) + 1))
     nearest = (segment.block_newest if query.newest else segment.block_oldest)[blocks[firsts]]
     ends = [*firsts[1:].tolist(), len(lines)]
     for group in np.argsort(-nearest if query.newest else nearest, kind="stable").tolist():

@@ -76,9 +76,14 @@ class Segment:
 
     def at_of(self, lines: Numbers) -> Numbers:
         """The times of some lines, in ascending order of their places. Raises `Damaged`."""
+        if len(lines) == 0:
+            return lines
         numbers = lines // TIMES
+        first = int(numbers[0])
+        if first == numbers[-1]:  # nearly always
+            return self._times(first)[lines - first * TIMES]
         pieces = [self._times(number)[lines[numbers == number] % TIMES] for number in np.unique(numbers).tolist()]
-        return np.concatenate(pieces) if pieces else lines
+        return np.concatenate(pieces)
 
     @cached_property
     def block_lines(self) -> Numbers:
