@@ -36,11 +36,11 @@ MINUTE = 60_000_000
 TIMES = 4096
 """Lines whose times are read together."""
 
-_blocks: Cache[Block] = Cache(64)
+_blocks: Cache[Block] = Cache(192)
 _times: Cache[Numbers] = Cache(512)
 _places: Cache[Places] = Cache(4096)
 _few: Cache[Numbers] = Cache(8192)
-"""At most some 40, 16, 8 and 50 MB, of all segments together."""
+"""At most some 120, 16, 8 and 50 MB, of all segments together."""
 
 
 class Minutes(NamedTuple):
