@@ -10,8 +10,9 @@ from bluestone.logs.query.asked import Query
 from bluestone.logs.query.entry import Entry, holds, holds_of
 from bluestone.logs.query.found import Found, Place
 from bluestone.logs.query.nodes import Node
-from bluestone.logs.query.pick import pick
+from bluestone.logs.query.pick import blocks_by_words, pick
 from bluestone.logs.query.read import found_in_block
+from bluestone.logs.store.columns import Numbers
 from bluestone.logs.store.segment import Segment
 from bluestone.logs.store.view import Log
 from bluestone.logs.store.wal import Frame
@@ -60,21 +61,35 @@ def in_segment(
     footer = segment.footer
     if _outside(footer.oldest, footer.newest, query.begin, query.end):
         return
-    picked = pick(node, segment, query.begin, query.end)
-    lines = np.flatnonzero(picked.lines)
-    if len(lines) == 0:
+    blocks, chosen, exact = _candidates(segment, query, node)
+    if len(blocks) == 0:
         return
     source = file.rpartition("/")[2]
-    blocks = segment.blocks_of(lines)
-    firsts = np.concatenate(([0], np.flatnonzero(blocks[1:] != blocks[:-1]) + 1))
-    nearest = (segment.block_newest if query.newest else segment.block_oldest)[blocks[firsts]]
-    ends = [*firsts[1:].tolist(), len(lines)]
+    nearest = (segment.block_newest if query.newest else segment.block_oldest)[blocks]
     for group in np.argsort(-nearest if query.newest else nearest, kind="stable").tolist():
         if complete(int(nearest[group])):
             return
-        chosen = lines[firsts[group] : ends[group]]
-        for line, entry in found_in_block(segment, int(blocks[firsts[group]]), chosen, picked, node):
+        for line, entry in found_in_block(segment, int(blocks[group]), chosen(group), node, exact=exact):
             yield Place(entry.at, source, line), entry
+
+
+def _candidates(segment: Segment, query: Query, node: Node) -> tuple[Numbers, Callable[[int], Numbers], bool]:
+    """The blocks in which lines may be found, those lines of the first, second, ... of them, and whether all are found.
+
+    Raises `Damaged`.
+    """
+    begin, end, footer = query.begin, query.end, segment.footer
+    if (begin is None or begin <= footer.oldest) and (end is None or end > footer.newest):
+        whole = blocks_by_words(node, segment)
+        if whole is not None:
+            ends = segment.block_lines
+            return whole, lambda group: np.arange(ends[whole[group]], ends[whole[group] + 1]), False
+    picked = pick(node, segment, begin, end)
+    lines = np.flatnonzero(picked.lines)
+    of_line = segment.blocks_of(lines)
+    blocks, firsts = np.unique(of_line, return_index=True)
+    pieces = np.split(lines, firsts[1:]) if len(lines) else []
+    return blocks, pieces.__getitem__, picked.exact
 
 
 def _outside(oldest: int, newest: int, begin: int | None, end: int | None) -> bool:

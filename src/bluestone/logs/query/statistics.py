@@ -217,7 +217,7 @@ def _read(segment: Segment, picked: Picked, node: Node) -> Iterator[tuple[int, E
     lines = np.flatnonzero(picked.lines)
     blocks = segment.blocks_of(lines)
     for number in np.unique(blocks).tolist():
-        yield from found_in_block(segment, number, lines[blocks == number], picked, node)
+        yield from found_in_block(segment, number, lines[blocks == number], node, exact=picked.exact)
 
 
 def _servers(segment: Segment, node: Node) -> list[int] | None:
