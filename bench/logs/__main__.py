@@ -1,7 +1,9 @@
 """`./dev bench logs [--events N]`: the log store against VictoriaLogs; the last line is JSON.
 
-Both get the same events over HTTP from the same number of connections, and are asked the same. What each answers is
-compared with a brute-force count before it is measured.
+Both get the same events over HTTP from the same number of connections, by turns (`sending`), and are asked the same, by
+turns too (`asking`): the peer over HTTP, ours in a process that has the store open, as that of the web page.
+What each answers is compared with a brute-force count before it is measured. Three million events take some quarter of
+an hour on two quiet cores, and as long again where the peer is built first.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
-from bench.logs import ours, peer, truth
+from bench.logs import asking, ours, peer, sending, truth
 from bench.logs.files import Files
+from bench.logs.truth import Truth
 
 DEFAULT = 3_000_000
 CACHE = Path.home() / ".cache" / "bluestone-bench"
@@ -45,16 +49,16 @@ def main() -> None:
     print(json.dumps({"bench": "logs", "ratios": ratios, "values": values}))
 
 
-def _opener(name: str | None, cache: Path) -> Callable[[Path], peer.Peer | Files] | None:
+def _opener(name: str | None, cache: Path) -> Callable[[Path, Truth], peer.Peer | Files] | None:
     """What opens the peer over a directory; None for no peer."""
     program = peer.find(cache) if name in (None, "victorialogs") else None
     if program:
-        return lambda directory: peer.Peer(program, directory)
+        return lambda directory, true: peer.Peer(program, directory, true)
     return Files if name in (None, "files") and shutil.which("zstd") else None
 
 
 def measure(
-    directory: Path, count: int, cache: Path, opener: Callable[[Path], peer.Peer | Files] | None
+    directory: Path, count: int, cache: Path, opener: Callable[[Path, Truth], peer.Peer | Files] | None
 ) -> tuple[dict[str, float | str], dict[str, float]]:
     """Values of ours and of the peer, and their ratios."""
     began = time.monotonic()
@@ -63,21 +67,27 @@ def measure(
         f"{true.events} events, {true.bytes / 1e6:.0f} MB of JSON, ready in {time.monotonic() - began:.0f} s",
         flush=True,
     )
-    mine = ours.ingest(directory / "ours", events)
-    print(f"ours: {mine}", flush=True)
-    mine |= ours.ask(directory / "ours", true)
-    mine["reading_mb"] = ours.reading_memory(directory / "ours")
-    mine["store_mb"] = max(mine["receiver_mb"] + mine["sealer_mb"], mine["reading_mb"])
-    print(f"ours: {mine}", flush=True)
-    if opener is None:
-        return {"peer": "none", "events": true.events, **mine}, {}
-    other = opener(directory / "peer")
+    store = ours.Ours(directory / "ours")
+    other = opener(directory / "peer", true) if opener else None
+    stores: list[sending.Taking] = [store, other] if other else [store]
     try:
-        theirs = other.ingest(events)
-        print(f"{other.name}: {theirs}", flush=True)
-        theirs |= other.ask(true) | {"store_mb": other.memory()}
+        sending.send(events, stores)
+        mine = sending.alone(stores, store, store.finish)
+        print(f"ours: {mine}", flush=True)
+        theirs = other.finish(true.events) if other else {}
+        with closing(ours.Reading(directory / "ours", true)) as reading:
+            asked = asking.ask([reading, other] if other else [reading])
+        mine |= asked[0]
+        mine["reading_mb"] = ours.reading_memory(directory / "ours")
+        mine["store_mb"] = max(mine["receiver_mb"] + mine["sealer_mb"], mine["reading_mb"])
+        print(f"ours: {mine}", flush=True)
+        if other is None:
+            return {"peer": "none", "events": true.events, **mine}, {}
+        theirs |= asked[1] | {"store_mb": other.memory()}
     finally:
-        other.stop()
+        store.stop()
+        if other:
+            other.stop()
     print(f"{other.name}: {theirs}", flush=True)
     ratios = {
         "ingest_vs_peer": mine["ingest_per_s"] / theirs["ingest_per_s"],

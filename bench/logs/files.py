@@ -8,18 +8,17 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-import statistics
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
 import zstandard
 
-from bench.logs.events import RARE
-from bench.logs.ours import rounds, size
-from bench.logs.truth import HOST, HOUR, WORD, Truth, asked_hour, read
+from bench.logs.events import RARE, Event
+from bench.logs.ours import size
+from bench.logs.truth import HOST, HOUR, WORD, Truth, asked_hour
 
 
 class Files:
@@ -27,47 +26,59 @@ class Files:
 
     name = "zstd files + " + ("ripgrep" if shutil.which("rg") else "grep")
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, truth: Truth) -> None:
+        self.directory, self.seconds, self._spent, self._truth = directory, 0.0, 0.0, truth
+        self._hour = -1
+        self._file: IO[bytes] | None = None
+        self._packer: zstandard.ZstdCompressionWriter | None = None
         directory.mkdir()
 
-    def ingest(self, events: Path) -> dict[str, float]:
-        """Write all events, synced after each file: rates in events/s, sizes in MB."""
-        began, cpu, count = time.monotonic(), time.process_time(), 0
-        hour, file, packer = -1, None, None
-        for event in read(events):
-            if event.at // HOUR != hour:
-                self._end(file, packer)
-                hour = event.at // HOUR
-                file = (self.directory / f"{hour}.zst").open("wb")
-                packer = zstandard.ZstdCompressor(level=9).stream_writer(file, closefd=False)
-            assert packer
-            packer.write(event.body + b"\n")
-            count += 1
-        self._end(file, packer)
-        took = time.monotonic() - began
-        spent = time.process_time() - cpu
-        return {"ingest_per_s": count / took, "disk_mb": size(self.directory) / 1e6, "ingest_cpu_s": spent}
+    def batches(self, events: Sequence[Event]) -> Sequence[Event]:
+        """As they are."""
+        return events
 
-    def ask(self, truth: Truth) -> dict[str, float]:
-        """Compare counts with the truth, then measure: milliseconds, medians."""
+    def take(self, batches: Sequence[Event]) -> None:
+        """Write them, synced after each file."""
+        cpu = time.process_time()
+        for event in batches:
+            if event.at // HOUR != self._hour:
+                self._end()
+                self._hour = event.at // HOUR
+                self._file = (self.directory / f"{self._hour}.zst").open("wb")
+                self._packer = zstandard.ZstdCompressor(level=9).stream_writer(self._file, closefd=False)
+            assert self._packer
+            self._packer.write(event.body + b"\n")
+        self._spent += time.process_time() - cpu
+
+    def processes(self) -> list[int]:
+        """None: it is written by this one."""
+        return []
+
+    def finish(self, events: int) -> dict[str, float]:
+        """End the last file: rates in events/s, sizes in MB."""
+        self._end()
+        rate = events / self.seconds
+        return {"ingest_per_s": rate, "disk_mb": size(self.directory) / 1e6, "ingest_cpu_s": self._spent}
+
+    def questions(self) -> dict[str, Callable[[], None]]:
+        """What asks it."""
+        truth = self._truth
         newest = sorted(self.directory.iterdir(), reverse=True)
         one = [self.directory / f"{asked_hour()}.zst"]
-        questions: dict[str, tuple[Callable[[], int], int]] = {
-            "rare_word": (lambda: self._lines(newest, RARE, 100), min(truth.rare, 100)),
-            "host_hour": (lambda: self._lines(one, f'"host":"web-{HOST}"', 1000), min(truth.host_hour, 1000)),
-            "word_count": (lambda: self._lines(newest, f" {WORD} ", 1 << 40), truth.word),
+        return {
+            "rare_word": lambda: self._ask(newest, RARE, 100, min(truth.rare, 100)),
+            "host_hour": lambda: self._ask(one, f'"host":"web-{HOST}"', 1000, min(truth.host_hour, 1000)),
+            "word_count": lambda: self._ask(newest, f" {WORD} ", 1 << 40, truth.word),
         }
-        measured = {}
-        for name, (question, wanted) in questions.items():
-            times = []
-            for _ in rounds():
-                began = time.perf_counter()
-                answer = question()
-                times.append((time.perf_counter() - began) * 1e3)
-                assert answer == wanted, f"{self.name}, {name}: {answer} is not {wanted}"
-            measured[f"{name}_ms"] = statistics.median(times)
-        return measured
+
+    def cpu(self) -> float:
+        """Of programs that were run."""
+        ran = os.times()
+        return ran.children_user + ran.children_system
+
+    def _ask(self, files: list[Path], text: str, most: int, wanted: int) -> None:
+        answer = self._lines(files, text, most)
+        assert answer == wanted, f"{self.name}, {text}: {answer} is not {wanted}"
 
     def memory(self) -> float:
         """The largest resident size of a program that was run, in MB."""
@@ -89,10 +100,9 @@ class Files:
                 return most
         return found
 
-    @staticmethod
-    def _end(file: IO[bytes] | None, packer: zstandard.ZstdCompressionWriter | None) -> None:
-        if file and packer:
-            packer.close()  # type: ignore[no-untyped-call]
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
+    def _end(self) -> None:
+        if self._file and self._packer:
+            self._packer.close()  # type: ignore[no-untyped-call]
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()

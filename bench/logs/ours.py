@@ -5,18 +5,16 @@ from __future__ import annotations
 import http.client
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from bench.logs.events import RARE, SERVERS
-from bench.logs.truth import FIELD, HOST, HOUR, WORD, Truth, asked_hour, read
+from bench.logs.events import RARE, SERVERS, Event
+from bench.logs.sending import BATCH, CONNECTIONS, posted
+from bench.logs.truth import FIELD, HOST, HOUR, WORD, Truth, asked_hour
 from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import Query
 from bluestone.logs.query.language import parse_query
@@ -25,20 +23,6 @@ from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.receive.service import Receiver
 from bluestone.logs.store.seal import seal
 from bluestone.model.record import Identity
-
-BATCH = 2000
-CONNECTIONS = 4
-ROUNDS, LONG = 9, 10.0
-"""A question is asked so often, unless that takes longer than these seconds."""
-
-
-def rounds() -> Iterator[int]:
-    """The rounds of a question."""
-    began = time.monotonic()
-    for number in range(ROUNDS):
-        if number and time.monotonic() - began > LONG:
-            return
-        yield number
 
 
 class Connection(http.client.HTTPConnection):
@@ -55,96 +39,106 @@ class Connection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def ingest(directory: Path, events: Path) -> dict[str, float]:
-    """Send all events in batches of one server each, from several connections; rates in events/s, sizes in MB."""
-    store = directory / "store"
-    credentials = Credentials(store)
-    tokens = [credentials.mint(Identity("shop", f"web-{n}", "web", 1, "sha256:1")) for n in range(SERVERS)]
-    credentials.close()
-    receiver = Receiver(store, directory / "run")
-    receiver.ensure()
-    try:
-        sent = 0
+class Ours:
+    """A running receiver over a store in a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.seconds = directory, 0.0
+        self._store, self._sent = directory / "store", 0
+        credentials = Credentials(self._store)
+        self._tokens = [credentials.mint(Identity("shop", f"web-{n}", "web", 1, "sha256:1")) for n in range(SERVERS)]
+        credentials.close()
+        self._receiver = Receiver(self._store, directory / "run")
+        self._receiver.ensure()
+        self._idle = [Connection(self._receiver.socket) for _ in range(CONNECTIONS)]
+
+    def batches(self, events: Sequence[Event]) -> list[tuple[int, bytes]]:
+        """Of one server each, as its shipper sends them."""
+        self._sent += len(events)
+        found: list[tuple[int, bytes]] = []
+        waiting: dict[int, list[bytes]] = {}
+        for server, _, body in events:
+            batch = waiting.setdefault(server, [])
+            batch.append(body)
+            if len(batch) == BATCH:
+                found.append((server, b"\n".join(waiting.pop(server))))
+        return found + [(server, b"\n".join(batch)) for server, batch in waiting.items()]
+
+    def take(self, batches: Sequence[tuple[int, bytes]]) -> None:
+        """Post them; asked to wait, do so."""
+        posted(self._post, batches)
+
+    def processes(self) -> list[int]:
+        """The receiver and what seals."""
+        return [process for _, process in processes(self._store)]
+
+    def finish(self) -> dict[str, float]:
+        """Wait until all is sealed, and end it: rates in events/s, sizes in MB."""
         began = time.monotonic()
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            connections = [Connection(receiver.socket) for _ in range(CONNECTIONS)]
-            idle = list(connections)
-
-            def post(server: int, body: bytes) -> None:
-                connection = idle.pop()
-                try:
-                    while True:
-                        head = {"Authorization": f"Bearer {tokens[server]}"}
-                        connection.request("POST", "/v1/lines", body, head)
-                        answer = connection.getresponse()
-                        answer.read()
-                        if answer.status == 200:
-                            return
-                        assert answer.status == 429, answer.status
-                        time.sleep(0.05)
-                finally:
-                    idle.append(connection)
-
-            waiting: list[Any] = []
-            for server, body, lines in _batches(events):
-                waiting.append(pool.submit(post, server, body))
-                sent += lines
-                if len(waiting) >= 2 * CONNECTIONS:
-                    waiting.pop(0).result()
-            for each in waiting:
-                each.result()
-        acknowledged = time.monotonic()
-        while len(list((store / "wal").glob("*.wal"))) > 1:
+        while len(list((self._store / "wal").glob("*.wal"))) > 1:
             time.sleep(0.2)
-        memory = peak_memory(store)
-    finally:
-        receiver.stop()
-    seal(store, through=1 << 30)
-    return {
-        "ingest_per_s": sent / (acknowledged - began),
-        "sealed_per_s": sent / (time.monotonic() - began),
-        "disk_mb": size(store) / 1e6,
-        **memory,
-    }
+        sealing = time.monotonic() - began
+        memory = peak_memory(self._store)
+        self._receiver.stop()
+        seal(self._store, through=1 << 30)
+        return {
+            "ingest_per_s": self._sent / self.seconds,
+            "sealed_per_s": self._sent / (self.seconds + sealing),
+            "disk_mb": size(self._store) / 1e6,
+            **memory,
+        }
+
+    def stop(self) -> None:
+        """End it, if it runs."""
+        self._receiver.stop()
+
+    def _post(self, server: int, body: bytes) -> None:
+        connection = self._idle.pop()
+        try:
+            while True:
+                head = {"Authorization": f"Bearer {self._tokens[server]}"}
+                connection.request("POST", "/v1/lines", body, head)
+                answer = connection.getresponse()
+                answer.read()
+                if answer.status == 200:
+                    return
+                assert answer.status == 429, answer.status
+                time.sleep(0.05)
+        finally:
+            self._idle.append(connection)
 
 
-def _batches(path: Path) -> Iterator[tuple[int, bytes, int]]:
-    open_batches: dict[int, list[bytes]] = {}
-    for server, _, body in read(path):
-        batch = open_batches.setdefault(server, [])
-        batch.append(body)
-        if len(batch) == BATCH:
-            yield server, b"\n".join(open_batches.pop(server)), BATCH
-    for server, batch in open_batches.items():
-        yield server, b"\n".join(batch), len(batch)
+class Reading:
+    """Its store, open to be asked, as in a process that serves."""
+
+    def __init__(self, directory: Path, truth: Truth) -> None:
+        self._archive, self._truth = Archive(directory / "store"), truth
+
+    def questions(self) -> dict[str, Callable[[], None]]:
+        """What asks it."""
+        archive, truth = self._archive, self._truth
+        begin = datetime.fromtimestamp(asked_hour() * HOUR / 1e6, UTC)
+        hour = Query(server=f"web-{HOST}", since=begin, until=begin + timedelta(hours=1), limit=1000)
+        return {
+            "rare_word": lambda: _check(len(list(archive.search(_find(RARE, 100)))), min(truth.rare, 100)),
+            "host_hour": lambda: _check(len(list(archive.search(hour))), min(truth.host_hour, 1000)),
+            "histogram": lambda: _check(_hours(archive, Query()), dict(truth.hours)),
+            "top10": lambda: _check(list(top(archive, Query(), FIELD).values), truth.top()),
+            "word_count": lambda: _check(count(archive, _find(WORD)), truth.word),
+            "top10_of_errors": lambda: _check(top(archive, _find("status:>=500"), FIELD).lines > 0, True),
+        }
+
+    def cpu(self) -> float:
+        """Of this process."""
+        return time.process_time()
+
+    def close(self) -> None:
+        """Close it."""
+        self._archive.close()
 
 
-def ask(directory: Path, truth: Truth) -> dict[str, float]:
-    """Compare counts with the truth, then measure: milliseconds, medians of `ROUNDS`."""
-    begin = datetime.fromtimestamp(asked_hour() * HOUR / 1e6, UTC)
-    hour = {"server": f"web-{HOST}", "since": begin, "until": begin + timedelta(hours=1)}
-    questions: dict[str, tuple[Callable[[Archive], Any], Any]] = {
-        "rare_word": (lambda archive: len(list(archive.search(_find(RARE, limit=100)))), min(truth.rare, 100)),
-        "host_hour": (lambda archive: len(list(archive.search(Query(**hour, limit=1000)))), min(truth.host_hour, 1000)),  # type: ignore[arg-type]
-        "histogram": (lambda archive: _hours(archive, Query()), dict(truth.hours)),
-        "top10": (lambda archive: list(top(archive, Query(), FIELD).values), truth.top()),
-        "word_count": (lambda archive: count(archive, _find(WORD)), truth.word),
-        "top10_of_errors": (lambda archive: top(archive, _find("status:>=500"), FIELD).lines, None),
-    }
-    measured = {}
-    archive = Archive(directory / "store")  # open all the time, as in a process that serves
-    for name, (question, wanted) in questions.items():
-        times, spent = [], []
-        for _ in rounds():
-            began, cpu = time.perf_counter(), time.process_time()
-            answer = question(archive)
-            times.append((time.perf_counter() - began) * 1e3)
-            spent.append((time.process_time() - cpu) * 1e3)
-            assert wanted is None or answer == wanted, f"{name}: {answer} is not {wanted}"
-        measured[f"{name}_ms"] = statistics.median(times)
-        measured[f"{name}_cpu_ms"] = statistics.median(spent)
-    archive.close()
-    return measured
+def _check(answer: object, wanted: object) -> None:
+    assert answer == wanted, f"{answer} is not {wanted}"
 
 
 def _find(text: str, limit: int | None = None) -> Query:
@@ -156,20 +150,30 @@ def _hours(archive: Archive, query: Query) -> dict[int, int]:
     return {int(bar.at.timestamp()) // 3600: bar.lines for bar in bars}
 
 
-def peak_memory(store: Path) -> dict[str, float]:
-    """The largest resident sizes, in MB, of the processes that serve a store, and the CPU seconds they took."""
-    found = {"receiver_mb": 0.0, "sealer_mb": 0.0, "ingest_cpu_s": 0.0}
+def processes(store: Path) -> Iterator[tuple[str, int]]:
+    """What serves a store: the name of its figure, and its process."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
-            status = (process / "status").read_text()
         except OSError:
             continue
         for name, module in (("receiver_mb", b"receiver\0"), ("sealer_mb", b"store.seal\0")):
             if module in command and os.fsencode(store) in command:
-                found[name] = int(status.split("VmHWM:")[1].split()[0]) / 1e3
-                found["ingest_cpu_s"] += cpu_seconds(int(process.name))
+                yield name, int(process.name)
+
+
+def peak_memory(store: Path) -> dict[str, float]:
+    """The largest resident sizes, in MB, of the processes that serve a store, and the CPU seconds they took."""
+    found = {"receiver_mb": 0.0, "sealer_mb": 0.0, "ingest_cpu_s": 0.0}
+    for name, process in processes(store):
+        found[name] = peak(process)
+        found["ingest_cpu_s"] += cpu_seconds(process)
     return found
+
+
+def peak(process: int) -> float:
+    """A process's resident size at its largest, in MB."""
+    return int(Path(f"/proc/{process}/status").read_text().split("VmHWM:")[1].split()[0]) / 1e3
 
 
 def cpu_seconds(pid: int) -> float:
@@ -186,10 +190,11 @@ def size(directory: Path) -> int:
 def reading_memory(directory: Path) -> float:
     """The largest resident size, in MB, of a process that asks a store."""
     code = (
-        "import resource; from pathlib import Path; from bluestone.logs.query.archive import Archive\n"
+        "from pathlib import Path; from bluestone.logs.query.archive import Archive\n"
         "from bluestone.logs.query.asked import Query; from bluestone.logs.query.statistics import count, top\n"
         f"archive = Archive(Path({str(directory / 'store')!r})); "
         "count(archive, Query()); top(archive, Query(), 'path')\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)"
+        "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
     )
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return int(asked.stdout) / 1e3

@@ -7,18 +7,18 @@ import json
 import os
 import shutil
 import socket
-import statistics
 import subprocess
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from bench.logs.events import RARE
-from bench.logs.ours import BATCH, CONNECTIONS, cpu_seconds, rounds, size
-from bench.logs.truth import FIELD, HOST, HOUR, WORD, Truth, asked_hour, read
+from bench.logs.events import RARE, Event
+from bench.logs.ours import cpu_seconds, peak, size
+from bench.logs.sending import BATCH, CONNECTIONS, posted
+from bench.logs.truth import FIELD, HOST, HOUR, WORD, Truth, asked_hour
 
 MODULE, VERSION = "github.com/VictoriaMetrics/VictoriaLogs", "v1.52.2"
 PATIENCE = 900.0
@@ -56,10 +56,11 @@ class Peer:
 
     name = f"VictoriaLogs {VERSION}"
 
-    def __init__(self, program: Path, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, program: Path, directory: Path, truth: Truth) -> None:
+        self.directory, self.seconds, self._truth = directory, 0.0, truth
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
+        self._idle = [self._connection() for _ in range(CONNECTIONS)]
         self._process = subprocess.Popen(
             [
                 program,
@@ -78,78 +79,71 @@ class Peer:
                 time.sleep(0.1)
         raise SystemExit("VictoriaLogs does not start")
 
-    def ingest(self, events: Path) -> dict[str, float]:
-        """Send all events, as ours were sent: rates in events/s, sizes in MB."""
-        path = "/insert/jsonline?_stream_fields=host,service&_time_field=@timestamp&_msg_field=message"
-        began, sent = time.monotonic(), 0
-        idle = [self._connection() for _ in range(CONNECTIONS)]
+    def batches(self, events: Sequence[Event]) -> list[tuple[bytes]]:
+        """As many at a time as ours gets."""
+        return [
+            (b"\n".join(event.body for event in events[first : first + BATCH]),)
+            for first in range(0, len(events), BATCH)
+        ]
 
-        def post(body: bytes) -> None:
-            connection = idle.pop()
-            connection.request("POST", path, body)
-            answer = connection.getresponse()
-            answer.read()
-            assert answer.status == 200, answer.status
-            idle.append(connection)
+    def take(self, batches: Sequence[tuple[bytes]]) -> None:
+        """Post them."""
+        posted(self._post, batches)
 
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            waiting: list[Any] = []
-            batch: list[bytes] = []
-            for event in read(events):
-                batch.append(event.body)
-                if len(batch) == BATCH:
-                    waiting.append(pool.submit(post, b"\n".join(batch)))
-                    sent, batch = sent + BATCH, []
-                    if len(waiting) >= 2 * CONNECTIONS:
-                        waiting.pop(0).result()
-            waiting.append(pool.submit(post, b"\n".join(batch)))
-            for each in waiting:
-                each.result()
-        took = time.monotonic() - began
+    def processes(self) -> list[int]:
+        """One."""
+        return [self._process.pid]
+
+    def finish(self, events: int) -> dict[str, float]:
+        """Wait until all is merged: rates in events/s, sizes in MB."""
         self._get("/internal/force_flush")
         self._get("/internal/force_merge")
         while float(self._metric("vl_active_merges")) > 0:
             time.sleep(0.5)
         time.sleep(2)
         cpu = cpu_seconds(self._process.pid)
-        return {"ingest_per_s": (sent + len(batch)) / took, "disk_mb": size(self.directory) / 1e6, "ingest_cpu_s": cpu}
+        rate = events / self.seconds
+        return {"ingest_per_s": rate, "disk_mb": size(self.directory) / 1e6, "ingest_cpu_s": cpu}
 
-    def ask(self, truth: Truth) -> dict[str, float]:
-        """Compare counts with the truth, then measure: milliseconds, medians of `ROUNDS`."""
+    def _post(self, body: bytes) -> None:
+        path = "/insert/jsonline?_stream_fields=host,service&_time_field=@timestamp&_msg_field=message"
+        connection = self._idle.pop()
+        connection.request("POST", path, body)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200, answer.status
+        self._idle.append(connection)
+
+    def questions(self) -> dict[str, Callable[[], None]]:
+        """What asks it, over a connection of its own each time."""
+        truth = self._truth
         begin = asked_hour() * HOUR / 1e6
         hour = f'_time:[{begin:.0f}, {begin + 3600:.0f}) {{host="web-{HOST}"}}'
         questions: dict[str, tuple[str, Callable[[list[dict[str, Any]]], int], int | None]] = {
             "rare_word": (f"{RARE} | sort by (_time desc) limit 100", len, min(truth.rare, 100)),
-            "host_hour": (
-                f"{hour} | sort by (_time desc) limit 1000",
-                len,
-                min(truth.host_hour, 1000),
-            ),
+            "host_hour": (f"{hour} | sort by (_time desc) limit 1000", len, min(truth.host_hour, 1000)),
             "histogram": ("* | stats by (_time:1h) count() lines", _total, truth.events),
-            "top10": (f"{FIELD}:* | stats by ({FIELD}) count() lines | sort by (lines desc) limit 10", _total, None),
+            "top10": (
+                f"{FIELD}:* | stats by ({FIELD}) count() lines | sort by (lines desc) limit 10",
+                _total,
+                sum(lines for _, lines in truth.top()),
+            ),
             "word_count": (f"{WORD} | stats count() lines", _total, truth.word),
             "top10_of_errors": (f"status:>=500 {FIELD}:* | stats by ({FIELD}) count() lines", _total, None),
         }
-        wanted_top = sum(lines for _, lines in truth.top())
-        measured = {}
-        for name, (query, summary, wanted) in questions.items():
-            times = []
-            cpu = cpu_seconds(self._process.pid)
-            for _ in rounds():
-                began = time.perf_counter()
-                rows = self._query(query)
-                times.append((time.perf_counter() - began) * 1e3)
-                answer = summary(rows)
-                expected = wanted_top if name == "top10" else wanted
-                assert expected is None or answer == expected, f"VictoriaLogs, {name}: {answer} is not {expected}"
-            measured[f"{name}_ms"] = statistics.median(times)
-            measured[f"{name}_cpu_ms"] = (cpu_seconds(self._process.pid) - cpu) / len(times) * 1e3
-        return measured
+        return {name: partial(self._ask, name, *question) for name, question in questions.items()}
+
+    def cpu(self) -> float:
+        """Of its process."""
+        return cpu_seconds(self._process.pid)
+
+    def _ask(self, name: str, query: str, summary: Callable[[list[dict[str, Any]]], int], wanted: int | None) -> None:
+        answer = summary(self._query(query))
+        assert wanted is None or answer == wanted, f"VictoriaLogs, {name}: {answer} is not {wanted}"
 
     def memory(self) -> float:
         """Its resident size at its largest, in MB."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) / 1e3
+        return peak(self._process.pid)
 
     def stop(self) -> None:
         """End it."""

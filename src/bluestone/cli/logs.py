@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from bluestone.app.logs.logs import Reading
 
 LONGEST_BAR = 50
-ELSEWHERE = {"audit": "audit", "last-words": "audit", "allow": "sources", "forbid": "sources", "reads": "reads"}
+ELSEWHERE = {
+    "audit": "audit",
+    "last-words": "audit",
+    "allow": "sources",
+    "forbid": "sources",
+    "reads": "reads",
+    "sinks": "sinks",
+}
 """Verb -> the module of this package that has it."""
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from bluestone.logs.query.archive import Arrivals, Writer
+from bluestone.logs.query.archive import Writer
+from bluestone.logs.query.arrivals import Arrivals
 from bluestone.logs.query.asked import Query
 from bluestone.logs.query.statistics import Histogram, Top
 from bluestone.logs.query.tail import Position

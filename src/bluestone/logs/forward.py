@@ -11,6 +11,7 @@ import random
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from hashlib import blake2b
@@ -28,7 +29,8 @@ from bluestone.logs.query.entry import Entry
 from bluestone.logs.sink import Chosen, Given, Sink, Unavailable
 from bluestone.logs.store import wal
 from bluestone.logs.store.database import connect
-from bluestone.logs.store.segment import Damaged, Segment
+from bluestone.logs.store.parts import Damaged
+from bluestone.logs.store.segment import Segment
 from bluestone.logs.store.tidy import entries
 from bluestone.model.problem import Problem
 
@@ -43,7 +45,8 @@ PATIENCE = 60.0
 class Reached(msgspec.Struct, frozen=True):
     """How far a sink came: all files of the log before `number`, and `place` bytes of that one.
 
-    `lines` were given to it so far, `refused` of them it would not take; `trouble` is why it takes none now.
+    `lines` were given to it so far, `refused` of them it would not take, the last of them at `taken_at` (microseconds
+    since 1970); `trouble` is why it takes none now.
     """
 
     number: int = 0
@@ -51,6 +54,7 @@ class Reached(msgspec.Struct, frozen=True):
     lines: int = 0
     refused: int = 0
     trouble: str = ""
+    taken_at: int = 0
 
 
 class Arriving(Protocol):
@@ -162,7 +166,10 @@ class Forwarder:
 
     def _count(self, lines: int, refused: int) -> None:
         self.reached = msgspec.structs.replace(
-            self.reached, lines=self.reached.lines + lines, refused=self.reached.refused + refused
+            self.reached,
+            lines=self.reached.lines + lines,
+            refused=self.reached.refused + refused,
+            taken_at=time.time_ns() // 1000,
         )
 
     def _keep(self, reached: Reached) -> None:

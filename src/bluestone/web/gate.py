@@ -6,6 +6,7 @@ import hmac
 import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 from msgspec import Struct
@@ -42,7 +43,10 @@ Endpoint = Callable[[Request, Visitor], Awaitable[Response]]
 
 
 class Gate:
-    """Lets in by session or token, once by a one-time address (if there is one), and slows down who guesses."""
+    """Lets in by session or token, once by a one-time address (if there is one), and slows down who guesses.
+
+    `kept` is the directory in which sessions outlive the process.
+    """
 
     def __init__(
         self,
@@ -50,9 +54,10 @@ class Gate:
         *,
         secure: bool,
         owner: User | None = None,
+        kept: Path | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.users, self.sessions, self.throttle = users, Sessions(), Throttle()
+        self.users, self.sessions, self.throttle = users, Sessions(kept), Throttle()
         self.one_time = OneTime() if owner else None
         self._owner = owner
         self._clock = clock

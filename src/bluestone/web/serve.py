@@ -49,7 +49,12 @@ def serve(project: Project, listen: str | None, say: Callable[[str], None], *, t
             "there are no users, and no terminal on which to print an address for you: nobody could get in",
             mend="add one: bluestone users add NAME --role reader",
         )
-    gate = Gate(users, secure=secure, owner=None if known else owner(project.caller.name))
+    gate = Gate(
+        users,
+        secure=secure,
+        owner=None if known else owner(project.caller.name),
+        kept=project.state / "web-sessions",
+    )
     # One that listens everywhere is called by its declared names, or else as this machine is.
     own = socket.gethostname() if address.is_unspecified else host
     names = tuple(dict.fromkeys((*policy.names, own.strip("[]"))))

@@ -25,7 +25,7 @@ from bluestone.web.gate import Visitor
 from bluestone.web.site import Site
 
 if TYPE_CHECKING:
-    from bluestone.logs.query.archive import Arrivals
+    from bluestone.logs.query.arrivals import Arrivals
 
 POLL = 0.25
 """Seconds between two looks for what has arrived."""

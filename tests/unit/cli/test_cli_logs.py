@@ -4,12 +4,16 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from bluestone.cli.main import bluestone
+from bluestone.logs.behind import lines_behind
+from bluestone.logs.forward import Reached, place_of
 from bluestone.logs.ingest.lines import parse_line
 from bluestone.logs.receive.credentials import Credentials
+from bluestone.logs.store import wal
 from bluestone.logs.store.seal import seal
 from bluestone.logs.store.store import Batch, Store
 from bluestone.model.problem import Problem
@@ -115,3 +119,38 @@ def test_a_store_is_checked_carried_and_held(run: Run, tmp_path: Path) -> None:
     shown = run()
     assert len(shown.stdout.splitlines()) == 20
     assert shown.stderr == "1 damaged files of the log store are not shown: see `bluestone logs check`\n"
+
+
+def test_how_far_sinks_are(run: Run, tmp_path: Path) -> None:
+    assert "no sink is declared" in run("sinks").stdout
+    sinks = "".join(f'[logs.sinks.{name}]\naddress = "http://127.0.0.1:9"\n' for name in ("away", "fresh", "half"))
+    (tmp_path / "bluestone.toml").write_text(DECLARATION + sinks)
+    directory = tmp_path / "home" / "projects" / "shop" / "logs"
+    half = Reached(number=2, lines=21, refused=1, taken_at=1_795_435_200_000_000)
+    place_of(directory, "half").write_bytes(msgspec.json.encode(half))
+    place_of(directory, "away").write_bytes(msgspec.json.encode(Reached(number=9, trouble="it is on fire")))
+    declared = ["-f", str(tmp_path / "bluestone.toml")]
+    result = CliRunner().invoke(bluestone, ["logs", "sinks", "--json", *declared], standalone_mode=False)
+    assert result.return_value == 2  # one takes none
+    away, fresh, half_way = json.loads(result.stdout)
+    assert (away["behind"], away["trouble"], away["last"]) == (0, "it is on fire", None)
+    assert (fresh["behind"], fresh["taken"]) == (40, 0)
+    assert (half_way["behind"], half_way["taken"], half_way["refused"]) == (20, 20, 1)
+    shown = run("sinks").stdout
+    assert "it is on fire" in shown and "2026-11-23 12:00:00" in shown
+
+
+def test_what_is_in_the_log_is_behind_a_sink_from_where_it_came_to(tmp_path: Path) -> None:
+    store, credentials = Store(tmp_path), Credentials(tmp_path)
+    holder = credentials.holder(credentials.mint(Identity("shop", "web-1", "web", 1, "sha256:1")))
+    credentials.close()
+    assert holder is not None
+    for number in range(3):
+        store.append([Batch(holder, (parse_line(b"a", number + 1), parse_line(b"b", number + 1)))])
+    store.close()
+    reader = wal.Reader(wal.path_of(tmp_path / "wal", 1))
+    ends = [frame.end for frame in reader.frames()]
+    reader.close()
+    assert [lines_behind(tmp_path, Reached(1, place)) for place in (0, *ends)] == [6, 4, 2, 0]
+    seal(tmp_path, through=1)
+    assert lines_behind(tmp_path, Reached(1, ends[0])) == 6  # a whole segment is given again, by the same names

@@ -87,6 +87,39 @@ def test_sessions_end_by_themselves_and_by_logging_out(monkeypatch: pytest.Monke
     assert sessions.find(first, NOW) is None
 
 
+def test_sessions_by_tokens_outlive_the_process_and_end_in_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bluestone.web.sessions.MOST", 3)
+    kept, user = tmp_path / "kept", User("anna", Role.READER)
+    before = Sessions(kept)
+    secret, once = before.begin(user, hash_of("t"), NOW), before.begin(user, None, NOW)
+    assert before.find(once, NOW)
+    assert secret not in "".join(path.name + path.read_text() for path in kept.iterdir())
+    assert {path.stat().st_mode & 0o777 for path in (kept, *kept.iterdir())} == {0o700, 0o600}
+    after = Sessions(kept)
+    found = after.find(secret, NOW)
+    assert found
+    assert found == before.find(secret, NOW)
+    assert after.find(once, NOW) is None
+    assert after.find("../kept", NOW) is None
+    after.end(secret)
+    assert before.find(secret, NOW) is None
+    for minute in range(5):
+        newest = after.begin(user, hash_of("t"), NOW + timedelta(minutes=minute))
+    assert len(list(kept.iterdir())) == 3
+    assert Sessions(kept).find(newest, NOW)
+    after.begin(user, hash_of("t"), NOW + 2 * LIFE)
+    assert len(list(kept.iterdir())) == 1  # those that ended are gone
+
+
+def test_a_session_that_cannot_be_written_down_ends_with_the_process(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("no directory")
+    sessions = Sessions(tmp_path / "kept")
+    secret = sessions.begin(User("anna", Role.READER), hash_of("t"), NOW)
+    assert sessions.find(secret, NOW)
+    sessions.end(secret)
+    assert sessions.find(secret, NOW) is None
+
+
 def test_a_one_time_key_is_good_once() -> None:
     told: list[str] = []
     once = OneTime(told.append)

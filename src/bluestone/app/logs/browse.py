@@ -20,7 +20,7 @@ from bluestone.model.problem import Problem
 from bluestone.model.record import Record
 
 if TYPE_CHECKING:
-    from bluestone.logs.query.archive import Arrivals
+    from bluestone.logs.query.arrivals import Arrivals
 
 MOST_AROUND = 500
 """Lines before, and after, one."""

@@ -21,7 +21,7 @@ from bluestone.model.record import Record
 
 if TYPE_CHECKING:
     from bluestone.logs.backend import Backend
-    from bluestone.logs.query.archive import Arrivals
+    from bluestone.logs.query.arrivals import Arrivals
     from bluestone.logs.query.asked import Query
     from bluestone.logs.query.patterns import Comparison, Profile
     from bluestone.logs.query.statistics import Histogram, Top

@@ -9,7 +9,8 @@ from contextlib import suppress
 from datetime import timedelta
 
 from bluestone.logs.backend import Backend
-from bluestone.logs.query.archive import Arrivals, Writer
+from bluestone.logs.query.archive import Writer
+from bluestone.logs.query.arrivals import Arrivals
 from bluestone.logs.query.asked import Query
 from bluestone.logs.query.statistics import Histogram, Top, most, redrawn
 from bluestone.logs.query.tail import Position

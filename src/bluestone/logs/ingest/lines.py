@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+
+Kind = TypeVar("Kind")
 
 INFO = 6
 LATEST = 253_402_300_799_999_999
@@ -159,13 +161,13 @@ _named = msgspec.json.Decoder(Named)
 def parse_lines(body: bytes, received: int) -> list[Line]:
     """The lines of a request's body; `received` (microseconds since 1970) dates those without a time."""
     originals = [line for line in body.split(b"\n") if line]
-    named = _all_named(body, originals)
+    named = decoded(_named, body, originals)
     return [_line(each, original, received) for each, original in zip(named, originals, strict=True)]
 
 
 def parse_line(original: bytes, received: int) -> Line:
     """Read one line of `journalctl -o json` or a JSON document; any other line is its own message."""
-    return _line(_named_of(original), original, received)
+    return _line(_decoded(_named, original), original, received)
 
 
 def _line(named: Named | None, original: bytes, received: int) -> Line:
@@ -179,16 +181,19 @@ def _line(named: Named | None, original: bytes, received: int) -> Line:
     return Line(key_of(name) if name else None, named.at(received), original, goodbye)
 
 
-def _all_named(body: bytes, originals: Sequence[bytes]) -> Sequence[Named | None]:
-    """What each line says, read all at once where each is one object, which is three times as fast."""
+def decoded(decoder: msgspec.json.Decoder[Kind], body: bytes, originals: Sequence[bytes]) -> Sequence[Kind | None]:
+    """Each line's JSON (None where it is none), read all at once if each is an object, which is twice as fast.
+
+    `originals` are the lines of the body.
+    """
     if _one_object_each(body.removesuffix(b"\n"), len(originals)):
         try:
-            found = _named.decode_lines(body)
+            found = decoder.decode_lines(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             found = []
         if len(found) == len(originals):
             return found
-    return [_named_of(original) for original in originals]
+    return [_decoded(decoder, original) for original in originals]
 
 
 def _one_object_each(body: bytes, count: int) -> bool:
@@ -198,19 +203,17 @@ def _one_object_each(body: bytes, count: int) -> bool:
     return body[:1] == b"{" and body[-1:] == b"}" and body.count(b"\n") == body.count(b"}\n{") == count - 1
 
 
-def _named_of(original: bytes) -> Named | None:
+def _decoded(decoder: msgspec.json.Decoder[Kind], original: bytes) -> Kind | None:
     try:
-        return _named.decode(original)
+        return decoder.decode(original)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
 def known_of(original: bytes) -> Known | None:
     """What a line's JSON says of it; None if it is no JSON object."""
-    try:
-        return Known(_document.decode(original))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    document = _decoded(_document, original)
+    return None if document is None else Known(document)
 
 
 def cursor_of(original: bytes) -> str:
@@ -229,6 +232,8 @@ def text(value: Any) -> str:
         return value
     if value is None:
         return ""
+    if type(value) is int or type(value) is float:
+        return repr(value)
     if isinstance(value, list):
         if value and all(isinstance(item, int) and 0 <= item <= 255 for item in value):
             return bytes(value).decode(errors="replace")

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import heapq
-import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 from msgspec import Struct
 
 from bluestone.logs.audit import Counted, counted
+from bluestone.logs.query.arrivals import Arrivals
 from bluestone.logs.query.asked import Query
 from bluestone.logs.query.conditions import Exact
-from bluestone.logs.query.entry import Entry, holds, holds_of
+from bluestone.logs.query.found import Found, Nearest, place_of, record_of
 from bluestone.logs.query.nodes import Leaf, Node
-from bluestone.logs.query.pick import pick
-from bluestone.logs.query.read import found_in_block
-from bluestone.logs.query.tail import Arrived, Missed, Position, Tail, resumed
+from bluestone.logs.query.scan import in_frame, in_log, in_segment
+from bluestone.logs.query.tail import Arrived, Missed, Position, Tail
 from bluestone.logs.store.database import connect
-from bluestone.logs.store.segment import Damaged, Segment
+from bluestone.logs.store.parts import Damaged
+from bluestone.logs.store.segment import Segment
 from bluestone.logs.store.tally import Tally
 from bluestone.logs.store.view import Log, View, view
 from bluestone.logs.store.wal import Frame, Share
@@ -41,17 +38,6 @@ class Writer(Struct, frozen=True):
     identity: Identity
     lines: int
     goodbye: int | None
-
-
-class Place(NamedTuple):
-    """Where a line stands in the order of time: lines of one instant in the order of arrival."""
-
-    at: int
-    source: str
-    line: int
-
-
-Found = tuple[Place, Entry]
 
 
 class Archive:
@@ -100,7 +86,7 @@ class Archive:
             now.close()
         return {
             # Only the log is walked for all. In segments a server's lines are found by its name.
-            server: tuple(map(_record, found))
+            server: tuple(map(record_of, found))
             if not now.segments or len(found) == count
             else self.last_lines(server, count)
             for server, found in best.items()
@@ -207,14 +193,14 @@ class Archive:
         if query.limit == 0:
             return
         if query.limit is None:
-            yield from map(_record, self._all(query, node, now))
+            yield from map(record_of, self._all(query, node, now))
         else:
-            yield from map(_record, self._nearest(query, node, now, query.limit))
+            yield from map(record_of, self._nearest(query, node, now, query.limit))
 
     def _all(self, query: Query, node: Node, now: View) -> Iterator[Found]:
         """Everything, in the order of time, without having all of it in memory: days after days."""
         waiting = sorted(now.segments.items(), key=lambda item: item[1].footer.oldest)
-        logs = sorted((found for log in now.logs for found in in_log(self.identity, log, query, node)), key=_place)
+        logs = sorted((found for log in now.logs for found in in_log(self.identity, log, query, node)), key=place_of)
         pending: list[Found] = logs
         while waiting or pending:
             limit = waiting[0][1].footer.oldest if waiting else None
@@ -224,7 +210,7 @@ class Archive:
             if waiting:
                 file, segment = waiting.pop(0)
                 more = self._guarded(file, in_segment(file, segment, query, node))
-                pending = sorted([*pending, *more], key=_place)
+                pending = sorted([*pending, *more], key=place_of)
 
     def _nearest(self, query: Query, node: Node, now: View, limit: int) -> list[Found]:
         """The newest lines, or the oldest, without looking further than they reach."""
@@ -248,7 +234,7 @@ class Archive:
             while True:
                 last_round = done()
                 for fresh in tail.fresh():
-                    yield from map(_record, self.arrived(fresh, query, node))
+                    yield from map(record_of, self.arrived(fresh, query, node))
                 if last_round:
                     return
                 time.sleep(POLL)
@@ -261,160 +247,4 @@ class Archive:
         if isinstance(fresh, Arrived):
             return in_frame(self.identity, fresh.number, fresh.frame, query, node)
         segments = ((file, Segment(self._directory / "days" / file)) for file in fresh.files)
-        return iter(sorted((found for each in segments for found in in_segment(*each, query, node)), key=_place))
-
-
-class Arrivals:
-    """Lines as they arrive, for a reader who comes back for more, also after having been away: none is left out.
-
-    One who was away for so long that the log was sealed in between may get lines that it had already.
-    """
-
-    LATE = 3_600_000_000
-    """Microseconds. Of what was sealed while a reader was away, lines that came later than this after they were written
-    are left out: else it would get whole days again."""
-
-    def __init__(
-        self, archive: Archive, directory: Path, database: sqlite3.Connection, query: Query, after: Position | None
-    ) -> None:
-        self._archive, self._query, self._node = archive, query, query.node
-        self._begin = after.at - self.LATE if after else 0
-        self._sealed: list[str] = []
-        if after:
-            self._tail, self._sealed = resumed(directory, database, after)
-        else:
-            now = archive.view()
-            self._tail = Tail(directory, database, now)
-            for log in now.logs[:-1]:  # the tail has the last one
-                log.reader.close()
-
-    def fresh(self, now: int) -> tuple[list[Record], Position]:
-        """What came since it was asked last, and the position behind it. `now` is in microseconds since 1970.
-
-        Raises `Problem`.
-        """
-        found: list[Record] = []
-        if self._sealed:
-            again = self._archive.arrived(Missed(self._sealed), self._query, self._node)
-            found += [_record(each) for each in again if each[0].at >= self._begin]
-            self._sealed = []
-        for fresh in self._tail.fresh():
-            found += map(_record, self._archive.arrived(fresh, self._query, self._node))
-        return found, Position(*self._tail.reached, now)
-
-    def close(self) -> None:
-        """Close what is open."""
-        self._tail.close()
-
-
-def in_log(identity: Callable[[int], Identity], log: Log, query: Query, node: Node) -> Iterator[Found]:
-    """What a query finds in a file of the log, in the order of arrival."""
-    for frame in log.frames():
-        yield from in_frame(identity, log.number, frame, query, node)
-
-
-def in_frame(
-    identity: Callable[[int], Identity], number: int, frame: Frame, query: Query, node: Node
-) -> Iterator[Found]:
-    """What a query finds in a frame of the log's file of that number, in the order of arrival."""
-    begin, end = query.begin, query.end
-    wanted = [
-        not _outside(share.oldest, share.newest, begin, end) and holds_of(node, identity(share.server))
-        for share in frame.shares
-    ]
-    if not any(wanted):
-        return
-    line = frame.end << 20  # behind all of the frames before
-    for (share, lines), look in zip(frame.lines(), wanted, strict=True):
-        if not look:
-            line += len(lines)
-            continue
-        writer = identity(share.server)
-        for stored in lines:
-            line += 1
-            if _outside(stored.at, stored.at, begin, end):
-                continue
-            entry = Entry(writer, stored.at, stored.original)
-            if holds(node, entry):
-                yield Place(stored.at, f"{number:010d}", line), entry
-
-
-def in_segment(
-    file: str, segment: Segment, query: Query, node: Node, complete: Callable[[int], bool] = lambda _: False
-) -> Iterator[Found]:
-    """What a query finds in a segment, the blocks nearest to its end of time first, until it is complete with those.
-
-    Raises `Damaged`.
-    """
-    footer = segment.footer
-    if _outside(footer.oldest, footer.newest, query.begin, query.end):
-        return
-    picked = pick(node, segment, query.begin, query.end)
-    lines = np.flatnonzero(picked.lines)
-    if len(lines) == 0:
-        return
-    source = file.rpartition("/")[2]
-    blocks = segment.blocks_of(lines)
-    firsts = np.flatnonzero(np.diff(blocks, prepend=-1))
-    nearest = (segment.block_newest if query.newest else segment.block_oldest)[blocks[firsts]]
-    ends = [*firsts[1:].tolist(), len(lines)]
-    for group in np.argsort(-nearest if query.newest else nearest, kind="stable").tolist():
-        if complete(int(nearest[group])):
-            return
-        chosen = lines[firsts[group] : ends[group]]
-        for line, entry in found_in_block(segment, int(blocks[firsts[group]]), chosen, picked, node):
-            yield Place(entry.at, source, line), entry
-
-
-class Nearest:
-    """The newest or the oldest lines of those that are offered, at most `limit`."""
-
-    def __init__(self, limit: int, *, newest: bool) -> None:
-        self._limit, self._newest = limit, newest
-        self._best: list[tuple[Rank, int, Found]] = []
-        self._offered = 0
-
-    def offer(self, found: Found) -> None:
-        """One more."""
-        self._offered += 1
-        item = (Rank(found[0], newest=self._newest), self._offered, found)
-        if len(self._best) < self._limit:
-            heapq.heappush(self._best, item)
-        elif self._best[0][0] < item[0]:
-            heapq.heapreplace(self._best, item)
-
-    def complete(self, at: int) -> bool:
-        """Whether no line of that time, or further away, is wanted any more."""
-        if len(self._best) < self._limit:
-            return False
-        last = self._best[0][2][0].at
-        return at < last if self._newest else at > last
-
-    def found(self) -> list[Found]:
-        """The lines, the oldest first."""
-        return sorted((found for _, _, found in self._best), key=_place)
-
-
-class Rank:
-    """A place, the nearer to the wanted end of time the larger."""
-
-    __slots__ = ("newest", "place")
-
-    def __init__(self, place: Place, *, newest: bool) -> None:
-        self.place, self.newest = place, newest
-
-    def __lt__(self, other: Rank) -> bool:
-        return self.place < other.place if self.newest else other.place < self.place
-
-
-def _record(found: Found) -> Record:
-    place, entry = found
-    return entry.record(f"raw;{place.source};{place.line}")
-
-
-def _place(found: Found) -> Place:
-    return found[0]
-
-
-def _outside(oldest: int, newest: int, begin: int | None, end: int | None) -> bool:
-    return (begin is not None and newest < begin) or (end is not None and oldest >= end)
+        return iter(sorted((found for each in segments for found in in_segment(*each, query, node)), key=place_of))

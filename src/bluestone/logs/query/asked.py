@@ -12,6 +12,7 @@ from bluestone.model.problem import Problem
 
 MILDEST = 7
 EPOCH = datetime.fromtimestamp(0, UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Query(Struct, frozen=True):
@@ -61,7 +62,7 @@ class Query(Struct, frozen=True):
 
 def micros(moment: datetime) -> int:
     """Microseconds since 1970."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
+    return (moment - EPOCH) // MICROSECOND
 
 
 def _grep(grep: str) -> Leaf:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from bluestone.logs.query.entry import OF_IDENTITY
 from bluestone.logs.query.nodes import ANY_FIELD, And, Leaf, Node, Not, Or
-from bluestone.logs.store.columns import Mask
+from bluestone.logs.store.columns import Mask, Numbers
 from bluestone.logs.store.segment import Segment
 
 
@@ -40,6 +41,32 @@ def pick(node: Node, segment: Segment, since: int | None = None, until: int | No
     mask = np.zeros(segment.lines, bool)
     mask[lines[within]] = True
     return Picked(mask, found.exact)
+
+
+def blocks_by_words(node: Node, segment: Segment) -> Numbers | None:
+    """The blocks of which any line may be found, where a query asks for words of messages alone; None for any other.
+
+    Much quicker than `pick` where they are few. Raises `Damaged`.
+    """
+    words = _words_of_messages(node)
+    if not words or not all(map(segment.indexes, words)):
+        return None
+    found = segment.places_of(words[0]).blocks
+    for word in words[1:]:
+        found = np.intersect1d(found, segment.places_of(word).blocks, assume_unique=True)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _words_of_messages(node: Node) -> tuple[bytes, ...] | None:
+    """The words that a message must have; None if anything but messages is asked about."""
+    match node:
+        case Leaf("message", test):
+            return test.words
+        case And(parts):
+            found = [_words_of_messages(part) for part in parts]
+            return None if None in found else tuple(word for words in found if words for word in words)
+    return None
 
 
 def _pick(node: Node, segment: Segment) -> Picked:

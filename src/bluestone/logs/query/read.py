@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from bluestone.logs.query.entry import Entry, holds
 from bluestone.logs.query.nodes import And, Leaf, Node
-from bluestone.logs.query.pick import Picked
 from bluestone.logs.store.columns import Numbers
 from bluestone.logs.store.index import ANYWHERE
 from bluestone.logs.store.segment import Segment
 
 
 def found_in_block(
-    segment: Segment, number: int, lines: Numbers, picked: Picked, node: Node
+    segment: Segment, number: int, lines: Numbers, node: Node, *, exact: bool
 ) -> Iterator[tuple[int, Entry]]:
-    """Those of some lines of a block that a query finds, with their places in the segment. Raises `Damaged`."""
+    """Those of some lines of a block that a query finds, with their places in the segment; all of them, if `exact`.
+
+    Raises `Damaged`.
+    """
     block = segment.block(number)
     base = int(segment.block_lines[number])
     content: dict[int, bytes] | list[bytes] = []
-    if not picked.exact and (pieces := needed(node)):
+    if not exact and (pieces := needed(node)):
         content = block.lines_with(*_rarest(segment, number, node, pieces))
         having = np.fromiter(content, np.int64, len(content)) + base
         lines = having if len(lines) == len(block) else np.intersect1d(lines, having, assume_unique=True)
@@ -31,7 +34,7 @@ def found_in_block(
     spans = np.searchsorted(segment.span_firsts, lines, side="right") - 1
     for line, at, span in zip(lines.tolist(), segment.at_of(lines).tolist(), spans.tolist(), strict=True):
         entry = Entry(segment.identities[span], at, content[line - base])
-        if picked.exact or holds(node, entry):
+        if exact or holds(node, entry):
             yield line, entry
 
 
@@ -44,6 +47,7 @@ def _rarest(segment: Segment, number: int, node: Node, pieces: Sequence[bytes]) 
     return rarest, segment.places_of(rarest).slice_in(number)
 
 
+@lru_cache(maxsize=64)
 def needed_words(node: Node) -> tuple[bytes, ...]:
     """Words that the message of each line has that a query finds."""
     match node:
@@ -54,6 +58,7 @@ def needed_words(node: Node) -> tuple[bytes, ...]:
     return ()
 
 
+@lru_cache(maxsize=64)
 def needed(node: Node) -> tuple[bytes, ...]:
     """Pieces that the message of each line has that a query finds."""
     match node:

@@ -9,15 +9,17 @@ from datetime import datetime, timedelta
 import numpy as np
 from msgspec import Struct
 
-from bluestone.logs.query.archive import Archive, in_log
+from bluestone.logs.query.archive import Archive
 from bluestone.logs.query.asked import EPOCH, Query, micros
 from bluestone.logs.query.conditions import Range
 from bluestone.logs.query.entry import OF_IDENTITY, Entry
 from bluestone.logs.query.nodes import And, Leaf, Node
 from bluestone.logs.query.pick import Picked, pick
 from bluestone.logs.query.read import found_in_block
+from bluestone.logs.query.scan import in_log
 from bluestone.logs.store.columns import Numbers
-from bluestone.logs.store.segment import MINUTE, Damaged, Segment
+from bluestone.logs.store.parts import Damaged
+from bluestone.logs.store.segment import MINUTE, Segment
 
 STEPS = tuple(
     int(timedelta(**{unit: amount}) / timedelta(microseconds=1))
@@ -215,7 +217,7 @@ def _read(segment: Segment, picked: Picked, node: Node) -> Iterator[tuple[int, E
     lines = np.flatnonzero(picked.lines)
     blocks = segment.blocks_of(lines)
     for number in np.unique(blocks).tolist():
-        yield from found_in_block(segment, number, lines[blocks == number], picked, node)
+        yield from found_in_block(segment, number, lines[blocks == number], node, exact=picked.exact)
 
 
 def _servers(segment: Segment, node: Node) -> list[int] | None:

@@ -19,8 +19,9 @@ from bluestone.logs.audit import counted
 from bluestone.logs.store.block import BY_NEWLINE, joined
 from bluestone.logs.store.columns import Gatherer, Numbers, pack_codes, pack_numbers, pack_values
 from bluestone.logs.store.index import Words
+from bluestone.logs.store.parts import MAGIC, TRAILER, Footer, Part, Span
 from bluestone.logs.store.rows import look
-from bluestone.logs.store.segment import MAGIC, MINUTE, TIMES, TRAILER, Footer, Part, Span
+from bluestone.logs.store.segment import MINUTE, TIMES
 from bluestone.logs.store.words import written_as_it_is
 from bluestone.model.record import Identity
 

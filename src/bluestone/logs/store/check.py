@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from bluestone.logs.store import wal
 from bluestone.logs.store.database import connect
-from bluestone.logs.store.segment import Damaged, Segment
+from bluestone.logs.store.parts import Damaged
+from bluestone.logs.store.segment import Segment
 
 
 class Damage(Struct, frozen=True):

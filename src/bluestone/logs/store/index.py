@@ -116,12 +116,11 @@ def _anywhere(text: bytes) -> Packed:
 
 def _once(found: Packed) -> Packed:
     """Each word once, in ascending order; of one that is in several slices `ANYWHERE`."""
-    found = np.unique(found)
     if len(found) == 0:
         return found
-    new = np.diff(found >> np.uint32(SLICE_BITS), prepend=np.uint32(0xFFFFFFFF)) != 0
-    firsts = np.flatnonzero(new)
-    several = np.diff(firsts, append=len(found)) > 1
+    found = np.sort(found)
+    firsts = np.flatnonzero(np.diff(found >> np.uint32(SLICE_BITS), prepend=np.uint32(0xFFFFFFFF)))
     once: Packed = found[firsts]
-    once[several] |= np.uint32(ANYWHERE)
+    lasts = found[np.append(firsts[1:], len(found)) - 1]
+    once[lasts != once] |= np.uint32(ANYWHERE)
     return once

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bluestone.logs.ingest.fields import MOST, flat
-from bluestone.logs.ingest.lines import LEVELS, UNITS, Known
+from bluestone.logs.ingest.lines import LEVELS, UNITS, Known, decoded
 from bluestone.logs.store.words import ESCAPE
 
 PLAIN = {str, int, float}
@@ -42,29 +42,33 @@ class Look(NamedTuple):
 def look(lines: Sequence[bytes], first: int) -> Look:
     """Read lines, the first of which has that place. The field `message` is no part of the rows."""
     found = Look([], np.empty(len(lines), np.int64), [])
-    alike: defaultdict[tuple[str, ...], tuple[list[int], list[Document]]] = defaultdict(lambda: ([], []))
-    for place, document in enumerate(map(_document, lines)):
-        if PLAIN.issuperset(map(type, document.values())) and len(document) <= MOST:
-            places, documents = alike[tuple(document)]
-            places.append(place)
-            documents.append(document)
-        else:
-            _take_odd(found, first, place, document)
-    for names, (places, documents) in alike.items():
-        values = dict(zip(names, zip(*map(dict.values, documents), strict=True), strict=True))
-        _take_alike(found, lines, first, places, values)
+    documents = [document or {} for document in decoded(_decoder, b"\n".join(lines), lines)]
+    alike: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for place, document in enumerate(documents):
+        alike[tuple(document)].append(place)
+    for names, places in alike.items():
+        columns = list(zip(*(documents[place].values() for place in places), strict=True))
+        odd = {place for column in columns for place in _not_plain(places, column)}
+        if odd or len(names) > MOST:
+            odd = odd if len(names) <= MOST else set(places)
+            for place in sorted(odd):
+                _take_odd(found, first, place, documents[place])
+            places = [place for place in places if place not in odd]
+            columns = list(zip(*(documents[place].values() for place in places), strict=True))
+        if places:
+            _take_alike(found, lines, first, places, dict(zip(names, columns, strict=True)))
     if any(map(ESCAPE.search, lines)):
         # The words of an escaped text are not those of its JSON: of both, then, since too much costs only time.
-        escaped = (_document(line) for line in lines if ESCAPE.search(line))
+        escaped = (document for line, document in zip(lines, documents, strict=True) if ESCAPE.search(line))
         found.more.extend(text for document in escaped for text in flat(document).values())
     return found
 
 
-def _document(line: bytes) -> Document:
-    try:
-        return _decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
+def _not_plain(places: Sequence[int], column: Sequence[Any]) -> list[int]:
+    """The places whose value is of another kind than `PLAIN`."""
+    if PLAIN.issuperset(map(type, column)):
+        return []
+    return [place for place, value in zip(places, column, strict=True) if type(value) not in PLAIN]
 
 
 def _take_odd(found: Look, first: int, place: int, document: Document) -> None:

@@ -22,7 +22,7 @@ from bluestone.host.paths import private_directory
 from bluestone.logs.store import wal
 from bluestone.logs.store.build import Entry, build
 from bluestone.logs.store.database import connect
-from bluestone.logs.store.segment import Footer
+from bluestone.logs.store.parts import Footer
 from bluestone.logs.store.tally import Tally
 from bluestone.logs.store.wal import Share
 from bluestone.model.problem import Problem
@@ -38,7 +38,8 @@ DAY = 86_400_000_000
 MOST_DAYS = 64
 """Days that get segments of their own from one file: a clock gone wild must not make thousands of files."""
 
-NICENESS = 5
+NICENESS = 10
+"""Whoever writes or asks goes first; what waits to be sealed is bounded."""
 
 
 def seal(directory: Path, through: int | None = None) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections import OrderedDict
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from bluestone.logs.ingest.lines import Line, parse_line
-from bluestone.logs.store.segment import Damaged, Segment, Span
+from bluestone.logs.store.parts import Damaged, Parts, Span
+
+if TYPE_CHECKING:
+    from bluestone.logs.store.segment import Segment
 
 OPEN = 8
 """Segments whose times are kept in memory at once."""
@@ -72,16 +74,13 @@ class Sealed:
     def _same_time(self, file: str, span: Span, at: int) -> list[bytes]:
         """A server's lines of one instant; none of a segment that is damaged."""
         try:
-            segment = self._segment(file)
-            times = segment.at_of(np.arange(span.first, span.first + span.lines))
-            first, last = np.searchsorted(times, at, "left"), np.searchsorted(times, at, "right")
-            return list(segment.read(span.first + int(first), int(last - first)))
+            return self._segment(file).lines_at(span, at)
         except (Damaged, FileNotFoundError):
             return []
 
     def _learn(self, file: str) -> None:
         try:
-            spans = self._segment(file).footer.spans
+            spans = Parts(self._directory / "days" / file).known.footer.spans
         except (Damaged, FileNotFoundError):
             return
         for span in spans:
@@ -89,6 +88,9 @@ class Sealed:
             self._newest[span.server] = max(self._newest.get(span.server, -1), span.newest)
 
     def _segment(self, file: str) -> Segment:
+        # Not above: it takes numpy, which a receiver to whom nothing is sent again can do without.
+        from bluestone.logs.store.segment import Segment
+
         if file not in self._open:
             self._open[file] = Segment(self._directory / "days" / file)
             if len(self._open) > OPEN:

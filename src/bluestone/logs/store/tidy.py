@@ -15,8 +15,9 @@ from pathlib import Path
 from bluestone.logs.store.build import Entry, build
 from bluestone.logs.store.database import connect
 from bluestone.logs.store.keeping import Kept, Part, get_rules, holds, removals
+from bluestone.logs.store.parts import Damaged
 from bluestone.logs.store.seal import alone, identities, name
-from bluestone.logs.store.segment import Damaged, Segment
+from bluestone.logs.store.segment import Segment
 from bluestone.model.record import Identity
 
 SMALL = 50_000

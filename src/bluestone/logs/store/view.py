@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bluestone.logs.store import wal
-from bluestone.logs.store.segment import Damaged, Segment
+from bluestone.logs.store.parts import Damaged
+from bluestone.logs.store.segment import Segment
 from bluestone.logs.store.wal import Frame, Reader
 from bluestone.model.problem import Problem
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bluestone.logs.ingest.fields import fields_of
 from bluestone.logs.ingest.lines import cursor_of, key_of, parse_line, parse_lines
 
 NOW = int(datetime(2026, 11, 23, tzinfo=UTC).timestamp() * 1_000_000)
@@ -172,3 +173,9 @@ def test_a_document_sent_again_has_the_same_key() -> None:
     document = b'{"_id":"a1","message":"m"}'
     assert parse_line(document, 1).key == parse_line(document, 2).key
     assert cursor_of(document) == "a1"
+
+
+@pytest.mark.parametrize(("number", "text"), [("1e16", "1e+16"), ("17", "17"), ("1.50", "1.5")])
+def test_a_number_is_the_same_text_wherever_it_stands(number: str, text: str) -> None:
+    original = f'{{"service": {number}}}'.encode()
+    assert parse_line(original, NOW).unit == fields_of(original)["service"] == text

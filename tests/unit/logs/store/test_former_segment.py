@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bluestone.logs.query.language import parse_query
-from bluestone.logs.query.pick import pick
+from bluestone.logs.query.pick import blocks_by_words, pick
 from bluestone.logs.query.read import found_in_block
 from bluestone.logs.store.segment import Segment
 
@@ -24,5 +24,10 @@ def test_it_is_read_and_searched_as_ever(number: int, name: str) -> None:
     lines = np.flatnonzero(picked.lines)
     blocks = segment.blocks_of(lines)
     numbers = np.unique(blocks).tolist()
-    hits = [hit for number in numbers for hit in found_in_block(segment, number, lines[blocks == number], picked, node)]
+    assert numbers == blocks_by_words(node, segment).tolist()
+    hits = [
+        hit
+        for number in numbers
+        for hit in found_in_block(segment, number, lines[blocks == number], node, exact=picked.exact)
+    ]
     assert [entry.message for _, entry in hits] == ["request 17 of zanzibar"]

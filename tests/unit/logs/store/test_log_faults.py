@@ -22,8 +22,9 @@ from bluestone.logs.store import seal as sealing
 from bluestone.logs.store import wal
 from bluestone.logs.store.block import Block, joined
 from bluestone.logs.store.check import check
+from bluestone.logs.store.parts import Damaged
 from bluestone.logs.store.seal import seal
-from bluestone.logs.store.segment import Damaged, Segment
+from bluestone.logs.store.segment import Segment
 from bluestone.logs.store.store import Batch, Store
 from bluestone.model.record import Identity
 
