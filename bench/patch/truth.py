@@ -3,22 +3,26 @@
 A package is in need of a fix if the security suite has a newer version of its source. That is found twice: by the feed
 of the archive and the matching of exposures; and by reading the same two indexes line by line, and asking apt_pkg
 which of two versions is the newer one.
+
+Of all packages of a suite apt itself has no opinion: they cannot be installed together. So it is asked about a server
+with a good many of them (`INSTALLED`, and all that they need): what of it would `dist-upgrade` replace?
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
 import version_orders
 from bench.images.figures import Figures, note
-from bluestone.image.apt import isolated
-from bluestone.image.archive import resolve
+from bluestone.image.apt import Apt, isolated
+from bluestone.image.archive import ResolvedBase, resolve
 from bluestone.image.lock.archives import Archives
-from bluestone.image.lock.index import Index, source_of
+from bluestone.image.lock.index import Index, installed, source_of
+from bluestone.image.lock.resolve import install, uris
 from bluestone.model.bom import Bom, Component
 from bluestone.model.ids import Digest
 from bluestone.model.problem import Problem, Problems
@@ -30,13 +34,42 @@ from bluestone.patch.releases import CODENAMES
 from bluestone.patch.versions import debian
 
 SUITES = ("bookworm", "trixie")
+INSTALLED = (
+    *(
+        "apache2",
+        "bind9",
+        "clamav",
+        "curl",
+        "default-jdk-headless",
+        "dovecot-imapd",
+        "emacs-nox",
+        "exim4",
+        "ffmpeg",
+        "git",
+    ),
+    *("gnupg", "haproxy", "imagemagick", "libreoffice-calc", "linux-image-amd64", "mariadb-server", "nginx", "nodejs"),
+    *(
+        "openssh-server",
+        "openvpn",
+        "perl",
+        "php-fpm",
+        "podman",
+        "postgresql",
+        "python3",
+        "qemu-system-x86",
+        "redis-server",
+    ),
+    *("rsync", "ruby", "samba", "squid", "strongswan", "tomcat10", "unbound", "vim", "webkit2gtk-driver", "wireshark"),
+)
+"""A server of everything, which no one has; each package is in both suites."""
+KERNEL = re.compile(r"linux-(image|headers|modules)-\d")
 IMAGE = Digest("sha256:" + "0" * 64)
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
 def measure() -> Figures:
     """Differences in both directions, over all releases that this machine's archive has."""
-    packages = positives = alarms = misses = 0
+    packages = positives = alarms = misses = apt_packages = apt_differences = 0
     for suite in SUITES:
         try:
             own, secure = _indexes(suite)
@@ -49,6 +82,8 @@ def measure() -> Figures:
         for each in sorted(ours ^ theirs)[:10]:
             note(f"{suite}: {'false alarm' if each in ours else 'missed'}: {each}")
         note(f"{suite}: {len(own.stanzas)} packages, {len(theirs)} of them in need of a fix")
+        server, differing = _apts_opinion(suite, own, secure, ours)
+        apt_packages, apt_differences = apt_packages + server, apt_differences + differing
     return Figures(
         {},
         {
@@ -56,14 +91,54 @@ def measure() -> Figures:
             "labelled_positives": positives,
             "false_positives": alarms if packages else None,
             "false_negatives": misses if packages else None,
+            "dist_upgrade_packages": apt_packages,
+            "dist_upgrade_differences": apt_differences if apt_packages else None,
         },
     )
 
 
+def _apts_opinion(suite: str, own: Index, secure: Index, ours: Collection[str]) -> tuple[int, int]:
+    """How many packages a server of `INSTALLED` has, and how many of them apt would replace and we would not, or the
+    other way round."""
+    with isolated(_base(suite)) as apt:
+        archives = Archives(apt, _base(suite))
+        archives.update()
+        # Of two versions that are not installed, the one of the suite itself.
+        apt.preferences.write_text(f"Package: *\nPin: release n={suite}\nPin-Priority: 1001\n")
+        there = _paths(apt, install(INSTALLED), own)
+        apt.preferences.write_text("")
+        apt.status.write_text(installed(own.stanzas[path].text for path in there))
+        newer = uris(apt.run(["apt-get", "--yes", "--print-uris", "dist-upgrade"]).tail)
+    fetched = {uri.removeprefix(f"{secure.uri}/") for uri in newer} & secure.stanzas.keys()
+    names = {secure.stanzas[path].first("Package") for path in fetched}
+    theirs = {path for path in there if own.stanzas[path].first("Package") in names}
+    # A kernel has its version in its name: apt brings its successor beside it, of the same source.
+    sources = {source_of(secure.stanzas[path].fields)[0] for path in fetched}
+    kernels = {path for path in there - theirs if KERNEL.match(own.stanzas[path].first("Package"))}
+    theirs |= {path for path in kernels if source_of(own.stanzas[path].fields)[0] in sources}
+    differing = theirs ^ (there & set(ours))
+    for path in sorted(differing)[:10]:
+        note(f"{suite}: {'apt' if path in theirs else 'bluestone'} alone would replace {path}")
+    note(f"{suite}: a server of {len(there)} packages: dist-upgrade replaces {len(theirs)}, {len(differing)} differ")
+    return len(there), len(differing)
+
+
+def _paths(apt: Apt, command: Sequence[str], own: Index) -> set[str]:
+    """The paths of what apt would fetch, of those that an index has."""
+    ending = apt.run(command)
+    assert not ending.status, ending.quoted()
+    return {path for uri in uris(ending.tail) if (path := uri.removeprefix(f"{own.uri}/")) in own.stanzas}
+
+
+def _base(suite: str) -> ResolvedBase:
+    """The suite itself, and its security suite."""
+    base = resolve(Base("debian", suite))
+    return replace(base, sources=tuple(each for each in base.sources if not each.suite.endswith("-updates")))
+
+
 def _indexes(suite: str) -> tuple[Index, Index]:
     """The index of the suite itself, and that of its security suite."""
-    base = resolve(Base("debian", suite))
-    only = replace(base, sources=tuple(each for each in base.sources if not each.suite.endswith("-updates")))
+    only = _base(suite)
     with isolated(only) as apt:
         archives = Archives(apt, only)
         archives.update()

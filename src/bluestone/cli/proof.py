@@ -131,7 +131,19 @@ def _row(said: Proof) -> tuple[object, ...]:
 
 
 def _times(found: Times | None) -> str:
-    return "not known" if found is None else f"p50 {found.p50:.1f} s, p95 {found.p95:.1f} s, max {found.max:.1f} s"
+    if found is None:
+        return "not known"
+    return f"p50 {_took(found.p50)}, p95 {_took(found.p95)}, max {_took(found.max)}"
+
+
+def _took(seconds: float) -> str:
+    """To the tenth of a second where these matter, and in days where nobody would reckon them."""
+    if seconds < 600:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // (24 * 60)} days {minutes // 60 % 24} h"
 
 
 def _at(moment: datetime | None) -> str:

@@ -43,7 +43,7 @@ class Compiled(NamedTuple):
     is_simple: bool
 
 
-class Match(NamedTuple):
+class Match(Struct, frozen=True, gc=False):
     """An advisory and the versions that it is about: those on a shelf from `begin` to `end`.
 
     `fixed` is "" where nothing mends it; `sure` is false where it could not be compared.
@@ -114,7 +114,17 @@ def match(estate: Estate, catalogue: Catalogue) -> list[Match]:
                 if release not in shelves:
                     shelves[release] = estate.shelves_of(ecosystem, release, name)
                 for shelf in shelves[release]:
-                    _meet(shelf, each, found)
+                    if each.is_simple and not shelf.odd:
+                        # What nearly all are, and so without a call.
+                        low, high, with_high, fixed = each.intervals[0]
+                        if low is None and not with_high and high is not None:
+                            begin, end = 0, bisect_left(shelf.keys, high)
+                        else:
+                            begin, end = shelf.between(low, high, with_high)
+                        if begin < end:
+                            found.append(Match(each.advisory, each.affected, shelf, begin, end, fixed))
+                    else:
+                        found += _meet_at_length(shelf, each)
     return found
 
 
@@ -123,21 +133,8 @@ def meet(estate: Estate, advisory: Advisory) -> list[Match]:
     return match(estate, Catalogue.of([advisory]))
 
 
-def _meet(shelf: Shelf, each: Compiled, found: list[Match]) -> None:
-    if each.is_simple and not shelf.odd:
-        low, high, with_high, fixed = each.intervals[0]
-        if low is None and not with_high and high is not None:
-            begin, end = 0, bisect_left(shelf.keys, high)  # What nearly all are, and so without a call.
-        else:
-            begin, end = shelf.between(low, high, with_high)
-        if begin < end:
-            found.append(Match(each.advisory, each.affected, shelf, begin, end, fixed))
-    else:
-        found += _meet_at_length(shelf, each)
-
-
 def _meet_at_length(shelf: Shelf, each: Compiled) -> Iterator[Match]:
-    """As `_meet`, where ranges may overlap, versions are named, or something cannot be compared."""
+    """As in `match`, where ranges may overlap, versions are named, or something cannot be compared."""
     met: dict[int, tuple[str, bool]] = {}
     for interval in each.intervals:
         for at in range(*shelf.between(interval.low, interval.high, interval.with_high)):

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from bluestone.app.patch import exposures as use_case
 from bluestone.cli import main as cli
+from bluestone.cli.proof import _took
 from bluestone.model.advisory import Advisory
 from bluestone.model.bom import Component
 from bluestone.model.exposure import Assessment, Exposure, Unknown, Verdict
@@ -105,3 +106,10 @@ def test_json_has_deadlines_and_standings(run: Any) -> None:
 def test_nothing_speaks_to_the_terminal(run: Any) -> None:
     evil = board(None, gaps=("\x1b[31mred",))
     assert "\x1b" not in run(evil)[1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(42.04, "42.0 s"), (599.9, "599.9 s"), (5460, "1 h 31 min"), (528_700.4, "6 days 2 h")]
+)
+def test_a_proof_says_how_long_it_took_as_people_do(seconds: float, said: str) -> None:
+    assert _took(seconds) == said

@@ -39,6 +39,8 @@ FRESH = timedelta(minutes=30)
 
 OSV: dict[Kind, str] = {"pypi": "PyPI", "npm": "npm", "maven": "Maven", "go": "Go", "crates": "crates.io"}
 
+LARGE: Collection[Kind] = (*OSV, "debian")
+"""Feeds of which reading takes seconds: what was read of them is kept."""
 
 LARGEST_KEY = 1 << 14
 """Bytes of a file with a public key."""
@@ -120,7 +122,7 @@ def _is_due(about: Fetched, now: datetime, older: timedelta) -> bool:
 def _load(project: Project, source: FeedSource, now: datetime) -> tuple[Reading | None, FeedState]:
     cached = Cached(_directory(project), source.place)
     about = cached.about(now)
-    reading, damage, signed = None, "", ""
+    reading, kept, damage, signed = None, None, "", ""
     if about.fetched is not None:
         try:
             if cached.is_remote and not cached.is_whole(about):
@@ -134,7 +136,8 @@ def _load(project: Project, source: FeedSource, now: datetime) -> tuple[Reading 
                     document, signed = opened(cached.content.read_bytes(), _keys(project))
                     reading = openvex.read(document)
                 else:
-                    reading = _read(source.kind, cached.content)
+                    kept = cached.reading(about) if source.kind in LARGE else None
+                    reading = kept or _read(source.kind, cached.content)
         except OSError as error:
             damage = f"cannot be read: {error.strerror or error}"
         except Damaged as damaged:
@@ -143,6 +146,8 @@ def _load(project: Project, source: FeedSource, now: datetime) -> tuple[Reading 
     state = judged(source.kind, about, reading, damage, now, max_age)
     if reading and state.complete:
         cached.note_sound(about, reading.entries)
+        if source.kind in LARGE and kept is None:
+            cached.keep_reading(about, reading)
     return reading, replace(state, verified=signed) if signed else state
 
 

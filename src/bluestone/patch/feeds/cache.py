@@ -2,6 +2,7 @@
 
 DIRECTORY/<16 hex>/content   what was fetched, whole
 DIRECTORY/<16 hex>/about     `judge.Fetched` and the server's marks of it, as JSON
+DIRECTORY/<16 hex>/reading   what was read of it, as it is slower to read once more
 """
 
 from __future__ import annotations
@@ -22,14 +23,19 @@ from msgspec.structs import replace
 
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory
+from bluestone.model.problem import Problem
 from bluestone.patch.feeds.checksums import BESIDE, beside, told
 from bluestone.patch.feeds.judge import Fetched
+from bluestone.patch.feeds.reading import Reading
 
 TIMEOUT = 60.0
 """Seconds without a byte."""
 
 LARGEST = 2 << 30
 """Bytes of a feed; npm's, the largest, has some 300 MB."""
+
+READERS = 1
+"""Of the readers: another number when they tell something else of the same bytes than before."""
 
 CHUNK = 1 << 20
 AGENT = "bluestone"
@@ -39,6 +45,14 @@ class _About(msgspec.Struct):
     known: Fetched
     etag: str = ""
     last_modified: str = ""
+
+
+class _Kept(msgspec.Struct):
+    """What was read, of which content, by which readers."""
+
+    readers: int
+    sha256: str
+    reading: Reading
 
 
 class Cached:
@@ -75,6 +89,20 @@ class Cached:
         """It was read, and nothing was wrong: this many entries are what it should have at least half of."""
         if about.entries != entries:
             self._write(msgspec.structs.replace(self._read(), known=replace(about, entries=entries)))
+
+    def reading(self, about: Fetched) -> Reading | None:
+        """What was read of just this content before, if it was kept."""
+        try:
+            kept = msgspec.msgpack.decode((self._directory / "reading").read_bytes(), type=_Kept)
+        except (OSError, msgspec.DecodeError):
+            return None
+        return kept.reading if (kept.readers, kept.sha256) == (READERS, about.sha256) else None
+
+    def keep_reading(self, about: Fetched, reading: Reading) -> None:
+        """Keep what was read of this content. Where there is no space, it is read again instead."""
+        with contextlib.suppress(Problem):
+            private_directory(self._directory)
+            write_atomically(self._directory / "reading", msgspec.msgpack.encode(_Kept(READERS, about.sha256, reading)))
 
     def fetch(self, now: datetime) -> None:
         """Fetch it, if its server has another one; what hinders is noted. Raises `Problem` if the disk is full."""
