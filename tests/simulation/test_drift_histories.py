@@ -51,10 +51,10 @@ def test_all_servers_tainted_at_once_are_replaced_without_going_below_the_floor(
             seen = view(goal, inventory, world.memory)
             lowest = min(lowest, len(seen.serving))
             last = plan([goal], inventory, world.memory)
+            world.memory = remember(world.memory, last.facts, world.now)
             check(last, goal, inventory, world)
             gone = sum(isinstance(action, Detach) for action in last.actions)
             assert gone <= max(0, len(seen.serving) - budget(seen).floor)
-            world.memory = remember(world.memory, last.facts, world.now)
             world.begin(last.actions)
             if not world.under_way and last.done:
                 break

@@ -1,6 +1,7 @@
 """What planning found out, kept for the next planning. Pure.
 
-The journal keeps the same facts; `controller/recall` reads them back, and gets the same memory.
+The journal keeps the same facts; `controller/recall` reads them back, and gets the same memory: what is known of single
+servers is one code for both, `marks`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from bluestone.fleet.brake import after_death
+from bluestone.fleet.marks import MARKING, Marks
 from bluestone.model.memory import Canary, Memory, Quarantine
 from bluestone.model.plan import (
     CameUp,
@@ -31,6 +33,11 @@ T = TypeVar("T")
 
 def remember(memory: Memory, facts: Sequence[Fact], at: datetime) -> Memory:
     """The memory as it will be once these facts are in the journal."""
+    if of_servers := [fact for fact in facts if fact.kind in MARKING]:
+        marks = Marks.of(memory)
+        for fact in of_servers:
+            marks.follow(fact.kind, fact.server, at)
+        memory = marks.put_into(memory)
     for fact in facts:
         memory = _with(memory, fact, at)
     return memory
@@ -59,18 +66,14 @@ def begun(memory: Memory, groups: Collection[str]) -> Memory:
 def _with(memory: Memory, fact: Fact, at: datetime) -> Memory:
     group = fact.group
     match fact:
+        case WentDown() | CameUp():
+            return memory
         case Died():
-            memory = replace(memory, died=memory.died | {fact.server})
             if not fact.counts:
                 return memory
             deaths = {**memory.deaths, group: memory.deaths.get(group, 0) + 1}
             streaks = {**memory.streaks, group: after_death(memory.streaks.get(group), at)}
             return replace(memory, deaths=deaths, streaks=streaks)
-        case WentDown():
-            return replace(memory, down_since={**memory.down_since, fact.server: at})
-        case CameUp():
-            rest = {name: since for name, since in memory.down_since.items() if name != fact.server}
-            return replace(memory, down_since=rest, attached_at={**memory.attached_at, fact.server: at})
         case Settled():
             passed = {**memory.passed, group: memory.passed.get(group, frozenset()) | {fact.generation}}
             return replace(memory, settled_at={**memory.settled_at, group: at}, passed=passed)

@@ -197,8 +197,8 @@ def play(world: World, goal: Goal, rounds: int) -> Plan:
     for _ in range(rounds):
         inventory = world.observe()
         last = plan([goal], inventory, world.memory)
-        check(last, goal, inventory, world)
         world.memory = remember(world.memory, last.facts, world.now)
+        check(last, goal, inventory, world)
         world.begin(last.actions)
         if not world.under_way and all(group.state != "working" for group in last.progress):
             return last
@@ -207,10 +207,10 @@ def play(world: World, goal: Goal, rounds: int) -> Plan:
 
 
 def check(decided: Plan, goal: Goal, inventory: Inventory, world: World) -> None:
-    """Raise `Violation` unless the plan keeps to what must always hold."""
+    """Raise `Violation` unless the plan, whose facts the world remembers, keeps to what must always hold."""
     if len(world.servers) > (cap := cap_of(goal.group)):
         alive = [s.name for s in world.servers.values() if s.phase != "dead" and s.name not in world.memory.died]
         if len(alive) > cap:
             raise Violation(f"{len(alive)} servers exist, and at most {cap} may: {', '.join(alive)}")
-    if wrong := lint(decided, [goal], inventory, remember(world.memory, decided.facts, inventory.at)):
+    if wrong := lint(decided, [goal], inventory, world.memory):
         raise Violation("; ".join(wrong))

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from bluestone.fleet.balancer import Service
 from bluestone.fleet.controller.journal import Entry
-from bluestone.fleet.controller.marks import MARKING
 from bluestone.fleet.controller.observe import MAX_AGE, Lookout, observe
 from bluestone.fleet.controller.recall import CREATE_WINDOW, Recollection, expected
 from bluestone.fleet.journals.sqlite import SqliteJournal
+from bluestone.fleet.marks import MARKING
 from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.group import Health, Port
 from bluestone.model.ids import Digest

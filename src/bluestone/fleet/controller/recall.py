@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from bluestone.fleet.brake import CALM, after_death
 from bluestone.fleet.controller.journal import Journal
-from bluestone.fleet.controller.marks import MARKING, Marks
 from bluestone.fleet.durations import Durations, measure
+from bluestone.fleet.marks import MARKING, Marks
 from bluestone.model.action import PAST
 from bluestone.model.event import Event
 from bluestone.model.inventory import Counters
@@ -62,7 +62,7 @@ class Recollection:
         for event in self._journal.events(after=self._sequence):
             self._sequence = event.sequence
             if event.server in self._marks.servers:
-                self._marks.follow(event)
+                _follow(self._marks, event)
             if self._creates is not None:
                 if event.kind == "server.create":
                     self._creates[event.server] = event
@@ -82,7 +82,7 @@ class Recollection:
             self._marks.servers |= unknown
             for kinds in found.values():
                 for event in sorted(kinds.values(), key=lambda event: event.sequence):
-                    self._marks.follow(event)
+                    _follow(self._marks, event)
         return self._marks
 
     def unresolved_creates(self, now: datetime, lag: timedelta = timedelta(0)) -> list[UnbornServer]:
@@ -146,16 +146,8 @@ def recall(
     groups = tuple(groups)
     rollouts = {group: _rollout(recollection, group, now) for group in groups}
     pauses = {group: _pause(recollection, group) for group in ("", *groups)}
-    marks = recollection.marks(servers)
-    return Memory(
+    memory = Memory(
         next_incarnation=journal.next_incarnation(),
-        enrolled_at=dict(marks.enrolled_at),
-        attached_at=dict(marks.attached_at),
-        detached_at=dict(marks.detached_at),
-        down_since=dict(marks.down_since),
-        condemned=frozenset(marks.condemned),
-        died=frozenset(marks.died),
-        taints=dict(marks.taints),
         deaths={group: rollout.deaths for group, rollout in rollouts.items()},
         started_at={group: r.started_at for group, r in rollouts.items() if r.started_at},
         settled_at={group: r.settled_at for group, r in rollouts.items() if r.settled_at},
@@ -170,6 +162,11 @@ def recall(
         paused={group: pause.message for group, pause in pauses.items() if pause and pause.kind.endswith(".paused")},
         resumed_at={group: p.at for group, p in pauses.items() if group and p and p.kind.endswith(".resumed")},
     )
+    return recollection.marks(servers).put_into(memory)
+
+
+def _follow(marks: Marks, event: Event) -> None:
+    marks.follow(event.kind, event.server, event.at, cause=event.data.get("cause", ""), reason=event.message)
 
 
 def durations(journal: Journal, groups: Iterable[str]) -> Durations:

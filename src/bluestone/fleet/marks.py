@@ -1,12 +1,14 @@
-"""What the journal knows of single servers, brought up to date by each of its entries. Pure."""
+"""What is remembered of single servers, brought up to date by each entry of the journal, and by each fact that is about
+to be one. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bluestone.model.event import Event
-from bluestone.model.memory import Taint
+from msgspec.structs import replace
+
+from bluestone.model.memory import Memory, Taint
 
 MARKING = (
     "server.enrol",
@@ -34,24 +36,49 @@ class Marks:
     died: set[str] = field(default_factory=set)
     taints: dict[str, Taint] = field(default_factory=dict)
 
-    def follow(self, event: Event) -> None:
+    @classmethod
+    def of(cls, memory: Memory) -> Marks:
+        """Those that a memory has, to be changed without changing it."""
+        return cls(
+            enrolled_at=memory.enrolled_at.copy(),
+            attached_at=memory.attached_at.copy(),
+            detached_at=memory.detached_at.copy(),
+            down_since=memory.down_since.copy(),
+            condemned=set(memory.condemned),
+            died=set(memory.died),
+            taints=memory.taints.copy(),
+        )
+
+    def put_into(self, memory: Memory) -> Memory:
+        """The same memory with these marks. It does not change with them."""
+        return replace(
+            memory,
+            enrolled_at=self.enrolled_at.copy(),
+            attached_at=self.attached_at.copy(),
+            detached_at=self.detached_at.copy(),
+            down_since=self.down_since.copy(),
+            condemned=frozenset(self.condemned),
+            died=frozenset(self.died),
+            taints=self.taints.copy(),
+        )
+
+    def follow(self, kind: str, server: str, at: datetime, *, cause: str = "", reason: str = "") -> None:
         """Take in an entry; those of a server come in the order of the journal. Once more does no harm."""
-        server = event.server
-        match event.kind:
+        match kind:
             case "server.enrol":
-                self.enrolled_at[server] = event.at
+                self.enrolled_at[server] = at
             case "server.attach":
-                self.attached_at[server] = max(event.at, self.attached_at.get(server, event.at))
+                self.attached_at[server] = max(at, self.attached_at.get(server, at))
                 self.detached_at.pop(server, None)
             case "server.up":
-                self.attached_at[server] = max(event.at, self.attached_at.get(server, event.at))
+                self.attached_at[server] = max(at, self.attached_at.get(server, at))
                 self.down_since.pop(server, None)
             case "server.detach":
-                self.detached_at[server] = event.at
+                self.detached_at[server] = at
             case "server.down":
-                self.down_since[server] = event.at
+                self.down_since[server] = at
             case "server.tainted":
-                self.taints[server] = Taint(event.data.get("cause", ""), event.message)
+                self.taints[server] = Taint(cause, reason)
             case "server.destroy":
                 self.condemned.add(server)
             case "server.died":
