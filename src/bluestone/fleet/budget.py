@@ -37,7 +37,8 @@ def budget(view: View) -> Budget:
     """What a group's strategy and its limits allow now."""
     group = view.goal.group
     if group.rollout.strategy == "blue-green" and not view.pinned:
-        return Budget(group.count, group.count + max(group.count, _largest_set(view)))
+        largest = _largest_set(view) if len(view.old) > group.count else 0
+        return Budget(group.count, group.count + max(group.count, largest))
     extra = surge(view.goal)
     return Budget(_rotation_floor(view.goal, extra), group.count + extra, leaving=extra)
 

@@ -30,9 +30,9 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
     missing, room = (first or count) - len(view.new), budget.room(view)
     if not gone:
         actions += steps.create(view, min(missing, room), numbers)
-    going = len(gone) + len(useless) + sum(m.stance == "leaving" for m in view.unsettled)
-    if missing > room + going:
-        in_the_way = _in_the_way(view, budget)[: missing - room - going]
+    if missing > room:
+        going = len(gone) + len(useless) + sum(m.stance == "leaving" for m in view.unsettled)
+        in_the_way = _in_the_way(view, budget)[: max(0, missing - room - going)]
         actions += steps.retire(view, in_the_way, "it leaves its place to a successor")
     actions += steps.enrol(view)
 
@@ -64,8 +64,9 @@ def _why_go(view: View) -> str:
 
 def _superseded(view: View) -> list[Member]:
     """Detached old servers of any but the newest old generation."""
-    newest = _newest(view)
-    return [m for m in view.old if m.foreign and not m.attached and m.server.generation != newest]
+    detached = [m for m in view.old if not m.attached and m.foreign]
+    newest = _newest(view) if detached else 0
+    return [m for m in detached if m.server.generation != newest]
 
 
 def _newest(view: View) -> int:
