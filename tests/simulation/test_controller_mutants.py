@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from bluestone.fleet import safety, standing
+from bluestone.fleet import plan, safety, standing
 from bluestone.fleet.controller import controller, observe, recall, watcher
+from bluestone.fleet.findings import way_back
 from bluestone.fleet.strategies import steps
 from bluestone.model.action import Create
 from bluestone.model.group import Group, StrategyName
@@ -89,6 +91,12 @@ def _takes_unchecked_for_down(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(steps, "_may_yet_serve", lambda _: False)
 
 
+def _goes_back_again(patch: pytest.MonkeyPatch) -> None:
+    """That it has gone back already is forgotten at each look."""
+    ways = cycle([lambda goal, _: goal, way_back])
+    patch.setattr(plan, "way_back", lambda goal, memory: next(ways)(goal, memory))
+
+
 MUTANTS: dict[str, tuple[StrategyName, Weather, Mutation]] = {
     "puts a volume on two servers": ("destroy-first", Weather(held=0.2), _into_taken_slots),
     "writes after its lease": ("rolling", Weather(two=0.01), _unfenced),
@@ -97,6 +105,7 @@ MUTANTS: dict[str, tuple[StrategyName, Weather, Mutation]] = {
     "enrols nobody twice": ("rolling", Weather(forget=0.2), _enrols_once),
     "gives up what the balancer lost": ("rolling", Weather(forget=0.1), _gives_up_what_was_lost),
     "takes unchecked servers for down": ("rolling", Weather(crash=0.2), _takes_unchecked_for_down),
+    "goes back again and again": ("rolling", Weather(broken=True), _goes_back_again),
     "trusts a list that leaves servers out": ("rolling", Weather(partial=0.05), _trusts_partial_lists),
     "acts on what it cannot see": ("rolling", Weather(blind=0.05), _acts_on_gaps),
 }
@@ -106,7 +115,8 @@ MUTANTS: dict[str, tuple[StrategyName, Weather, Mutation]] = {
 def test_a_bug_planted_in_the_controller_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     strategy, weather, mutate = MUTANTS[name]
     group = _group(strategy)
-    assert try_out(0, group, weather).state == "done", "without the bug it arrives"
+    arrived = "returned" if weather.broken else "done"
+    assert try_out(0, group, weather).state == arrived, "without the bug it arrives"
     mutate(monkeypatch)
     monkeypatch.setattr(trial, "ARRIVES_WITHIN", 300.0)
     with pytest.raises(Violation):

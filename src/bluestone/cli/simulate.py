@@ -40,8 +40,7 @@ def simulate(file: Path, faults: str, seed: int, histories: int, picture: Path |
     found = try_out(Project.open(file), kinds, seed, histories)
     caption = f"{found.histories} histories from seed {seed}, faults: {', '.join(found.faults) or 'none'}"
     if picture is not None:
-        legend = "green: serving, and its range over all histories; grey: existing"
-        write_atomically(picture, svg(found.panels, f"{caption}. {legend}").encode())
+        write_atomically(picture, svg(found.panels, caption).encode())
     if as_json:
         click.echo(options.as_json(found))
         return 1 if found.broken else 0
