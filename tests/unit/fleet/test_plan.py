@@ -73,6 +73,12 @@ def test_an_old_server_that_the_balancer_lost_is_brought_back_while_too_few_serv
     assert done(ROLLING, memory=detached) == [("destroy", each.name) for each in old], "these were on their way"
 
 
+def test_a_tainted_server_that_the_balancer_lost_makes_room_where_enough_serve() -> None:
+    remembered = Memory(9, attached_at={NEW.name: NOW}, taints={NEW.name: Taint("drift", "it drifted")})
+    seen = Inventory(NOW, (OLD, NEW), (backend(OLD),))
+    assert steps(plan([goal(BLUE_GREEN)], seen, remembered).actions) == [("destroy", NEW.name)]
+
+
 def test_servers_that_a_new_balancer_has_not_checked_yet_stay() -> None:
     old = [server(1, slot=slot, incarnation=slot) for slot in (1, 2)]
     for health, gone in (("unknown", 0), ("down", 2)):

@@ -22,7 +22,8 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
     count = view.goal.group.count
     first = canary.awaited(view)
     gone = _superseded(view)
-    useless = [m for m in view.old if m.taint and not m.attached and m.stance not in ("serving", "forgotten")]
+    idle = [m for m in view.old if m.taint and not m.attached and m.stance != "serving"]
+    useless = steps.spare(view, budget.floor, idle) if idle else []
     surplus = steps.surplus(view)
     wanted = [m for m in view.new if m not in surplus] if surplus else view.new
     actions = steps.retire(view, gone, "an older generation than the one kept for a rollback") if gone else []
