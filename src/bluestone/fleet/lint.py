@@ -103,7 +103,7 @@ def _of_group(actions: Sequence[Action], seen: View, inventory: Inventory) -> It
 def _capacity(actions: Sequence[Action], seen: View) -> Iterator[str]:
     """Serving never below the floor, total never above the cap."""
     limits, group = budget(seen), seen.goal.group
-    serving = {m.name for m in seen.serving}
+    serving = {m.name for m in seen.serving if not m.pending}
     gone = [a.server for a in actions if isinstance(a, Detach | Dismiss | Destroy)]
     taken = serving.intersection(gone)
     if gone and len(serving) < limits.floor:

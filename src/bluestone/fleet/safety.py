@@ -24,7 +24,7 @@ class Refusal(Struct, frozen=True):
 
 def permit(actions: Iterable[Action], view: View, budget: Budget) -> tuple[tuple[Action, ...], tuple[Refusal, ...]]:
     """Sort a group's actions into those that may be taken, in their order, and those that may not."""
-    spare = len(view.serving) - budget.floor
+    spare = view.staying - budget.floor
     room = budget.room(view)
     allowed: list[Action] = []
     refused: list[Refusal] = []

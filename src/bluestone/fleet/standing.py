@@ -73,6 +73,11 @@ class View(Struct, frozen=True, dict=True):
         return len(self.members) - len(self.dead)
 
     @lazy
+    def staying(self) -> int:
+        """How many serve and will go on: a detach that is under way may take effect at any moment."""
+        return len(self.serving) - sum(m.pending and m.stance == "serving" for m in self.unsettled)
+
+    @lazy
     def by_name(self) -> dict[str, Member]:
         """All members."""
         return {m.name: m for m in self.members}

@@ -79,11 +79,11 @@ def spare(view: View, floor: int, candidates: Sequence[Member]) -> list[Member]:
     their slots).
     """
     idle = [m for m in candidates if m.stance != "serving"]
-    if (spared := len(view.serving) - floor) < 0:
+    if (spared := view.staying - floor) < 0:
         return [m for m in idle if not _may_yet_serve(m)]
     if spared == 0:
         return idle
-    busy = [m for m in candidates if m.stance == "serving"]
+    busy = [m for m in candidates if m.stance == "serving" and not m.pending]
     return idle + busy[-spared:][::-1]
 
 
