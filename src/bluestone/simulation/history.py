@@ -208,9 +208,12 @@ def play(world: World, goal: Goal, rounds: int) -> Plan:
 
 def check(decided: Plan, goal: Goal, inventory: Inventory, world: World) -> None:
     """Raise `Violation` unless the plan, whose facts the world remembers, keeps to what must always hold."""
-    if len(world.servers) > (cap := cap_of(goal.group)):
-        alive = [s.name for s in world.servers.values() if s.phase != "dead" and s.name not in world.memory.died]
-        if len(alive) > cap:
-            raise Violation(f"{len(alive)} servers exist, and at most {cap} may: {', '.join(alive)}")
+    coming = [action.server for action in decided.actions if isinstance(action, Create)]
+    if coming:
+        coming += [action.server for _, action, _ in world.under_way if isinstance(action, Create)]
+        there = [s.name for s in world.servers.values() if s.phase != "dead" and s.name not in world.memory.died]
+        alive = {*there, *coming}
+        if len(alive) > (cap := cap_of(goal.group)):
+            raise Violation(f"{len(alive)} servers would exist, and at most {cap} may: {', '.join(sorted(alive))}")
     if wrong := lint(decided, [goal], inventory, world.memory):
         raise Violation("; ".join(wrong))
