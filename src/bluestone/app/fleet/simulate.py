@@ -18,8 +18,8 @@ from bluestone.app.project import Project
 from bluestone.fleet.controller.recall import durations
 from bluestone.model.group import Group
 from bluestone.model.problem import Problem
-from bluestone.simulation.checks import cap_of, floor_of
 from bluestone.simulation.history import Violation
+from bluestone.simulation.limits import cap_of, floor_of
 from bluestone.simulation.machines import Sample
 from bluestone.simulation.many import play_many
 from bluestone.simulation.picture import Panel, steps
