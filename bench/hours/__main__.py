@@ -43,12 +43,15 @@ def main() -> None:
     if unknown := set(asked.parts) - parts.keys():
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     values: dict[str, float] = {}
-    for name, measure in parts.items():
-        if not asked.parts or name in asked.parts:
-            began = time.monotonic()
-            values |= measure()
-            print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
-    print(json.dumps({"bench": "hours", "ratios": {}, "values": values}))
+    try:
+        for name, measure in parts.items():
+            if not asked.parts or name in asked.parts:
+                began = time.monotonic()
+                values |= measure()
+                print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+    finally:
+        # What was measured is told also where a later part fails.
+        print(json.dumps({"bench": "hours", "ratios": {}, "values": values}), flush=True)
 
 
 def measure_years(first: int, number: int) -> dict[str, float]:

@@ -35,6 +35,9 @@ MIN_DEATHS = 3
 """How many deaths during one rollout stop it, for a small group; a larger one may lose its count."""
 
 
+TOLD_AGAIN = timedelta(hours=1)
+"""How long after a person was told that there is no room that is said again, if there is none still."""
+
 NO_ROOM = "there is no room for its servers, in no size and zone that it may have"
 
 
@@ -176,7 +179,7 @@ def _newly_held(seen: View) -> Held | None:
     if failures and failures.count >= MAX_FAILURES and (since is None or since < failures.last_at):
         text = f"acting failed {failures.count} times in a row: {failures.error}"
         return Held(group, text, seen.goal.generation.number)
-    if room.full_until(seen) and (since is None or since < max(memory.full[group].values())):
+    if room.full_until(seen) and (since is None or since + TOLD_AGAIN <= seen.at):
         return Held(group, NO_ROOM, seen.goal.generation.number)
     if stop and stop.told and streak and (since is None or since < streak.last_at):
         return Held(group, f"{stop.why}: they are started again ever more slowly", seen.goal.generation.number)

@@ -132,6 +132,10 @@ def test_where_nothing_is_to_be_had_it_pauses_says_so_and_goes_on_later(journal:
     assert "no size and zone" in progress.waiting[0]
     assert len(world.told("rollout.paused")) == 1
     assert len(world.told("action.failed")) == 4, "each was asked for once"
+    world.now += FULL_FOR
+    world.lead()
+    assert len(world.told("action.failed")) > 4, "it is tried again"
+    assert len(world.told("rollout.paused")) == 1, "and not said again each time"
     world.provider.full = frozenset("a")
     world.now += FULL_FOR
     assert world.lead().done
