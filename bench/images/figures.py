@@ -7,7 +7,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from statistics import median
 from typing import NamedTuple
 
@@ -53,16 +53,27 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def measure_parts(bench: str, description: str | None, parts: Mapping[str, Callable[[], Figures]]) -> None:
-    """Measure the parts that the command line names, or all, and print: the last line is JSON."""
+def measure_parts(
+    bench: str,
+    description: str | None,
+    parts: Mapping[str, Callable[[], Figures]],
+    only_named: Collection[str] = (),
+) -> None:
+    """Measure the parts that the command line names, and print: the last line is JSON.
+
+    If it names none, all are measured but those of `only_named`.
+    """
+    usual = [title for title in parts if title not in only_named]
     parser = argparse.ArgumentParser(prog=f"./dev bench {bench}", description=description)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(parts)}; all if none is named")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"of: {', '.join(parts)}; if none is named: {', '.join(usual)}"
+    )
     asked = parser.parse_args().parts
     if unknown := sorted(set(asked) - parts.keys()):
         parser.error(f"no part is called {', '.join(unknown)}: there are {', '.join(parts)}")
     ratios: dict[str, float | None] = {}
     values: dict[str, float | None] = {}
-    for title in asked or parts:
+    for title in asked or usual:
         note(title)
         figures = parts[title]()
         ratios |= figures.ratios

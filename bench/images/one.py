@@ -1,6 +1,7 @@
 """`python -m bench.images.one STORE RECIPE LOCK [scratch]`: one build by bluestone's engine; prints the digest.
 
-A process of its own, so that what it costs includes the start of Python. RECIPE is a file of JSON.
+A process of its own, so that what it costs includes the start of Python; it loads nothing else of the benchmark, which
+would count too. RECIPE is a file of JSON.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 
-from bench.images.figures import quiet
 from bluestone.app import wiring
 from bluestone.image.build import build
 from bluestone.image.lock.stored import read
@@ -24,8 +24,12 @@ def main(store: str, recipe: str, lock: str, *how: str) -> None:
     locked = read(Path(lock))
     assert locked is not None
     scratch = "scratch" in how
-    image = build(wanted, locked, ImageStore(Path(store)), wiring.engine(), progress=quiet, scratch=scratch)
+    image = build(wanted, locked, ImageStore(Path(store)), wiring.engine(), progress=_quiet, scratch=scratch)
     print(image.digest)
+
+
+def _quiet(text: str) -> None:
+    """Say nothing."""
 
 
 if __name__ == "__main__":

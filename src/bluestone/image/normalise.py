@@ -31,7 +31,8 @@ def tidy(root: Path) -> None:
     for name in lockdown.EMPTIED_OF_FILES:
         _empty(root / name, keep_directories=True)
     for pattern in lockdown.REMOVED:
-        for path in root.glob(pattern):
+        # By its name alone, `glob` does not find a link that leads nowhere.
+        for path in root.glob(pattern) if "*" in pattern else (root / pattern,):
             remove_path(path)
     for name, mode in lockdown.EMPTY_FILES.items():
         path = root / name

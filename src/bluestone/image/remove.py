@@ -13,7 +13,7 @@ def remove_path(path: bytes | Path) -> None:
     if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114 - bytes
         shutil.rmtree(path)
     else:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(path)  # noqa: PTH108 - bytes
 
 

@@ -23,6 +23,7 @@ def test_of_our_environment_only_paths_are_passed_on() -> None:
     assert known["TMPDIR"] == "/w"
     assert known["PATH"] == "/bin:/usr/sbin:/sbin"
     assert known["SOURCE_DATE_EPOCH"].isdigit()
+    assert known["INITRD"] == "No"
     assert not {"TOKEN", "http_proxy"} & known.keys()
 
 

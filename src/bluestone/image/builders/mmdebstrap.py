@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bluestone.host.commands import require, run
+from bluestone.image.builders.port import NO_INITRD
 from bluestone.image.child import follow
 from bluestone.image.lockdown import LEFT_OUT
 from bluestone.image.normalise import EPOCH
@@ -119,7 +120,7 @@ def environment(scratch: Path, ours: dict[str, str] | os._Environ[str]) -> dict[
     path = known.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
     # With a date given, compiled Python is checked by content: the times of its sources may then be settled.
     dated = {"SOURCE_DATE_EPOCH": str(EPOCH)}
-    return known | dated | {"PATH": path, "LC_ALL": "C.UTF-8", "TMPDIR": str(scratch)}
+    return known | dated | NO_INITRD | {"PATH": path, "LC_ALL": "C.UTF-8", "TMPDIR": str(scratch)}
 
 
 def explain(said: Sequence[str]) -> Problem:

@@ -9,6 +9,10 @@ from typing import Protocol, runtime_checkable
 from bluestone.image.packagestore import PackageStore
 from bluestone.model.lock import Lock
 
+NO_INITRD = {"INITRD": "No"}
+"""Variables by which kernels' scripts (/etc/kernel/postinst.d) make no initrd: no image holds it (`lockdown.REMOVED`),
+and making it takes as long as a base."""
+
 
 class Engine(Protocol):
     """Installs locked packages into an empty tree.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from bluestone.image.builders.port import NO_INITRD
 from bluestone.image.child import follow
 from bluestone.image.normalise import EPOCH
 from bluestone.image.sandbox import inside
@@ -27,7 +28,7 @@ POLICY = "usr/sbin/policy-rc.d"
 
 FSTAB = "etc/fstab"
 
-ENVIRONMENT = {"DEBCONF_NONINTERACTIVE_SEEN": "true", "SOURCE_DATE_EPOCH": str(EPOCH)}
+ENVIRONMENT = {"DEBCONF_NONINTERACTIVE_SEEN": "true", "SOURCE_DATE_EPOCH": str(EPOCH), **NO_INITRD}
 
 DPKG = ("dpkg", "--force-unsafe-io")
 """What it writes is flushed once, when the tree is done."""
