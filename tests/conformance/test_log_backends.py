@@ -47,15 +47,19 @@ def fill(store: Path, lines: Sequence[tuple[str, int, str]], *, sealed: bool) ->
         seal(store)
 
 
+def stored(place: Path, count: int) -> list[Embedded]:
+    """All lines in a store, or dealt out to several."""
+    for number in range(count):
+        fill(place / str(number), [line for line in LINES if line[1] * 7 % count == number], sealed=number != 1)
+    return [opened(place / str(number)) for number in range(count)]
+
+
 @pytest.fixture(params=["embedded", "federated"], scope="module")
 def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """All lines in a store, or dealt out to three."""
     place = tmp_path_factory.mktemp("stores")
-    count = 1 if request.param == "embedded" else 3
-    for number in range(count):
-        fill(place / str(number), [line for line in LINES if line[1] * 7 % count == number], sealed=number != 1)
-    stores = [opened(place / str(number)) for number in range(count)]
-    found: Backend = stores[0] if count == 1 else Federated(stores)
+    stores = stored(place, 1 if request.param == "embedded" else 3)
+    found: Backend = stores[0] if len(stores) == 1 else Federated(stores)
     yield found
     found.close()
 
@@ -110,6 +114,33 @@ def test_all_writers_are_known(backend: Backend) -> None:
 def test_following_begins_with_what_is_there(backend: Backend) -> None:
     found = {record.message for record in backend.follow(Query(), lambda: True)}
     assert found == {f"request {n}" for _, n, _ in LINES}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_comes_to_any_store_is_followed_and_comes_once(tmp_path: Path, count: int) -> None:
+    stores = stored(tmp_path, count)
+    backend: Backend = stores[0] if count == 1 else Federated(stores)
+    with closing(backend), closing(backend.arrivals(Query())) as tail:
+        assert tail.fresh(1)[0] == []
+        rounds = iter(range(3))
+
+        def done() -> bool:
+            number = 200 + 2 * next(rounds)
+            for store in range(count):
+                fill(tmp_path / str(store), [("web-9", number + store, "/new")], sealed=False)
+            return number == 204
+
+        followed = backend.follow(Query(limit=1), done)
+        assert next(followed).message == "request 119"
+        fill(tmp_path / "0", [("web-9", 190, "/new")], sealed=False)
+        later = [190, *(number + store for number in (200, 202, 204) for store in range(count))]
+        assert [record.message for record in followed] == [f"request {number}" for number in later]
+        found, position = tail.fresh(2)
+        assert [record.message for record in found] == [f"request {number}" for number in later]
+        with closing(backend.arrivals(Query(), position)) as again:
+            assert again.fresh(3)[0] == []
+            fill(tmp_path / str(count - 1), [("web-9", 300, "/new")], sealed=False)
+            assert [record.message for record in again.fresh(4)[0]] == ["request 300"]
 
 
 def test_a_pattern_that_is_none_is_a_problem(backend: Backend) -> None:

@@ -7,11 +7,19 @@ from datetime import timedelta
 from typing import Protocol
 
 from bluestone.logs.query.archive import Writer
-from bluestone.logs.query.arrivals import Arrivals
 from bluestone.logs.query.asked import Query
 from bluestone.logs.query.statistics import Histogram, Top
-from bluestone.logs.query.tail import Position
 from bluestone.model.record import Record
+
+
+class Arriving(Protocol):
+    """Lines as they arrive, for one who comes back for more: none is left out. May raise `Problem`."""
+
+    def fresh(self, now: int) -> tuple[list[Record], str]:
+        """What came since it was asked last, and the position behind it. `now` is in microseconds since 1970."""
+
+    def close(self) -> None:
+        """Close what is open."""
 
 
 class Backend(Protocol):
@@ -27,7 +35,7 @@ class Backend(Protocol):
     def follow(self, query: Query, done: Callable[[], bool] = lambda: False) -> Iterator[Record]:
         """What `search` finds, then every line as it arrives, until `done()` or for ever."""
 
-    def arrivals(self, query: Query, after: Position | None = None) -> Arrivals:
+    def arrivals(self, query: Query, after: str | None = None) -> Arriving:
         """What arrives from now on, or arrived since a position."""
 
     def histogram(self, query: Query, step: timedelta | None = None) -> Histogram:

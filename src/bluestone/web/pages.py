@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from bluestone.app.logs import logkeeping
-from bluestone.app.logs.browse import Overview, Page, arrivals, line, name_of, overview, page
+from bluestone.app.logs.browse import Overview, Page, line, name_of, overview, page
 from bluestone.app.logs.logs import reading
 from bluestone.logs.ingest.fields import fields_of
 from bluestone.logs.query.language import Unreadable
@@ -160,7 +160,7 @@ class Pages:
         mark = search.mark
         with reading(self._site.project, search.asked) as opened:
             # The place in what arrives before anything is read: the live tail then leaves nothing out.
-            tail = arrivals(opened, None)
+            tail = opened.arrivals()
             _, position = tail.fresh(time.time_ns() // 1000)
             tail.close()
             now = datetime.now(UTC)

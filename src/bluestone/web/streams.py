@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from bluestone.app.logs.browse import arrivals, every
+from bluestone.app.logs.browse import every
 from bluestone.app.logs.logs import reading
 from bluestone.model.problem import Problem
 from bluestone.model.record import Record
@@ -25,7 +25,7 @@ from bluestone.web.gate import Visitor
 from bluestone.web.site import Site
 
 if TYPE_CHECKING:
-    from bluestone.logs.query.arrivals import Arrivals
+    from bluestone.logs.backend import Arriving
 
 POLL = 0.25
 """Seconds between two looks for what has arrived."""
@@ -53,7 +53,7 @@ class Streams:
             await opening.enter_async_context(self._site.stream())
             closing = opening.enter_context(ExitStack())
             found = closing.enter_context(reading(self._site.project, asked.asked))
-            fresh = await anyio.to_thread.run_sync(lambda: arrivals(found, after))
+            fresh = await anyio.to_thread.run_sync(lambda: found.arrivals(after))
             closing.callback(fresh.close)
             await anyio.to_thread.run_sync(lambda: self._site.note(visitor, "tail", asked.words, None))
             kept = opening.pop_all()
@@ -63,7 +63,7 @@ class Streams:
         )
 
     async def _events(
-        self, request: Request, visitor: Visitor, asked: Search, fresh: Arrivals
+        self, request: Request, visitor: Visitor, asked: Search, fresh: Arriving
     ) -> AsyncGenerator[bytes, None]:
         lines, quiet_since = 0, float("-inf")
         try:
@@ -73,7 +73,7 @@ class Streams:
                 for place, record in enumerate(records, 1):
                     lines += 1
                     # A position is behind all of these: who has only some of them asks for all again.
-                    yield event(record, str(position) if place == len(records) else None)
+                    yield event(record, position if place == len(records) else None)
                 now = time.monotonic()
                 if records:
                     quiet_since = now

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,9 +17,6 @@ from bluestone.app.project import Project
 from bluestone.logs.query.asked import EPOCH, Query, micros
 from bluestone.model.problem import Problem
 from bluestone.model.record import Record
-
-if TYPE_CHECKING:
-    from bluestone.logs.query.arrivals import Arrivals
 
 MOST_AROUND = 500
 """Lines before, and after, one."""
@@ -131,13 +127,6 @@ def line(project: Project, name: str, around: int = 0) -> tuple[Record, tuple[Re
         near = _distinct(found.around(record, around))
     place = next(number for number, each in enumerate(near) if name_of(each) == name)
     return record, tuple(near[max(0, place - around) : place]), tuple(near[place + 1 : place + 1 + around])
-
-
-def arrivals(found: Reading, after: str | None) -> Arrivals:
-    """What arrives in a store that is open, from now on or since a position. Raises `Problem`."""
-    from bluestone.logs.query.tail import Position
-
-    return found.arrivals(Position.parse(after) if after else None)
 
 
 def every(project: Project, asked: Asked, most: int) -> Iterator[Record]:

@@ -20,12 +20,10 @@ from bluestone.model.problem import Problem
 from bluestone.model.record import Record
 
 if TYPE_CHECKING:
-    from bluestone.logs.backend import Backend
-    from bluestone.logs.query.arrivals import Arrivals
+    from bluestone.logs.backend import Arriving, Backend
     from bluestone.logs.query.asked import Query
     from bluestone.logs.query.patterns import Comparison, Profile
     from bluestone.logs.query.statistics import Histogram, Top
-    from bluestone.logs.query.tail import Position
 
 INSTANT = timedelta(microseconds=1)
 
@@ -62,7 +60,7 @@ class Reading:
         """What another query finds, the oldest first. Raises `Problem`."""
         yield from self._backend.search(query)
 
-    def arrivals(self, after: Position | None = None) -> Arrivals:
+    def arrivals(self, after: str | None = None) -> Arriving:
         """What arrives from now on, or arrived since a position. Raises `Problem`."""
         return self._backend.arrivals(replace(self.query, limit=None), after)
 

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import heapq
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
+from itertools import chain, zip_longest
 
-from bluestone.logs.backend import Backend
+from bluestone.logs.backend import Arriving, Backend
 from bluestone.logs.query.archive import Writer
-from bluestone.logs.query.arrivals import Arrivals
 from bluestone.logs.query.asked import Query
 from bluestone.logs.query.statistics import Histogram, Top, most, redrawn
-from bluestone.logs.query.tail import Position
 from bluestone.model.problem import Problem
 from bluestone.model.record import Record
 
 EVERY = 1 << 62
 FINE = timedelta(minutes=1)
+POLL = 0.1
+"""Seconds between looks for new lines."""
+
+BETWEEN = "_"
+"""Stands between the positions of several in one."""
 
 
 class Federated:
-    """Asks all, and makes one answer of theirs. New lines come by the first alone: the others are at rest."""
+    """Asks all, and makes one answer of theirs."""
 
     def __init__(self, backends: Sequence[Backend]) -> None:
         self._all = tuple(backends)
-        self._first = self._all[0]
 
     @property
     def damaged(self) -> list[str]:
@@ -42,14 +46,26 @@ class Federated:
         return iter((found[-query.limit :] if query.newest else found[: query.limit]) if query.limit else [])
 
     def follow(self, query: Query, done: Callable[[], bool] = lambda: False) -> Iterator[Record]:
-        """What the others have, then what the first has and what comes to it, without a moment between."""
-        if len(self._all) > 1:
-            yield from Federated(self._all[1:]).search(query)
-        yield from self._first.follow(query, done)
+        """What all have, then what comes to any of them, without a moment between."""
+        with closing(self.arrivals(query)) as tail:
+            found = self.search(query)
+            first = next(found, None)  # from here on it is settled which lines are found
+            between = {_name(record): record for record in tail.fresh(_now())[0]}
+            for record in found if first is None else chain([first], found):
+                between.pop(_name(record), None)
+                yield record
+            yield from between.values()
+            while True:
+                last_round = done()
+                yield from tail.fresh(_now())[0]
+                if last_round:
+                    return
+                time.sleep(POLL)
 
-    def arrivals(self, query: Query, after: Position | None = None) -> Arrivals:
-        """Those of the first."""
-        return self._first.arrivals(query, after)
+    def arrivals(self, query: Query, after: str | None = None) -> Arriving:
+        """Those of all. A store that was not among them when a position was taken is followed from now on."""
+        positions = after.split(BETWEEN) if after else []
+        return Together([each.arrivals(query, at) for each, at in zip_longest(self._all, positions[: len(self._all)])])
 
     def histogram(self, query: Query, step: timedelta | None = None) -> Histogram:
         """The sums of all."""
@@ -73,3 +89,28 @@ class Federated:
         for each in self._all:
             with suppress(Problem):
                 each.close()
+
+
+class Together:
+    """What arrives in several, by the time at which it was written."""
+
+    def __init__(self, arriving: Sequence[Arriving]) -> None:
+        self._all = arriving
+
+    def fresh(self, now: int) -> tuple[list[Record], str]:
+        """What came to any since it was asked last, and the positions behind it."""
+        found, positions = zip(*(each.fresh(now) for each in self._all), strict=True)
+        return sorted(chain(*found), key=lambda record: record.at), BETWEEN.join(positions)
+
+    def close(self) -> None:
+        """Close all."""
+        for each in self._all:
+            each.close()
+
+
+def _name(record: Record) -> tuple[str, str]:
+    return record.identity.server, record.cursor
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

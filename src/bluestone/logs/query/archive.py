@@ -16,7 +16,7 @@ from bluestone.logs.query.conditions import Exact
 from bluestone.logs.query.found import Found, Nearest, place_of, record_of
 from bluestone.logs.query.nodes import Leaf, Node
 from bluestone.logs.query.scan import in_frame, in_log, in_segment
-from bluestone.logs.query.tail import Arrived, Missed, Position, Tail
+from bluestone.logs.query.tail import Arrived, Missed, Tail
 from bluestone.logs.store.database import connect
 from bluestone.logs.store.parts import Damaged
 from bluestone.logs.store.segment import Segment
@@ -65,7 +65,7 @@ class Archive:
         node = query.node
         return self._follow(query, node, done)
 
-    def arrivals(self, query: Query, after: Position | None = None) -> Arrivals:
+    def arrivals(self, query: Query, after: str | None = None) -> Arrivals:
         """What arrives from now on, or arrived since a position. Raises `Problem`."""
         return Arrivals(self, self._directory, self._database, query, after)
 

@@ -26,8 +26,9 @@ class Arrivals:
     are left out: else it would get whole days again."""
 
     def __init__(
-        self, archive: Archive, directory: Path, database: sqlite3.Connection, query: Query, after: Position | None
+        self, archive: Archive, directory: Path, database: sqlite3.Connection, query: Query, since: str | None
     ) -> None:
+        after = Position.parse(since) if since else None
         self._archive, self._query, self._node = archive, query, query.node
         self._begin = after.at - self.LATE if after else 0
         self._sealed: list[str] = []
@@ -39,7 +40,7 @@ class Arrivals:
             for log in now.logs[:-1]:  # the tail has the last one
                 log.reader.close()
 
-    def fresh(self, now: int) -> tuple[list[Record], Position]:
+    def fresh(self, now: int) -> tuple[list[Record], str]:
         """What came since it was asked last, and the position behind it. `now` is in microseconds since 1970.
 
         Raises `Problem`.
@@ -51,7 +52,7 @@ class Arrivals:
             self._sealed = []
         for fresh in self._tail.fresh():
             found += map(record_of, self._archive.arrived(fresh, self._query, self._node))
-        return found, Position(*self._tail.reached, now)
+        return found, str(Position(*self._tail.reached, now))
 
     def close(self) -> None:
         """Close what is open."""

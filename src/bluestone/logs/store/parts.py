@@ -90,8 +90,10 @@ class Parts:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self._descriptor)
         status = os.fstat(self._descriptor)
-        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        self.known = _known.get(key, lambda: self._read_footer(status.st_size))
+        trailer = self._read(max(0, status.st_size - TRAILER.size), TRAILER.size)
+        # With the trailer, which has a checksum of all checksums: numbers and times of files may come again.
+        key = (status.st_dev, status.st_ino, status.st_mtime_ns, trailer)
+        self.known = _known.get(key, lambda: self._read_footer(status.st_size, trailer))
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """A part, or the bytes [start, end) of it. Raises `Damaged`."""
@@ -102,10 +104,10 @@ class Parts:
         """Whether a part is as it was written. Raises `Damaged`."""
         return zlib.crc32(self.read(name)) == self.known.footer.parts[name].checksum
 
-    def _read_footer(self, size: int) -> Known:
+    def _read_footer(self, size: int, trailer: bytes) -> Known:
         if size < len(MAGIC) + TRAILER.size:
             raise Damaged(self.path, "it is too short")
-        offset, length, checksum, magic = TRAILER.unpack(self._read(size - TRAILER.size, TRAILER.size))
+        offset, length, checksum, magic = TRAILER.unpack(trailer)
         footer = self._read(offset, length) if offset + length <= size else b""
         if magic not in FORMATS or self._read(0, len(MAGIC)) != magic or zlib.crc32(footer) != checksum:
             raise Damaged(self.path, "its footer does not fit its checksum")

@@ -3,17 +3,20 @@
 import json
 import string
 from collections.abc import Callable
+from itertools import compress, count
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bluestone.logs.query.asked import Query
 from bluestone.logs.query.conditions import Condition, Contains, Exact, Exists, Like, Pattern, Phrase, Range, checked
 from bluestone.logs.query.entry import Entry, holds, holds_of
 from bluestone.logs.query.language import parse_query
 from bluestone.logs.query.nodes import And, Leaf, Node, Not, Or, leaves
 from bluestone.logs.query.pick import pick
+from bluestone.logs.query.scan import in_segment
 from bluestone.logs.store import build as building
 from bluestone.logs.store.build import build
 from bluestone.logs.store.segment import Segment
@@ -213,11 +216,11 @@ nodes: st.SearchStrategy[Node] = st.recursive(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(lines=st.lists(originals, min_size=1, max_size=12), node=nodes)
+@given(lines=st.lists(originals, min_size=1, max_size=12), node=nodes, size=st.sampled_from([40, 4000]))
 def test_the_way_over_words_and_columns_finds_what_reading_each_line_finds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[bytes], node: Node
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[bytes], node: Node, size: int
 ) -> None:
-    monkeypatch.setattr(building, "BLOCK", 40)  # many blocks of few lines
+    monkeypatch.setattr(building, "BLOCK", size)  # many blocks of few lines, or one whose slices are of a few bytes
     identity: Callable[[int], Identity] = lambda server: Identity("p", f"web-{server}", "web", server, "i")  # noqa: E731
     entries = [building.Entry(number % 2, number, line) for number, line in enumerate(lines)]
     entries.sort(key=lambda entry: (entry.server, entry.at))
@@ -227,8 +230,11 @@ def test_the_way_over_words_and_columns_finds_what_reading_each_line_finds(
     assert segment.verify() == ""
     assert list(segment.read(0, segment.lines)) == [entry.original for entry in entries]
     picked = pick(node, segment)
-    for place, entry in enumerate(entries):
-        found = holds(node, Entry(identity(entry.server), entry.at, entry.original))
+    held = [holds(node, Entry(identity(entry.server), entry.at, entry.original)) for entry in entries]
+    assert sorted(place.line for place, _ in in_segment("1.seg", segment, Query(), node)) == list(
+        compress(count(), held)
+    )
+    for place, (entry, found) in enumerate(zip(entries, held, strict=True)):
         if picked.exact:
             assert found == bool(picked.lines[place]), (entry, node)
         else:

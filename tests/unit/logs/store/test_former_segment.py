@@ -24,7 +24,9 @@ def test_it_is_read_and_searched_as_ever(number: int, name: str) -> None:
     lines = np.flatnonzero(picked.lines)
     blocks = segment.blocks_of(lines)
     numbers = np.unique(blocks).tolist()
-    assert numbers == blocks_by_words(node, segment).tolist()
+    by_words = blocks_by_words(node, segment)
+    assert by_words is not None
+    assert numbers == by_words.tolist()
     hits = [
         hit
         for number in numbers
