@@ -20,10 +20,15 @@ pytestmark = pytest.mark.e2e
 CVE, NEXT = "CVE-2026-4242", "CVE-2026-4243"
 OLD = (Deb("leaky", "1.0-1"), Deb("other", "1.0-1"))
 NEW = (Deb("leaky", "1.0-2"), Deb("other", "2.0-1"))
-DROP_IN = "/usr/lib/systemd/system/nginx.service.d/leaky.conf"
-WORSE = Deb(
-    "leaky", "1.0-3", files=((DROP_IN, '[Service]\nExecStartPre=/bin/sh -c "echo leaky ate the cake; exit 1"\n'),)
-)
+DROP_IN = """\
+[Unit]
+StartLimitIntervalSec=0
+[Service]
+Restart=on-failure
+RestartSec=1
+ExecStartPre=/bin/sh -c "echo leaky ate the cake; exit 1"
+"""
+WORSE = Deb("leaky", "1.0-3", files=(("/usr/lib/systemd/system/nginx.service.d/leaky.conf", DROP_IN),))
 """It mends something, and with it the web server does not start."""
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from bluestone.model.ids import Digest
 
 
-class Lifetime(Struct, frozen=True):
+class Lifetime(Struct, frozen=True, gc=False):
     """A server of a project, on its one image. `began` is when its creation was; `ended` is None while it exists."""
 
     project: str

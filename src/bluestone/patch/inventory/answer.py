@@ -15,7 +15,7 @@ When: TypeAlias = "datetime | Literal['now', 'ever']"
 """Which servers are asked for: those that exist, those that did at an instant, or all that ever did."""
 
 
-class Finding(Struct, frozen=True):
+class Finding(Struct, frozen=True, gc=False):
     """A component of an image that is asked for; most fields are as in `model.bom.Component`.
 
     `because` says what the query met: `name`; `artifact`, of one whose Maven group is not known; or of a Debian package

@@ -58,11 +58,11 @@ def find(index: Index, query: Query, when: When) -> Answer:
 def running(index: Index, project: str) -> list[Lifetime]:
     """The servers of a project that exist."""
     rows: Any = index.rows(
-        "SELECT project, grp, began, server, ended, digest FROM lifetime JOIN image ON image.id = image"
+        "SELECT project, grp, began, server, ended, image FROM lifetime"
         " WHERE project = ? AND ended = ? ORDER BY grp, server",
         [project, FOREVER],
     )
-    return _lifetimes(rows)
+    return _lifetimes(rows, _images(index))
 
 
 def _hits(index: Index, query: Query) -> list[_Hit]:
@@ -125,7 +125,7 @@ def _admits(query: Query, ecosystem: Ecosystem, version: str) -> bool | None:
 def _findings(index: Index, hits: Iterable[_Hit]) -> list[Finding]:
     """Where packages are, ordered by package, image and path."""
     by_package = {hit.package: hit for hit in hits}
-    images: Any = dict(index.rows("SELECT id, digest FROM image"))  # type: ignore[arg-type]
+    images = _images(index)
     # Numbers alone for each finding: texts are made once, however many images share them.
     rows: Any = index.rows(
         "SELECT package, image, place FROM holding WHERE package IN (SELECT value FROM json_each(?))",
@@ -184,14 +184,20 @@ def _images_in_question(index: Index, when: When) -> dict[Digest, bool]:
     return {Digest(digest): stamp != "" for digest, stamp in rows}
 
 
-_Life = tuple[str, str, int, str, int, Digest]
-"""Project, group, begin, server, end, image."""
+_Life = tuple[str, str, int, str, int, int]
+"""Project, group, begin, server, end, and the image's number."""
+
+
+def _images(index: Index) -> dict[int, Digest]:
+    """The images by their numbers."""
+    rows: Any = index.rows("SELECT id, digest FROM image")
+    return dict(rows)
 
 
 def _lives(index: Index, images: Collection[Digest], when: When) -> list[Lifetime]:
     """The servers that ran these images, by project, group, begin and name."""
     condition, values = _lived(when)
-    numbers: Any = {number: digest for number, digest in index.rows("SELECT id, digest FROM image") if digest in images}
+    numbers = {number: digest for number, digest in _images(index).items() if digest in images}
     rows: Any = index.rows(
         "SELECT project, grp, began, server, ended, image FROM lifetime"  # noqa: S608 - our own words
         f" WHERE image IN (SELECT value FROM json_each(?)) AND {condition}",
@@ -200,14 +206,14 @@ def _lives(index: Index, images: Collection[Digest], when: When) -> list[Lifetim
     # One key after the other, the last first: a sort is stable, and comparing tuples takes several times as long.
     for column in (3, 2, 1, 0):
         rows.sort(key=itemgetter(column))
-    return _lifetimes([(*row[:5], numbers[row[5]]) for row in rows])
+    return _lifetimes(rows, numbers)
 
 
-def _lifetimes(rows: list[_Life]) -> list[Lifetime]:
+def _lifetimes(rows: list[_Life], images: Mapping[int, Digest]) -> list[Lifetime]:
     begins = _moments([row[2] for row in rows])
     ends = iter(_moments([row[4] for row in rows if row[4] != FOREVER]))
     return [
-        Lifetime(project, server, group, image, began, None if ended == FOREVER else next(ends))
+        Lifetime(project, server, group, images[image], began, None if ended == FOREVER else next(ends))
         for (project, group, _, server, ended, image), began in zip(rows, begins, strict=True)
     ]
 

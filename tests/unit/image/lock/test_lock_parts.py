@@ -72,6 +72,15 @@ def test_an_index_is_read_as_the_lock_needs_it() -> None:
     assert list(whole.versions({"libz"})) == []
 
 
+def test_one_field_is_found_as_among_all_of_them() -> None:
+    stanza = index.Stanza(
+        "Package: a\nDescription: b\n Version: not this one\nPre-Version: nor this\nVersion:  1:2-3 \nSize: 4"
+    )
+    assert [stanza.first(name) for name in ("Package", "Version", "Size")] == ["a", "1:2-3", "4"]
+    assert stanza.first("Filename") == stanza.first("ersion") == ""
+    assert all(stanza.first(name) == value for name, value in stanza.fields.items())
+
+
 def test_an_index_that_does_not_say_enough_is_refused() -> None:
     stanza = index.Stanza(PACKAGES.partition("\n\n")[0].replace("Size: 42\n", ""))
     with pytest.raises(Problem, match="does not say 'Size' of the package libz1"):
