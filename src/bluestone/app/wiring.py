@@ -171,6 +171,8 @@ def receiver(project: Project, providers: Iterable[str] = ()) -> Receiver:
 
 def sinks(project: Project) -> list[Chosen]:
     """Where log lines go besides the store. Raises `Problem` for a kind that nobody knows."""
+    if not project.declaration.sinks:
+        return []
     from bluestone.logs.sink import Chosen
 
     return [Chosen(each.name, _opener(each.kind), dict(each.options)) for each in project.declaration.sinks]

@@ -14,16 +14,19 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from bluestone.host.daemons import Daemon
 from bluestone.host.files import write_atomically
 from bluestone.host.paths import private_directory, socket_path
-from bluestone.logs.sink import Chosen, encoded
 from bluestone.model.logs import LogListening
 from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
+
+if TYPE_CHECKING:
+    from bluestone.logs.sink import Chosen
 
 START_TIMEOUT = 15.0
 ANSWER_TIMEOUT = 2.0
@@ -141,7 +144,12 @@ class Receiver:
     def _listening(self) -> str:
         """Where it should listen for others than servers; noted down, for its listeners tell not whose they are."""
         where = f"{self._listen.http or ''} {self._listen.syslog or ''} {' '.join(sorted(self._listen.names))}".strip()
-        return f"{where} sinks {sha256(encoded(self._sinks)).hexdigest()}".strip() if self._sinks else where
+        return f"{where} sinks {sha256(self._encoded_sinks()).hexdigest()}".strip() if self._sinks else where
+
+    def _encoded_sinks(self) -> bytes:
+        from bluestone.logs.sink import encoded  # not above: most projects have none
+
+        return encoded(self._sinks)
 
     def _noted(self) -> str:
         try:
@@ -181,7 +189,7 @@ class Receiver:
         served += [self._listen.http] if self._listen.http else []
         options = [option for address in served for option in ("--tls", address)]
         if self._sinks:
-            write_atomically(self._run / SINKS, encoded(self._sinks))
+            write_atomically(self._run / SINKS, self._encoded_sinks())
         options += ["--syslog", self._listen.syslog] if self._listen.syslog else []
         if options:
             options += ["--certificate", str(self._certificate()), "--authority", str(self._tls / AUTHORITY)]
