@@ -77,6 +77,7 @@ def test_a_fix_reaches_every_server_and_is_proved(machine: Machine, site: Archiv
         'packages = ["nginx-light"]', f'packages = ["nginx-light", "leaky", "other"]\narchives.shop = {archive}'
     )
     machine.set("count = 3", "count = 2")
+    machine.set('progress = "60s"', 'progress = "20s"')  # So long a server that is not fit is waited for.
     (machine.directory / "tracker.json").write_text(json.dumps(tracked({CVE: "1.0-2"})))
     with machine.declaration.open("a") as declaration:
         declaration.write('\n[patch.feeds]\narchive = false\ndebian = "tracker.json"\n')
@@ -121,8 +122,6 @@ def test_a_fix_reaches_every_server_and_is_proved(machine: Machine, site: Archiv
 
 
 def a_fix_that_breaks_servers_reaches_none(machine: Machine, site: Archives) -> None:
-    machine.set('progress = "60s"', 'progress = "10s"')
-    machine.run("up")
     before, proofs = machine.servers(), machine.run("proof", "list", "--json")
     (machine.directory / "tracker.json").write_text(json.dumps(tracked({CVE: "1.0-2", NEXT: "1.0-3"})))
     site.publish("shop", "shop", (WORSE, *NEW[1:]))
