@@ -17,11 +17,11 @@ from msgspec.structs import replace
 from bluestone.fleet.balancer import Service
 from bluestone.fleet.balancers.haproxy import render
 from bluestone.fleet.balancers.haproxy.lock import exclusive
-from bluestone.fleet.balancers.haproxy.observation import Counted, Sight, belongs, is_whole, put_together
+from bluestone.fleet.balancers.haproxy.observation import Sight, belongs, is_whole, put_together
 from bluestone.fleet.balancers.haproxy.ports import check_free
 from bluestone.fleet.balancers.haproxy.process import Process, unprivileged_account
 from bluestone.fleet.balancers.haproxy.roster import Enrolment, Roster
-from bluestone.fleet.balancers.haproxy.runtime import NotRunning, Runtime, Unsettled
+from bluestone.fleet.balancers.haproxy.runtime import NotRunning, Runtime, Statistics, Unsettled
 from bluestone.host.commands import require
 from bluestone.host.daemons import Daemon
 from bluestone.host.files import write_atomically
@@ -99,10 +99,10 @@ class HAProxy:
 
     def list_backends(self) -> Sequence[Backend]:
         """Every enrolled server; none before the first `ensure` and after `stop`."""
-        sights, counted = self._settled(self._see)
+        sights, told = self._settled(self._see)
         # Half an enrolment is none: `enrol` completes it, `ensure` removes it.
         whole = [sight for sight in sights.values() if sight.complete or sight.sessions]
-        return tuple(sight.backend(counted) for sight in sorted(whole, key=lambda sight: sight.server))
+        return tuple(sight.backend(told) for sight in sorted(whole, key=lambda sight: sight.server))
 
     def arrivals(self) -> Mapping[str, int]:
         """What came to all ports of each group; nothing before the first `ensure` and after `stop`."""
@@ -342,11 +342,11 @@ class HAProxy:
         sights, _ = self._settled(self._see)
         return sights
 
-    def _see(self) -> tuple[dict[str, Sight], Counted]:
-        """Every server in HAProxy, by name, and what was counted for it."""
+    def _see(self) -> tuple[dict[str, Sight], Statistics]:
+        """Every server in HAProxy, by name, and what HAProxy tells of it besides."""
         roster = Roster.load(self._roster_file)
         if roster is None or not roster.services:
-            return {}, {}
+            return {}, Statistics({}, {}, {})
         replaced = []
         for worker in self._runtime.replaced_workers():
             try:
@@ -355,11 +355,11 @@ class HAProxy:
                 if worker in self._runtime.replaced_workers():
                     raise
         entries = self._runtime.entries()
-        sessions, counted = self._runtime.statistics()
-        sights = put_together(roster, entries, sessions, replaced)
+        told = self._runtime.statistics()
+        sights = put_together(roster, entries, told.sessions, replaced)
         if not all(is_whole(roster, sight) for sight in sights.values()):
             self._is_tidy = False
-        return sights, counted
+        return sights, told
 
     def _settled(self, ask: Callable[[], Answer]) -> Answer:
         """Ask again while a reload, or a change by somebody else, cuts the answer short."""
