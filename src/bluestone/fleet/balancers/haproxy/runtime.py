@@ -39,7 +39,7 @@ CHECKED = {
     "L6RSP": "it closes connections without an answer",
     "L7TOUT": "it takes connections and answers nothing in time",
     "L7RSP": "it does not answer in HTTP",
-    "L7STS": "it answers with status {}",
+    "L7STS": "it answers with {}",
 }
 """What a health check that failed came to, by `check_status` (management guide, 9.1), with its `check_code`."""
 
@@ -272,9 +272,12 @@ def parse_failures(text: str) -> dict[tuple[str, str], str]:
     """How the last health check of each (proxy, server) failed, if it did, by an answer to `show stat`."""
     failed = {}
     for row, _ in _stat_rows(text):
-        # A check that is under way stands as `* ` before what the one before it came to.
+        # While a check is under way, `* ` stands before what the one before it came to, whose code is 0 by then.
         if (words := CHECKED.get(row.get("check_status", "").lstrip("* "))) is not None:
-            failed[row["pxname"], row["svname"]] = words.format(row.get("check_code", ""))
+            code = row.get("check_code", "")
+            failed[row["pxname"], row["svname"]] = words.format(
+                f"status {code}" if code.strip("0") else "a status that is no success"
+            )
     return failed
 
 
