@@ -36,6 +36,7 @@ Answer = TypeVar("Answer")
 LOCK_PATIENCE = 30.0
 SETTLE_PATIENCE = 2.0
 DISMISS_PATIENCE = 10.0
+TIDY = 1.0
 NO_STATES = b"1\n"
 """A file of server states that holds none: only its version."""
 
@@ -66,6 +67,7 @@ class HAProxy:
         )
         self._process = Process(daemon, self._configuration, socket, self._runtime)
         self._is_tidy = False
+        self._tidied_at = 0.0
 
     # ---- the port -----------------------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ class HAProxy:
                 # Either a reload was cut short after it had taken effect, or only health checks differ: these are
                 # for the servers that are enrolled from now on, and need no reload.
                 roster.offering(offered, attached_only=False).save(self._roster_file)
-            if not self._is_tidy:
+            if not self._is_tidy or time.monotonic() - self._tidied_at > TIDY:
                 self._tidy()
 
     def is_running(self) -> bool:
@@ -244,10 +246,10 @@ class HAProxy:
     def _tidy(self) -> None:
         """Remove what an interrupted change left half done, and have the roster agree with HAProxy.
 
-        That takes several questions, and `ensure` is called often: it is done at first, and after a look or a change
-        that may have left something to do.
+        That takes several questions, and `ensure` is called often: it is done at first, after a look or a change that may
+        have left something to do, and every second, since others may have been cut short.
         """
-        self._is_tidy = True
+        self._is_tidy, self._tidied_at = True, time.monotonic()
         roster = Roster.load(self._roster_file) or Roster()
         for sight in self._look().values():
             if sight.complete:
