@@ -246,8 +246,8 @@ class HAProxy:
     def _tidy(self) -> None:
         """Remove what an interrupted change left half done, and have the roster agree with HAProxy.
 
-        That takes several questions, and `ensure` is called often: it is done at first, after a look or a change that may
-        have left something to do, and every second, since others may have been cut short.
+        That takes several questions, and `ensure` is called often: it is done at first, after a look or a change that
+        may have left something to do, and every second, since others may have been cut short.
         """
         self._is_tidy, self._tidied_at = True, time.monotonic()
         roster = Roster.load(self._roster_file) or Roster()
