@@ -43,7 +43,7 @@ def test_an_image_that_never_gets_healthy_stops_and_the_old_serves_on(running: M
     running.set('health = "/health"', 'health = "/nothing-there"')
     running.page("the bad one")
     said = running.run("up", expect=1)
-    assert "was not healthy within 6 s" in said
+    assert "was not healthy within 6 s: it answers with " in said
     assert "last lines of" in said
     assert re.search(r"\|  .*GET /nothing-there", said), "the failing server's own log lines"
     assert "Stopped target" not in said, "what it said on being destroyed explains nothing"

@@ -1,4 +1,7 @@
-"""Whoever leads a project does the work: its daemon where one runs, else this process itself, with the same results."""
+"""Whoever leads a project does the work: its daemon where one runs, else this process itself, with the same results.
+
+What asking a daemon needs is loaded where it is asked: most often there is none.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,13 @@ from bluestone.app.fleet.rollout import Notify, tell_nobody
 from bluestone.app.fleet.up import Arrival
 from bluestone.app.image.lock import Progress
 from bluestone.app.project import Project
-from bluestone.daemon import client, presence
-from bluestone.daemon.client import Watch
+from bluestone.daemon import presence
 from bluestone.fleet.controller.controller import Tick
 from bluestone.fleet.controller.lock import hold
 
 if TYPE_CHECKING:
     from bluestone.app.patch.outlook import Outlook
+    from bluestone.daemon.client import Watch
 
 
 def up(
@@ -43,6 +46,8 @@ def up(
         # The plan names what is not built yet by its inputs, and will have another id when it is.
         plan_id = None if now.builds or now.locks else plan_id
     forward.build(project, progress, exact=exact)
+    from bluestone.daemon import client
+
     return client.command(
         project,
         "up",
@@ -71,6 +76,8 @@ def patch(
         with lead(project, take_over=take_over):
             arrival = patching.carry_out(project, notify=notify, watch=_of_ticks(watch), progress=progress)
     else:
+        from bluestone.daemon import client
+
         arrival = client.command(project, "patch", take_over=take_over, notify=notify, watch=watch, progress=progress)
     return found, arrival
 
@@ -82,6 +89,8 @@ def rollback(
     if presence.find(project) is None:
         with lead(project, take_over=take_over):
             return back.rollback(project, groups, notify=notify, watch=_of_ticks(watch))
+    from bluestone.daemon import client
+
     return client.command(
         project, "rollback", groups=groups, take_over=take_over, notify=notify, watch=watch, progress=tell_nobody
     )
@@ -92,6 +101,8 @@ def down(project: Project, *, take_over: bool = False, notify: Notify, watch: Wa
     if presence.find(project) is None:
         with lead(project, take_over=take_over):
             return back.down(project, notify=notify, watch=_of_ticks(watch))
+    from bluestone.daemon import client
+
     return client.command(project, "down", take_over=take_over, notify=notify, watch=watch, progress=tell_nobody)
 
 
@@ -105,6 +116,8 @@ def alone(project: Project) -> Iterator[None]:
         with hold(project.lock_file):
             yield
     else:
+        from bluestone.daemon import client
+
         with client.stood_by(project):
             yield
 

@@ -10,15 +10,15 @@ from collections import Counter
 
 from msgspec import Struct
 
-from bluestone.fleet.standing import View, pinned
+from bluestone.fleet.standing import Member, View, pinned
 from bluestone.model.plan import Goal
 
 
 class Budget(Struct, frozen=True):
     """At least `floor` servers serve, and at most `cap` exist.
 
-    Those that are dead do not count, nor do up to `leaving` of those that are being stopped: they serve nobody any
-    more, and their successors need not wait for their last lines.
+    Those that are dead do not count, nor do up to `leaving` of those that are idle on their way out: they serve nobody
+    any more, and their successors need not wait until they have said their last lines.
     """
 
     floor: int
@@ -29,8 +29,14 @@ class Budget(Struct, frozen=True):
         """How many servers more may be created now."""
         if not self.leaving:
             return self.cap - view.living
-        stopping = [m.stance for m in view.unsettled].count("leaving")
-        return self.cap + min(stopping, self.leaving) - view.living
+        idle = len([m for m in view.unsettled if is_idle(m)])
+        return self.cap + min(idle, self.leaving) - view.living
+
+
+def is_idle(member: Member) -> bool:
+    """Whether a server is on its way out and holds no sessions, or is being stopped."""
+    sessions = member.backend.sessions if member.backend else 0
+    return member.stance == "leaving" or (member.stance == "drained" and not sessions)
 
 
 def budget(view: View) -> Budget:

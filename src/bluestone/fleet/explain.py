@@ -73,9 +73,10 @@ def _lines(forecast: Forecast) -> Iterator[str]:
         before = step.round
     yield ""
     for span in forecast.spans:
+        besides = f", besides {span.leaving} on the way out" if span.leaving else ""
         yield (
             f"{span.group}: at least {span.lowest_serving} serve, at most {span.highest_total} exist "
-            f"(its budget: {span.floor} and {span.cap})"
+            f"(its budget: {span.floor} and {span.cap}{besides})"
         )
     yield prediction(forecast)
     yield from (f"this will stop: {reason}" for reason in forecast.halted)

@@ -121,14 +121,19 @@ def _of_servers(seen: View) -> Iterator[Fact]:
             case "down":
                 since = memory.down_since.get(m.name)
                 if since is None:
-                    yield WentDown(group.name, m.name, "it fails its health check")
+                    yield WentDown(group.name, m.name, f"it fails its health check{_how(m)}")
                 elif seen.at >= since + group.rollout.progress:
-                    yield died(m, f"it failed its health check for {group.rollout.progress}")
+                    yield died(m, f"it failed its health check for {group.rollout.progress}{_how(m)}")
             case "booting" if group.name in memory.settled_at and _is_late(seen, m) and m not in steps.surplus(seen):
                 # Before it has served, the same ends its rollout instead.
-                yield died(m, f"it was not healthy within {group.rollout.progress}")
+                yield died(m, f"it was not healthy within {group.rollout.progress}{_how(m)}")
             case "serving" | "proving" if m.name in memory.down_since:
                 yield CameUp(group.name, m.name, "it passes its health check again")
+
+
+def _how(member: Member) -> str:
+    """How its health check fails, if that is known."""
+    return f": {member.backend.failure}" if member.backend and member.backend.failure else ""
 
 
 def _is_fresh_death(member: Member, memory: Memory) -> bool:
@@ -150,7 +155,7 @@ def _why_halt(seen: View, fresh_deaths: int) -> Halted | None:
         return Halted(group.name, f"{deaths} servers died during this rollout", last, number, canary.declared_as(seen))
     for m in seen.unsettled:
         if m.stance == "booting" and _is_late(seen, m) and m not in steps.surplus(seen):
-            why = f"{m.name} was not healthy within {group.rollout.progress.total_seconds():g} s"
+            why = f"{m.name} was not healthy within {group.rollout.progress.total_seconds():g} s{_how(m)}"
             return Halted(group.name, why, m.name, number, canary.declared_as(seen))
     return None
 

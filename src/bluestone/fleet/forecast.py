@@ -39,6 +39,7 @@ class Step(Struct, frozen=True):
 class Span(Struct, frozen=True):
     """The fewest servers of a group that serve, and the most that exist, on the way; and how many must and may.
 
+    `leaving` is how many may exist beside these while they are on their way out.
     `waits` is what the group waits for now.
     """
 
@@ -47,6 +48,7 @@ class Span(Struct, frozen=True):
     highest_total: int
     floor: int = 0
     cap: int = 0
+    leaving: int = 0
     waits: tuple[str, ...] = ()
 
 
@@ -107,7 +109,9 @@ def forecast(
         seconds += leap.total_seconds() if leap > STEP else 0.0
         inventory = _busy(replace(inventory, at=inventory.at + leap))
     spans = tuple(
-        Span(name, low[name], high[name], limits[name].floor, limits[name].cap, waiting[name]) for name in sorted(low)
+        Span(name, low[name], high[name], limit.floor, limit.cap, limit.leaving, waiting[name])
+        for name, limit in sorted(limits.items())
+        if name in low
     )
     halted = tuple(reason for group in now.halted for reason in group.waiting)
     moved = {step.action.group for step in steps if isinstance(step.action, Create)}

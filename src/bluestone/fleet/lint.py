@@ -116,13 +116,17 @@ def _capacity(actions: Sequence[Action], seen: View) -> Iterator[str]:
     creates = len([action for action in actions if isinstance(action, Create)])
     if not creates:
         return
-    stopping = sum(member.stance == "leaving" for member in seen.unsettled)
-    alive = seen.living - min(stopping, limits.leaving)
+    idle = sum(m.stance == "leaving" or (m.stance == "drained" and not _sessions(m)) for m in seen.unsettled)
+    alive = seen.living - min(idle, limits.leaving)
     if alive + creates > limits.cap:
         yield f"{alive + creates} servers of {group.name} would exist; at most {limits.cap} may"
     living = len(seen.new)
     if living + creates > group.count:
         yield f"{living + creates} servers of the generation of {group.name} would exist; {group.count} are declared"
+
+
+def _sessions(member: Member) -> int:
+    return member.backend.sessions if member.backend else 0
 
 
 def _volumes(actions: Sequence[Action], seen: View, inventory: Inventory) -> Iterator[str]:

@@ -35,7 +35,8 @@ class Counters(Struct, frozen=True):
 class Backend(Struct, frozen=True):
     """A server as the balancer reports it. `sessions` are the requests or connections it holds now.
 
-    Two are equal whatever their counters are: those change with every request.
+    `failure` says how its last health check failed, if it did and the balancer tells. Two are equal whatever this and
+    their counters are: those change with every request.
     """
 
     server: str
@@ -44,6 +45,7 @@ class Backend(Struct, frozen=True):
     health: Literal["up", "down", "unknown"]
     sessions: int
     counters: Counters = Counters()
+    failure: str = ""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Backend) and self._standing == other._standing

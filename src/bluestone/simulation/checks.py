@@ -45,7 +45,7 @@ class Checks:
         cap = cap_of(group)
         if len(alive) > cap:
             alive = [name for name in alive if not self._counted_out(name)]
-            cap += min(surge_of(group), sum(map(self._asked_to_go, alive)))
+            cap += min(surge_of(group), sum(map(self._is_idle, alive)))
         if len(alive) > cap:
             self._fail(f"{len(alive)} servers of {server.group} exist, and at most {cap} may: {', '.join(alive)}")
 
@@ -128,9 +128,18 @@ class Checks:
         born = self._journal.last(("server.create",), server=server)
         return int(born.data["generation"]) if born else 0
 
-    def _asked_to_go(self, server: str) -> bool:
-        """Whether bluestone is destroying the server: as many of these as the surge do not count."""
-        return self._journal.last(("server.destroy",), server=server) is not None
+    def _is_idle(self, server: str) -> bool:
+        """Whether bluestone has the server go, and it serves nobody any more: as many as the surge do not count.
+
+        One of another generation that the balancer does not know never gets requests again.
+        """
+        if self._journal.last(("server.destroy",), server=server) is not None:
+            return True
+        old = self._generation(server) != self.led_to.get(self._machines.known[server].group, 0)
+        sent_off = self._journal.last(("server.detach", "server.dismiss"), server=server) is not None
+        seat = self._machines.balancer.seats.get(server)
+        holds_none = seat is None or not (seat.attached or seat.sessions)
+        return holds_none and (old or sent_off or self._is_tainted(server))
 
     def _counted_out(self, server: str) -> bool:
         """Whether bluestone has given the server up: it failed its checks for too long."""

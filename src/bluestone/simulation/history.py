@@ -27,7 +27,7 @@ from bluestone.model.inventory import Backend, Inventory
 from bluestone.model.memory import Failures, Memory, Taint
 from bluestone.model.plan import Goal, Plan
 from bluestone.model.server import Endpoint, Server
-from bluestone.simulation.limits import cap_of
+from bluestone.simulation.limits import cap_of, surge_of
 
 ROUND = timedelta(milliseconds=500)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -213,7 +213,16 @@ def check(decided: Plan, goal: Goal, inventory: Inventory, world: World) -> None
         coming += [action.server for _, action, _ in world.under_way if isinstance(action, Create)]
         there = [s.name for s in world.servers.values() if s.phase != "dead" and s.name not in world.memory.died]
         alive = {*there, *coming}
-        if len(alive) > (cap := cap_of(goal.group)):
+        idle = len([name for name in there if _is_idle(world.servers[name], goal, world)])
+        if len(alive) > (cap := cap_of(goal.group)) + min(idle, surge_of(goal.group)):
             raise Violation(f"{len(alive)} servers would exist, and at most {cap} may: {', '.join(sorted(alive))}")
     if wrong := lint(decided, [goal], inventory, world.memory):
         raise Violation("; ".join(wrong))
+
+
+def _is_idle(server: Server, goal: Goal, world: World) -> bool:
+    """Whether a server has to go, gets no requests and holds no sessions: up to the surge, such do not count."""
+    backend = world.backends.get(server.name)
+    destroyed = any(isinstance(action, Destroy) and action.server == server.name for _, action, _ in world.under_way)
+    goes = destroyed or server.generation != goal.generation.number or server.name in world.memory.taints
+    return goes and (backend is None or (backend.admission == "detached" and not backend.sessions))

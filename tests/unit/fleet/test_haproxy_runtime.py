@@ -22,8 +22,10 @@ from bluestone.fleet.balancers.haproxy.runtime import (
     Entry,
     NotRunning,
     Runtime,
+    Statistics,
     Unsettled,
     parse_description,
+    parse_failures,
     parse_replaced_workers,
     parse_session_ids,
     parse_sessions,
@@ -210,7 +212,7 @@ def seen(*entries: Entry, roster: Roster = ROSTER, sessions: tuple[int, int] = (
     held = {(one.proxy, "s"): count for one, count in zip(entries, sessions, strict=False)}
     sights = put_together(roster, entries, held, [{(FIRST, "s"): old, (FIRST, "gone"): 0}] if old else [])
     assert set(sights) == {"s"}
-    return sights["s"].backend({})
+    return sights["s"].backend(Statistics({}, {}, {}))
 
 
 def test_sessions_of_all_ports_and_all_workers_are_summed() -> None:
@@ -250,4 +252,19 @@ def test_a_server_that_came_or_went_in_between_means_asking_again() -> None:
 
 def test_a_server_that_only_a_replaced_worker_serves_is_not_forgotten() -> None:
     sights = put_together(ROSTER, [], {}, [{(FIRST, "s"): 1}])
-    assert sights["s"].backend({}) == Backend("s", "web", "detached", "unknown", 1)
+    assert sights["s"].backend(Statistics({}, {}, {})) == Backend("s", "web", "detached", "unknown", 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "failure"),
+    [
+        ("L7STS", "404", "it answers with status 404"),
+        ("* L7STS", "0", "it answers with a status that is no success"),
+        ("L4CON", "", "it takes no connections"),
+        ("L7OK", "200", None),
+        ("INI", "", None),
+    ],
+)
+def test_a_failed_check_is_told_in_words(status: str, code: str, failure: str | None) -> None:
+    stat = f"# pxname,svname,check_status,check_code,\nweb.127.0.0.1:80,s,{status},{code},\n\n"
+    assert parse_failures(stat).get(("web.127.0.0.1:80", "s")) == failure

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from bluestone.fleet.controller.observe import MAX_AGE, Lookout
+from bluestone.fleet.controller.observe import HURRIED_AGE, MAX_AGE, Lookout
 from bluestone.model.problem import Problem
 from bluestone.model.server import Server
 from bluestone.simulation.provider import SimulatedProvider
@@ -74,3 +74,15 @@ def test_a_list_with_a_gap_is_not_kept() -> None:
     assert lookout.list_servers(NOW).gaps
     provider.answers = True
     assert lookout.list_servers(NOW).servers == (FIRST,)
+
+
+def test_while_something_else_is_waited_for_a_list_may_be_older() -> None:
+    provider = Listed(FIRST)
+    lookout = Lookout({"sim": provider})
+    lookout.list_servers(NOW)
+    lookout.hurried = True
+    lookout.went(FIRST.name)
+    assert lookout.list_servers(NOW + MAX_AGE).servers == (), "what our own actions did is known all the same"
+    assert provider.asked == 1
+    lookout.list_servers(NOW + HURRIED_AGE)
+    assert provider.asked == 2

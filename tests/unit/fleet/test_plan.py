@@ -112,6 +112,21 @@ def test_a_successor_waits_for_no_more_of_those_that_are_being_stopped_than_it_m
     assert created(replace(ROLLING, max_surge=Amount(0), max_unavailable=Amount(1)), old[2].name) == 0
 
 
+def test_a_successor_is_started_beside_a_server_that_is_drained() -> None:
+    old = [server(1, slot=slot, incarnation=slot) for slot in (1, 2, 3)]
+    new = server(2, slot=4, incarnation=4)
+
+    def created(*drained: Backend) -> int:
+        others = [backend(each) for each in (*old, new) if each.name not in {one.server for one in drained}]
+        seen = Inventory(NOW, (*old, new), (*others, *drained))
+        decided = plan([goal(ROLLING, count=3)], seen, Memory(next_incarnation=9, detached_at={old[2].name: NOW}))
+        return sum(isinstance(action, Create) for action in decided.actions)
+
+    assert created(backend(old[2], "detached")) == 1, "while the balancer still forgets it"
+    assert created(backend(old[2], "detached", sessions=1)) == 0, "it still serves somebody"
+    assert created(backend(new, "detached")) == 0, "that one is new"
+
+
 def test_sessions_are_waited_for_and_cut_at_the_deadline() -> None:
     holding = Inventory(NOW, (OLD, NEW), (backend(OLD, "detached", sessions=2), backend(NEW)))
     early = Memory(detached_at={OLD.name: NOW - timedelta(seconds=9)})

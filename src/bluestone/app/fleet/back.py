@@ -40,6 +40,7 @@ def down(project: Project, *, notify: Notify, watch: Watch) -> Arrival:
     inventory, _ = site.look()
     changed = bool(inventory.servers) or site.balancer.is_running()
     if inventory.gaps:
+        wiring.require_tools(project, building=False)
         raise Problem(
             f"not everything can be seen: {'; '.join(inventory.gaps)}",
             mend="mend that and run `bluestone down` again",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
@@ -42,6 +43,11 @@ from bluestone.model.plan import Goal, Plan, Progress
 from bluestone.model.problem import Problem
 from bluestone.model.record import Identity
 from bluestone.model.server import ServerSpec
+
+MOST_READ = 2000
+"""Of a failed server's lines, for the few that are shown."""
+
+NUMBER = re.compile(r"\d+")
 
 Notify = Callable[[datetime, Entry], None]
 Watch = Callable[[Tick], None]
@@ -150,6 +156,7 @@ class Site:
         """What leading the groups to their goals takes. Raises `Problem` when the view is incomplete."""
         inventory, memory = self.look()
         if not inventory.complete:
+            wiring.require_tools(self.project, building=False)
             raise Problem(
                 f"the plan cannot be made, as not everything can be seen: {'; '.join(inventory.gaps)}",
                 mend="mend that, or run `bluestone up`, which starts what is not running",
@@ -316,15 +323,21 @@ class Site:
         return Failure(progress.group, progress.waiting[0], server, lines)
 
     def _last_lines(self, server: str, halted: datetime, count: int = 15) -> tuple[str, ...]:
-        """What a server wrote until its rollout was halted: what it wrote on being destroyed explains nothing."""
+        """What a server wrote until its rollout was halted: what it wrote on being destroyed explains nothing.
+
+        Of lines that differ in numbers only, such as those on each health check, the last one.
+        """
         from bluestone.logs.query.archive import Archive
         from bluestone.logs.query.asked import Query
 
         with closing(Archive(self.project.logs)) as archive:
-            found = tuple(archive.search(Query(server=server, until=halted, limit=count)))
+            found = tuple(archive.search(Query(server=server, until=halted, limit=MOST_READ)))
             # A clock that is ahead has written nothing yet.
-            found = found or tuple(archive.last_lines(server, count))
-        return tuple(f"{record.at:%H:%M:%S} {record.unit}: {record.message}" for record in found)
+            found = found or tuple(archive.last_lines(server, MOST_READ))
+        in_order = sorted(found, key=lambda record: record.at)
+        told = {(record.unit, NUMBER.sub("", record.message)): record for record in in_order}
+        last = sorted(told.values(), key=lambda record: record.at)[-count:]
+        return tuple(f"{record.at:%H:%M:%S} {record.unit}: {record.message}" for record in last)
 
     def record(self, entries: Iterable[Entry], *, incarnations: int = 0) -> None:
         """Write entries to the journal, and tell whoever listens. Numbers of servers up to `incarnations` are taken."""

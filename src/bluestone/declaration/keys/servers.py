@@ -127,8 +127,8 @@ class RolloutTable(Table):
         default="blue-green",
     )
     max_surge: Servers | None = key(
-        "rolling: how many servers more than `count` there may be meanwhile, and beside them as many that are being "
-        "stopped. Left out: 1, and 0 with volumes.",
+        "rolling: how many servers more than `count` there may be meanwhile, and beside them as many that are "
+        "drained or being stopped. Left out: 1, and 0 with volumes.",
         example=1,
         default=None,
     )

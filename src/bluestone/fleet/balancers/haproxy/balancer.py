@@ -17,11 +17,11 @@ from msgspec.structs import replace
 from bluestone.fleet.balancer import Service
 from bluestone.fleet.balancers.haproxy import render
 from bluestone.fleet.balancers.haproxy.lock import exclusive
-from bluestone.fleet.balancers.haproxy.observation import Counted, Sight, belongs, is_whole, put_together
+from bluestone.fleet.balancers.haproxy.observation import Sight, belongs, is_whole, put_together
 from bluestone.fleet.balancers.haproxy.ports import check_free
 from bluestone.fleet.balancers.haproxy.process import Process, unprivileged_account
 from bluestone.fleet.balancers.haproxy.roster import Enrolment, Roster
-from bluestone.fleet.balancers.haproxy.runtime import NotRunning, Runtime, Unsettled
+from bluestone.fleet.balancers.haproxy.runtime import NotRunning, Runtime, Statistics, Unsettled
 from bluestone.host.commands import require
 from bluestone.host.daemons import Daemon
 from bluestone.host.files import write_atomically
@@ -36,6 +36,7 @@ Answer = TypeVar("Answer")
 LOCK_PATIENCE = 30.0
 SETTLE_PATIENCE = 2.0
 DISMISS_PATIENCE = 10.0
+TIDY = 1.0
 NO_STATES = b"1\n"
 """A file of server states that holds none: only its version."""
 
@@ -66,6 +67,7 @@ class HAProxy:
         )
         self._process = Process(daemon, self._configuration, socket, self._runtime)
         self._is_tidy = False
+        self._tidied_at = 0.0
 
     # ---- the port -----------------------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ class HAProxy:
                 # Either a reload was cut short after it had taken effect, or only health checks differ: these are
                 # for the servers that are enrolled from now on, and need no reload.
                 roster.offering(offered, attached_only=False).save(self._roster_file)
-            if not self._is_tidy:
+            if not self._is_tidy or time.monotonic() - self._tidied_at > TIDY:
                 self._tidy()
 
     def is_running(self) -> bool:
@@ -99,10 +101,10 @@ class HAProxy:
 
     def list_backends(self) -> Sequence[Backend]:
         """Every enrolled server; none before the first `ensure` and after `stop`."""
-        sights, counted = self._settled(self._see)
+        sights, told = self._settled(self._see)
         # Half an enrolment is none: `enrol` completes it, `ensure` removes it.
         whole = [sight for sight in sights.values() if sight.complete or sight.sessions]
-        return tuple(sight.backend(counted) for sight in sorted(whole, key=lambda sight: sight.server))
+        return tuple(sight.backend(told) for sight in sorted(whole, key=lambda sight: sight.server))
 
     def arrivals(self) -> Mapping[str, int]:
         """What came to all ports of each group; nothing before the first `ensure` and after `stop`."""
@@ -244,10 +246,10 @@ class HAProxy:
     def _tidy(self) -> None:
         """Remove what an interrupted change left half done, and have the roster agree with HAProxy.
 
-        That takes several questions, and `ensure` is called often: it is done at first, and after a look or a change
-        that may have left something to do.
+        That takes several questions, and `ensure` is called often: it is done at first, after a look or a change that
+        may have left something to do, and every second, since others may have been cut short.
         """
-        self._is_tidy = True
+        self._is_tidy, self._tidied_at = True, time.monotonic()
         roster = Roster.load(self._roster_file) or Roster()
         for sight in self._look().values():
             if sight.complete:
@@ -342,11 +344,11 @@ class HAProxy:
         sights, _ = self._settled(self._see)
         return sights
 
-    def _see(self) -> tuple[dict[str, Sight], Counted]:
-        """Every server in HAProxy, by name, and what was counted for it."""
+    def _see(self) -> tuple[dict[str, Sight], Statistics]:
+        """Every server in HAProxy, by name, and what HAProxy tells of it besides."""
         roster = Roster.load(self._roster_file)
         if roster is None or not roster.services:
-            return {}, {}
+            return {}, Statistics({}, {}, {})
         replaced = []
         for worker in self._runtime.replaced_workers():
             try:
@@ -355,11 +357,11 @@ class HAProxy:
                 if worker in self._runtime.replaced_workers():
                     raise
         entries = self._runtime.entries()
-        sessions, counted = self._runtime.statistics()
-        sights = put_together(roster, entries, sessions, replaced)
+        told = self._runtime.statistics()
+        sights = put_together(roster, entries, told.sessions, replaced)
         if not all(is_whole(roster, sight) for sight in sights.values()):
             self._is_tidy = False
-        return sights, counted
+        return sights, told
 
     def _settled(self, ask: Callable[[], Answer]) -> Answer:
         """Ask again while a reload, or a change by somebody else, cuts the answer short."""

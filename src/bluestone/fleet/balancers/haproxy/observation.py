@@ -10,11 +10,8 @@ from msgspec import Struct
 
 from bluestone.fleet.balancers.haproxy.render import group_of, proxy_name
 from bluestone.fleet.balancers.haproxy.roster import Roster
-from bluestone.fleet.balancers.haproxy.runtime import Entry, Unsettled
+from bluestone.fleet.balancers.haproxy.runtime import Entry, Statistics, Unsettled
 from bluestone.model.inventory import Backend, Counters
-
-Counted = Mapping[tuple[str, str], Counters]
-"""What was counted, by (proxy, server)."""
 
 Sessions = Mapping[tuple[str, str], int]
 """How many sessions there are, by (proxy, server)."""
@@ -48,15 +45,20 @@ class Sight(Struct, frozen=True):
             return "up"
         return "down" if any(entry.failing for entry in self.entries) else "unknown"
 
-    def backend(self, counted: Counted) -> Backend:
-        """As the balancer port reports it, with what was counted by (proxy, server)."""
+    def backend(self, told: Statistics) -> Backend:
+        """As the balancer port reports it, with what HAProxy tells of it besides."""
+        counted = told.counted
         mine = [counted[proxy, self.server] for proxy in sorted(self.proxies) if (proxy, self.server) in counted]
         times = [each.response_ms for each in mine if each.response_ms is not None]
         total = Counters(
             sum(each.requests for each in mine), sum(each.errors for each in mine), max(times, default=None)
         )
         admission: Literal["attached", "detached"] = "attached" if self.attached else "detached"
-        return Backend(self.server, self.group, admission, self.health, self.sessions, total)
+        failures = [
+            told.failures[proxy, self.server] for proxy in sorted(self.proxies) if (proxy, self.server) in told.failures
+        ]
+        failure = "" if self.health == "up" else next(iter(failures), "")
+        return Backend(self.server, self.group, admission, self.health, self.sessions, total, failure)
 
 
 def put_together(

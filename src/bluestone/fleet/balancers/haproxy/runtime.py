@@ -32,6 +32,17 @@ NEVER_CHECKED = (0, 1)
 MANY = 1_000_000
 """A limit of connections that no server reaches."""
 
+CHECKED = {
+    "L4TOUT": "nothing answers at its address",
+    "L4CON": "it takes no connections",
+    "L6TOUT": "it takes connections and answers nothing in time",
+    "L6RSP": "it closes connections without an answer",
+    "L7TOUT": "it takes connections and answers nothing in time",
+    "L7RSP": "it does not answer in HTTP",
+    "L7STS": "it answers with {}",
+}
+"""What a health check that failed came to, by `check_status` (management guide, 9.1), with its `check_code`."""
+
 NOBODY = "no-such-server"
 NO_SERVER = "No such server."
 NO_KEY = "Key not found."
@@ -68,6 +79,14 @@ class Entry(Struct, frozen=True):
     def up(self) -> bool:
         """Whether HAProxy holds it for healthy, and has asked it."""
         return self.running and self.checked
+
+
+class Statistics(Struct, frozen=True):
+    """By (proxy, server): how many sessions it holds, what was counted, and how its last check failed, if it did."""
+
+    sessions: dict[tuple[str, str], int]
+    counted: dict[tuple[str, str], Counters]
+    failures: dict[tuple[str, str], str]
 
 
 class Runtime:
@@ -137,10 +156,10 @@ class Runtime:
         """How many sessions each (proxy, server) of a worker holds."""
         return parse_sessions(self.table("show stat -1 4 -1", worker))
 
-    def statistics(self) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], Counters]]:
-        """How many sessions each (proxy, server) of the serving worker holds, and what that has counted for it."""
+    def statistics(self) -> Statistics:
+        """What the serving worker tells of each (proxy, server)."""
         text = self.table("show stat -1 4 -1")
-        return parse_sessions(text), parse_counters(text)
+        return Statistics(parse_sessions(text), parse_counters(text), parse_failures(text))
 
     def arrivals(self) -> dict[str, int]:
         """How many requests, or connections, came to each proxy of the serving worker."""
@@ -247,6 +266,19 @@ def parse_counters(text: str) -> dict[tuple[str, str], Counters]:
         timed = float(_number(row, "rtime", line)) if row.get("rtime") else None
         counted[row["pxname"], row["svname"]] = Counters(max(requests, errors), errors, timed)
     return counted
+
+
+def parse_failures(text: str) -> dict[tuple[str, str], str]:
+    """How the last health check of each (proxy, server) failed, if it did, by an answer to `show stat`."""
+    failed = {}
+    for row, _ in _stat_rows(text):
+        # While a check is under way, `* ` stands before what the one before it came to, whose code is 0 by then.
+        if (words := CHECKED.get(row.get("check_status", "").lstrip("* "))) is not None:
+            code = row.get("check_code", "")
+            failed[row["pxname"], row["svname"]] = words.format(
+                f"status {code}" if code.strip("0") else "a status that is no success"
+            )
+    return failed
 
 
 def parse_arrivals(text: str) -> dict[str, int]:
