@@ -91,7 +91,7 @@ def test_a_verb_that_is_not_understood_is_seen() -> None:
 def tables_of(page: Path) -> list[str]:
     """The blocks of TOML of a page that are parts of a declaration: prices are a file of their own."""
     blocks = re.findall(r"^```toml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-    return [block for block in blocks if "[[price]]" not in block]
+    return [block for block in blocks if not re.search(r"^\[\[(price|source)\]\]", block, re.MULTILINE)]
 
 
 def findings(block: str) -> list[str]:
