@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bluestone.fleet.findings import way_back
 from bluestone.fleet.lint import lint
 from bluestone.fleet.plan import plan
 from bluestone.fleet.remember import begun, remember
@@ -213,16 +214,17 @@ def check(decided: Plan, goal: Goal, inventory: Inventory, world: World) -> None
         coming += [action.server for _, action, _ in world.under_way if isinstance(action, Create)]
         there = [s.name for s in world.servers.values() if s.phase != "dead" and s.name not in world.memory.died]
         alive = {*there, *coming}
-        idle = len([name for name in there if _is_idle(world.servers[name], goal, world)])
+        aimed = way_back(goal, world.memory)
+        idle = len([name for name in there if _is_idle(world.servers[name], aimed, world)])
         if len(alive) > (cap := cap_of(goal.group)) + min(idle, surge_of(goal.group)):
             raise Violation(f"{len(alive)} servers would exist, and at most {cap} may: {', '.join(sorted(alive))}")
     if wrong := lint(decided, [goal], inventory, world.memory):
         raise Violation("; ".join(wrong))
 
 
-def _is_idle(server: Server, goal: Goal, world: World) -> bool:
+def _is_idle(server: Server, aimed: Goal, world: World) -> bool:
     """Whether a server has to go, gets no requests and holds no sessions: up to the surge, such do not count."""
     backend = world.backends.get(server.name)
     destroyed = any(isinstance(action, Destroy) and action.server == server.name for _, action, _ in world.under_way)
-    goes = destroyed or server.generation != goal.generation.number or server.name in world.memory.taints
+    goes = destroyed or server.generation != aimed.generation.number or server.name in world.memory.taints
     return goes and (backend is None or (backend.admission == "detached" and not backend.sessions))
