@@ -173,14 +173,14 @@ def end(demo: Demo, *, keep: bool) -> list[str]:
         return []
     say("take everything down")
     demo.bluestone("down", check=False)
-    left = _left_for_good(demo.home)
+    left = left_for_good(demo.home)
     if not left:
         shutil.rmtree(demo.home)
         print("  nothing is left: no container, network, mount, process or file")
     return [f"left behind: {what}" for what in left]
 
 
-def _left_for_good(home: Path) -> list[str]:
+def left_for_good(home: Path) -> list[str]:
     """What still exists once that has ended which goes on in the background: lines are sealed, an image is proved."""
     until = time.monotonic() + PATIENCE
     while (left := _leftovers(home)) and time.monotonic() < until:

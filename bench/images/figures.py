@@ -73,9 +73,12 @@ def measure_parts(
         parser.error(f"no part is called {', '.join(unknown)}: there are {', '.join(parts)}")
     ratios: dict[str, float | None] = {}
     values: dict[str, float | None] = {}
-    for title in asked or usual:
-        note(title)
-        figures = parts[title]()
-        ratios |= figures.ratios
-        values |= figures.values
-    print(json.dumps({"bench": bench, "ratios": ratios, "values": values}))
+    try:
+        for title in asked or usual:
+            note(title)
+            figures = parts[title]()
+            ratios |= figures.ratios
+            values |= figures.values
+    finally:
+        # What was measured is told also where a later part fails.
+        print(json.dumps({"bench": bench, "ratios": ratios, "values": values}), flush=True)

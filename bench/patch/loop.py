@@ -21,7 +21,7 @@ sys.path.insert(0, "tests")
 from bench.fleet import RATE
 from bench.images.figures import Figures
 from bench.load import Load, Report
-from examples.demo import CONNECTIONS, SETTLE, Demo
+from examples.demo import CONNECTIONS, SETTLE, Demo, left_for_good
 from fake_archive import Archives, Deb, archives, key
 
 CVE = "CVE-2026-4242"
@@ -43,6 +43,7 @@ def measure() -> Figures:
             return Figures({}, _measured(demo, site))
         finally:
             demo.bluestone("down", show=False, check=False)
+            left_for_good(home)  # the patched image is proved in the background, and writes here
             shutil.rmtree(home)
 
 
