@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from bluestone.model.group import RolloutPolicy, StrategyName
 from bluestone.simulation.history import Faults, World, play
-from planner_histories import NO_FAULTS, a_goal, a_history, a_policy
+from planner_histories import NO_FAULTS, a_goal, a_history, a_policy, a_rollout
 
 HISTORIES = 150
 
@@ -68,3 +68,9 @@ def test_a_broken_image_is_left_by_itself_and_all_of_the_old_serve_again(strateg
         world.start_rollout("web")
         assert [group.state for group in play(world, bad, rounds=60).progress] == ["returned"]
         assert world.names == names, "what is quarantined is not tried again"
+
+
+@pytest.mark.parametrize("seed", [20087, 25256])
+def test_who_is_superseded_and_in_the_way_is_acted_on_once(seed: int) -> None:
+    """A third generation came while servers of the first were kept, and some of the second had drifted."""
+    assert a_rollout(seed) == seed

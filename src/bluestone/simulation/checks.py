@@ -42,12 +42,24 @@ class Checks:
                 self._fail(f"{server.name} has {min(shared)}, which is on {other.name}")
         alive = [machine.name for machine in self._machines.alive(server.group)]
         group = self._groups[server.group]
-        cap = cap_of(group)
-        if len(alive) > cap:
-            alive = [name for name in alive if not self._counted_out(name)]
-            cap += min(surge_of(group), sum(map(self._is_idle, alive)))
-        if len(alive) > cap:
+        if over := self._over(alive, group):
+            cap = len(alive) - over
             self._fail(f"{len(alive)} servers of {server.group} exist, and at most {cap} may: {', '.join(alive)}")
+
+    def _over(self, alive: list[str], group: Group) -> int:
+        """How many more exist than may. Whoever was given up does not count, nor do as many that are idle as the surge.
+
+        The journal is asked of no more servers than it takes, those that serve nobody first: fleets are large.
+        """
+        over, spare = len(alive) - cap_of(group), surge_of(group)
+        for name in sorted(alive, key=self._serves_somebody) if over > 0 else ():
+            if self._counted_out(name):
+                over -= 1
+            elif spare and self._is_idle(name):
+                over, spare = over - 1, spare - 1
+            if not over:
+                break
+        return max(over, 0)
 
     def destroyed(self, server: Server) -> None:
         """None while it serves or holds sessions, none without an intent."""
@@ -137,9 +149,11 @@ class Checks:
             return True
         old = self._generation(server) != self.led_to.get(self._machines.known[server].group, 0)
         sent_off = self._journal.last(("server.detach", "server.dismiss"), server=server) is not None
+        return not self._serves_somebody(server) and (old or sent_off or self._is_tainted(server))
+
+    def _serves_somebody(self, server: str) -> bool:
         seat = self._machines.balancer.seats.get(server)
-        holds_none = seat is None or not (seat.attached or seat.sessions)
-        return holds_none and (old or sent_off or self._is_tainted(server))
+        return seat is not None and bool(seat.attached or seat.sessions)
 
     def _counted_out(self, server: str) -> bool:
         """Whether bluestone has given the server up: it failed its checks for too long."""

@@ -33,7 +33,8 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
         actions += steps.create(view, min(missing, room), numbers)
     if missing > room:
         going = len(gone) + len(useless) + sum(m.stance == "leaving" for m in view.unsettled)
-        in_the_way = _in_the_way(view, budget)[: max(0, missing - room - going)]
+        others = [m for m in _in_the_way(view, budget) if m not in gone and m not in useless]
+        in_the_way = others[: max(0, missing - room - going)]
         actions += steps.retire(view, in_the_way, "it leaves its place to a successor")
     actions += steps.enrol(view)
 
