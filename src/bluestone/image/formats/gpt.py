@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
 from msgspec import Struct
@@ -47,18 +47,24 @@ def table(disk: UUID, partitions: Sequence[Partition]) -> Table:
     """The table of a disk just large enough for these partitions, in this order. Raises `ValueError`."""
     if len(partitions) > ENTRIES:
         raise ValueError(f"{len(partitions)} partitions, more than {ENTRIES}")
-    offsets, end = [], ALIGNMENT
     for partition in partitions:
         _check(partition)
-        offsets.append(end)
-        end = _aligned(end + partition.size)
+    *begins, end = offsets([*(partition.size for partition in partitions), 0])
     size = end + ALIGNMENT
     last = size // SECTOR - 1
-    placed = zip(partitions, offsets, strict=True)
+    placed = zip(partitions, begins, strict=True)
     entries = b"".join(_entry(*each) for each in placed).ljust(ENTRIES * ENTRY_SIZE, b"\0")
     primary = _header(disk, entries, here=1, other=last, table_at=2, last=last)
     backup = _header(disk, entries, here=last, other=1, table_at=last - TABLE_SECTORS, last=last)
-    return Table(_protective(last) + primary + entries, entries + backup, tuple(offsets), size)
+    return Table(_protective(last) + primary + entries, entries + backup, tuple(begins), size)
+
+
+def offsets(sizes: Iterable[int]) -> Iterator[int]:
+    """Where partitions of these sizes begin, one after another."""
+    end = ALIGNMENT
+    for size in sizes:
+        yield end
+        end = _aligned(end + size)
 
 
 def _check(partition: Partition) -> None:

@@ -1,8 +1,23 @@
 from pathlib import Path
 from uuid import UUID
 
-from bluestone.image.formats.disk import ESP, ROOT, VERITY, command_line, esp, layout, squashfs, uki, verity
+import pytest
+
+from bluestone.image.formats.disk import (
+    ESP,
+    OPEN,
+    ROOT,
+    VERITY,
+    command_line,
+    esp,
+    fill_in,
+    layout,
+    squashfs,
+    uki,
+    verity,
+)
 from bluestone.image.formats.tools import RECIPE, mounts, recipe
+from bluestone.model.problem import Problem
 from bluestone.model.recipe import Base
 
 HASH = "79e515f2d06583e75eaeb7ed01b1188ec37ec497fe88bbb2757e8cdd27b17f90"
@@ -21,11 +36,29 @@ def test_partitions_are_named_after_the_hash_of_the_root() -> None:
 
 
 def test_nothing_but_the_root_is_on_the_command_line() -> None:
-    words = command_line(HASH, 22408).split()
-    assert words[-2:] == [f"bluestone.root={HASH}", "bluestone.blocks=22408"]
+    words = command_line(HASH, 22408).decode().split()
+    assert words[-2:] == ["bluestone.blocks=22408", f"bluestone.root={HASH}"]
     assert "console=ttyS0,115200" in words
     assert "panic=1" in words
     assert "init=" not in " ".join(words)
+
+
+def test_the_command_line_takes_the_place_that_was_left_open_for_it(tmp_path: Path) -> None:
+    line = command_line(HASH, 10**12 - 1)
+    disk = tmp_path / "disk"
+    disk.write_bytes(OPEN + b"esp" + OPEN + b"more")
+    with disk.open("r+b") as file:
+        fill_in(file.fileno(), len(OPEN), disk.stat().st_size - len(OPEN), line)
+    assert disk.read_bytes() == OPEN + b"esp" + line + b"more"
+
+
+@pytest.mark.parametrize("places", [0, 2])
+def test_a_place_that_is_not_there_once_is_not_guessed(tmp_path: Path, places: int) -> None:
+    disk = tmp_path / "disk"
+    disk.write_bytes(b"uki" + OPEN * places)
+    with disk.open("r+b") as file, pytest.raises(Problem, match="the kernel's command line"):
+        fill_in(file.fileno(), 0, disk.stat().st_size, command_line(HASH, 1))
+    assert disk.read_bytes() == b"uki" + OPEN * places
 
 
 def test_the_tools_are_told_all_that_would_differ_from_day_to_day() -> None:
