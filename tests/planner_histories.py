@@ -13,6 +13,9 @@ from bluestone.model.volume import VolumeSpec
 from bluestone.simulation.history import Faults, Violation, World, play
 
 NO_FAULTS = Faults()
+PLAIN = ServerConfig("podman", ports=(80,))
+"""What most servers are started with. It is one for all, as it keeps its digest."""
+
 PATIENCE = 200
 """How often a rollout that is held, though the faults have ceased, is looked at again."""
 
@@ -38,7 +41,7 @@ def a_goal(
     volumes: tuple[VolumeSpec, ...] = (),
 ) -> Goal:
     group = Group("web", count=count, ports=(Port(8080, 80),), volumes=volumes, rollout=policy)
-    config = ServerConfig("podman", ports=(80,), volumes=volumes)
+    config = ServerConfig("podman", ports=(80,), volumes=volumes) if volumes else PLAIN
     return Goal(group, Generation("web", number, Digest(f"sha256:{number:064x}"), config), fallback)
 
 

@@ -49,6 +49,9 @@ class Hold(Struct, frozen=True):
     lasting: bool = False
 
 
+NOT_HELD = Hold()
+
+
 def way_back(goal: Goal, memory: Memory) -> Goal:
     """The goal itself, or the generation before if the goal's has failed and there is a way back.
 
@@ -62,14 +65,14 @@ def way_back(goal: Goal, memory: Memory) -> Goal:
 
 def findings(seen: View) -> tuple[Fact, ...]:
     """What this observation shows for the first time."""
-    facts: list[Fact] = list(_of_servers(seen))
+    facts: list[Fact] = list(_of_servers(seen)) if seen.unsettled or seen.memory.down_since else []
     group = seen.goal.group
     if group.count and group.name not in seen.memory.settled_at and all_new_serve(seen):
         text = f"all {group.count} servers of the generation serve"
         facts.append(Settled(group.name, text, seen.goal.generation.number))
     if seen.paused or seen.halted:
         return tuple(facts)
-    fresh = sum(fact.counts for fact in facts if isinstance(fact, Died))
+    fresh = sum([fact.counts for fact in facts if isinstance(fact, Died)]) if facts else 0
     if halt := _why_halt(seen, fresh):
         facts.append(halt)
     else:
@@ -82,6 +85,8 @@ def findings(seen: View) -> tuple[Fact, ...]:
 def hold(seen: View) -> Hold:
     """What is not done now, as it failed before or as too much dies."""
     memory, group = seen.memory, seen.goal.group.name
+    if not (memory.failures or memory.full or memory.streaks or memory.paused_since):
+        return NOT_HELD
     failures = memory.failures.get(group)
     if failures and failures.count and seen.at < (until := _next_try(failures)):
         again = f"{failures.error}; tried again at {until:%H:%M:%S} UTC"
@@ -97,12 +102,13 @@ def hold(seen: View) -> Hold:
     if canary.awaited(seen) and group in memory.paused_since:
         text = "it cannot be told whether the canaries are good: `bluestone resume` goes on with them"
         return Hold(reason=text, lasting=True)
-    return Hold()
+    return NOT_HELD
 
 
 def all_new_serve(seen: View) -> bool:
     """Whether all declared servers serve, and no more."""
-    return len(seen.new) == seen.goal.group.count and all(m.stance == "serving" for m in seen.new)
+    count = seen.goal.group.count
+    return len(seen.new) == count <= len(seen.serving) and all(m.stance == "serving" for m in seen.new)
 
 
 def _of_servers(seen: View) -> Iterator[Fact]:
@@ -110,25 +116,31 @@ def _of_servers(seen: View) -> Iterator[Fact]:
     # What also takes servers of another generation away speaks against no generation.
     common = any(_is_fresh_death(m, memory) and m.foreign for m in seen.dead) if seen.dead else False
 
-    def died(m: Member, why: str) -> Died:
-        return Died(group.name, m.name, why, m.new and not common and _born_in_rollout(m, memory, group.name))
-
     came_up = [m for m in seen.serving if m.name in memory.down_since and not m.pending] if memory.down_since else []
     for m in (*seen.unsettled, *came_up):
         match m.stance:
             case "dead" if _is_fresh_death(m, memory):
-                yield died(m, m.server.detail or "it ended by itself")
+                yield _died(seen, m, m.server.detail or "it ended by itself", common=common)
             case "down":
                 since = memory.down_since.get(m.name)
                 if since is None:
                     yield WentDown(group.name, m.name, f"it fails its health check{_how(m)}")
                 elif seen.at >= since + group.rollout.progress:
-                    yield died(m, f"it failed its health check for {group.rollout.progress}{_how(m)}")
+                    why = f"it failed its health check for {group.rollout.progress}{_how(m)}"
+                    yield _died(seen, m, why, common=common)
             case "booting" if group.name in memory.settled_at and _is_late(seen, m) and m not in steps.surplus(seen):
                 # Before it has served, the same ends its rollout instead.
-                yield died(m, f"it was not healthy within {group.rollout.progress}{_how(m)}")
+                why = f"it was not healthy within {group.rollout.progress}{_how(m)}"
+                yield _died(seen, m, why, common=common)
             case "serving" | "proving" if m.name in memory.down_since:
                 yield CameUp(group.name, m.name, "it passes its health check again")
+
+
+def _died(seen: View, member: Member, why: str, *, common: bool) -> Died:
+    """A death, and whether it speaks against the generation: not if the cause is `common` to others as well."""
+    group = seen.goal.group.name
+    counts = member.new and not common and _born_in_rollout(member, seen.memory, group)
+    return Died(group, member.name, why, counts)
 
 
 def _how(member: Member) -> str:
@@ -162,8 +174,7 @@ def _why_halt(seen: View, fresh_deaths: int) -> Halted | None:
 
 def _is_late(seen: View, member: Member) -> bool:
     """Whether a server that boots has had its time to become healthy."""
-    progress = seen.goal.group.rollout.progress
-    return member.new and not member.pending and seen.at >= _began(seen, member) + progress
+    return member.new and not member.pending and seen.at >= _began(seen, member) + seen.goal.group.rollout.progress
 
 
 def _began(seen: View, member: Member) -> datetime:
@@ -173,12 +184,18 @@ def _began(seen: View, member: Member) -> datetime:
     nobody could enrol, as bluestone was blind, paused or not there, has it from then on.
     """
     name, memory = seen.goal.group.name, seen.memory
-    moments = [memory.started_at.get(name), memory.resumed_at.get(name), memory.enrolled_at.get(member.name)]
-    return max([member.server.created_at, *(moment for moment in moments if moment)])
+    began = member.server.created_at
+    moments = memory.started_at.get(name), memory.resumed_at.get(name), memory.enrolled_at.get(member.name)
+    for moment in moments:
+        if moment and moment > began:
+            began = moment
+    return began
 
 
 def _newly_held(seen: View) -> Held | None:
     group, memory = seen.goal.group.name, seen.memory
+    if not (memory.failures or memory.streaks or memory.full):
+        return None  # nothing failed, as most often
     failures, since = memory.failures.get(group), memory.paused_since.get(group)
     streak, stop = memory.streaks.get(group), _braked(seen)
     if failures and failures.count >= MAX_FAILURES and (since is None or since < failures.last_at):

@@ -19,7 +19,7 @@ from bluestone.model.action import PAST, Action, Detach, Dismiss
 from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.group import Group, StrategyName
 from bluestone.model.ids import Digest
-from bluestone.model.inventory import Inventory
+from bluestone.model.inventory import Backend, Inventory
 from bluestone.model.memory import Memory
 from bluestone.model.plan import Goal, Plan, Progress, Returned
 
@@ -44,11 +44,11 @@ def plan(goals: Sequence[Goal], inventory: Inventory, memory: Memory) -> Plan:
         return Plan(progress=tuple(Progress(g.group.name, "working", 0, 0, waiting) for g in everything))
     numbers = count(memory.next_incarnation)
     parts = [_plan_group(goal, inventory, memory, numbers) for goal in everything]
-    strays = () if memory.paused.get("") else tuple(_forget_ghosts(inventory, memory))
+    strays = () if memory.paused.get("") else _forget_ghosts(inventory, memory)
     return Plan(
-        actions=strays + tuple(action for part in parts for action in part.actions),
-        facts=tuple(fact for part in parts for fact in part.facts),
-        progress=tuple(progress for part in parts for progress in part.progress),
+        actions=(*strays, *[action for part in parts for action in part.actions]),
+        facts=tuple([fact for part in parts for fact in part.facts]),
+        progress=tuple([progress for part in parts for progress in part.progress]),
     )
 
 
@@ -107,9 +107,9 @@ def _progress(
     if seen.paused:
         return Progress(name, "paused", serving, total, (seen.paused,))
     quiet = not actions and not any(m.pending for m in seen.unsettled)
-    if seen.halted and quiet:
+    if quiet and seen.halted:
         return Progress(name, "halted", serving, total, (seen.halted,))
-    if all_new_serve(seen) and len(seen.members) == group.count and quiet:
+    if quiet and total == group.count and all_new_serve(seen):
         if seen.goal is declared:
             return Progress(name, "done", serving, total)
         failed = f"generation {declared.generation.number} failed: {quarantine(declared, seen.memory)}"
@@ -156,7 +156,7 @@ def _waiting(seen: View, refusals: Sequence[safety.Refusal], held: Hold) -> Iter
 def with_undeclared(goals: Sequence[Goal], inventory: Inventory) -> list[Goal]:
     """The goals, and goals of no servers for groups that exist but that nobody declares any more."""
     known = {goal.group.name for goal in goals}
-    if known.issuperset(inventory.groups):
+    if inventory.groups <= known:
         return list(goals)
     found = sorted(inventory.groups - known)
     nothing = Digest("sha256:" + "0" * 64)
@@ -164,16 +164,16 @@ def with_undeclared(goals: Sequence[Goal], inventory: Inventory) -> list[Goal]:
     return [*goals, *undeclared]
 
 
-def _forget_ghosts(inventory: Inventory, memory: Memory) -> Iterator[Action]:
+def _forget_ghosts(inventory: Inventory, memory: Memory) -> list[Action]:
     """Backends whose server does not exist any more."""
     if inventory.by_server.keys() <= inventory.names:
-        return
+        return []
     ghosts = inventory.by_server.keys() - inventory.names - inventory.pending
-    for backend in inventory.backends:
-        if backend.server not in ghosts or backend.group in memory.paused:
-            continue
-        reason = "its server does not exist any more"
-        if backend.admission == "attached":
-            yield Detach(backend.group, backend.server, reason)
-        else:
-            yield Dismiss(backend.group, backend.server, reason, sever=True)
+    return [_forget(each) for each in inventory.backends if each.server in ghosts and each.group not in memory.paused]
+
+
+def _forget(backend: Backend) -> Action:
+    reason = "its server does not exist any more"
+    if backend.admission == "attached":
+        return Detach(backend.group, backend.server, reason)
+    return Dismiss(backend.group, backend.server, reason, sever=True)

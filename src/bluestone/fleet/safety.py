@@ -25,25 +25,27 @@ class Refusal(Struct, frozen=True):
 def permit(actions: Iterable[Action], view: View, budget: Budget) -> tuple[tuple[Action, ...], tuple[Refusal, ...]]:
     """Sort a group's actions into those that may be taken, in their order, and those that may not."""
     spare = view.staying - budget.floor
-    room = budget.room(view)
+    room: int | None = None
     allowed: list[Action] = []
     refused: list[Refusal] = []
     for action in actions:
         member = view.by_name.get(action.server)
-        why = _no_place(action, view, room, budget) if member is None else _objection(action, member, view, spare)
+        if isinstance(action, Create):
+            room = budget.room(view) if room is None else room
+            why = _no_place(action, view, room, budget)
+            room -= 1 if why is None else 0
+        else:
+            why = _objection(action, member, view, spare) if member else None
         if why is not None:
             refused.append(Refusal(action, why))
             continue
-        if member is not None and _takes_capacity(action, member):
+        if member and member.stance == "serving" and _takes_capacity(action, member):
             spare -= 1
-        room -= isinstance(action, Create)
         allowed.append(action)
     return tuple(allowed), tuple(refused)
 
 
-def _no_place(action: Action, view: View, room: int, budget: Budget) -> str | None:
-    if not isinstance(action, Create):
-        return None
+def _no_place(action: Create, view: View, room: int, budget: Budget) -> str | None:
     if room <= 0:
         return f"no more than {budget.cap} may exist"
     if view.pinned and action.slot in view.taken_slots:
@@ -54,27 +56,26 @@ def _no_place(action: Action, view: View, room: int, budget: Budget) -> str | No
 def _objection(action: Action, member: Member, view: View, spare: int) -> str | None:
     if member.pending:
         return "another action on it is under way"
-    if _takes_capacity(action, member) and spare <= 0:
+    if member.stance == "serving" and spare <= 0 and _takes_capacity(action, member):
         return f"it serves, and only {len(view.serving)} do"
-    if isinstance(action, Dismiss | Destroy) and member.stance == "forgotten" and spare < 0:
-        return f"the balancer lost it, and only {len(view.serving)} serve"
-    if isinstance(action, Attach) and (member.backend is None or member.backend.health != "up"):
-        return "it is not healthy"
-    if isinstance(action, Dismiss) and member.attached:
-        return "the balancer still sends it requests"
-    if isinstance(action, Dismiss) and not action.sever and member.backend and member.backend.sessions:
-        return f"it still holds {member.backend.sessions} sessions"
-    if isinstance(action, Dismiss) and action.sever and not may_sever(member, view):
-        return "its drain deadline has not passed"
-    if isinstance(action, Destroy) and member.backend is not None:
-        return "the balancer still knows it"
+    match action:
+        case Attach() if member.backend is None or member.backend.health != "up":
+            return "it is not healthy"
+        case Dismiss() | Destroy() if member.stance == "forgotten" and spare < 0:
+            return f"the balancer lost it, and only {len(view.serving)} serve"
+        case Dismiss() if member.attached:
+            return "the balancer still sends it requests"
+        case Dismiss(sever=False) if member.backend and member.backend.sessions:
+            return f"it still holds {member.backend.sessions} sessions"
+        case Dismiss(sever=True) if not may_sever(member, view):
+            return "its drain deadline has not passed"
+        case Destroy() if member.backend is not None:
+            return "the balancer still knows it"
     return None
 
 
 def _takes_capacity(action: Action, member: Member) -> bool:
-    """Whether a server that answers requests stops doing so by this action."""
-    if member.stance != "serving":
-        return False
+    """Whether a server that serves stops doing so by this action."""
     return isinstance(action, Detach) or (isinstance(action, Destroy) and member.backend is None)
 
 

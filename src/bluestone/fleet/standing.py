@@ -55,6 +55,11 @@ class View(Struct, frozen=True, dict=True):
     generations, or tainted); both without those that are dead or leaving. `serving` are those that get requests and
     answer them; `unsettled` are all that do not, or that an action is under way on: most often a few of many. `dead`
     are those that ended, or were never started.
+
+    `staying` is how many serve and will go on: a detach that is under way may take effect at any moment. `pinned` is
+    whether each server belongs to its slot, as that has volumes: its successor must come there, after it. `halted` says
+    why the rollout was stopped, or may not begin, as its generation failed; `paused` who wants nothing done, and why:
+    both are empty if neither is so. All of these are asked for at every tick, so they are there from the beginning.
     """
 
     goal: Goal
@@ -66,16 +71,15 @@ class View(Struct, frozen=True, dict=True):
     serving: tuple[Member, ...]
     unsettled: tuple[Member, ...]
     dead: tuple[Member, ...]
+    staying: int
+    pinned: bool
+    halted: str
+    paused: str
 
-    @lazy
+    @property
     def living(self) -> int:
         """How many there are that count: all but the dead."""
         return len(self.members) - len(self.dead)
-
-    @lazy
-    def staying(self) -> int:
-        """How many serve and will go on: a detach that is under way may take effect at any moment."""
-        return len(self.serving) - sum(m.pending and m.stance == "serving" for m in self.unsettled)
 
     @lazy
     def by_name(self) -> dict[str, Member]:
@@ -86,21 +90,6 @@ class View(Struct, frozen=True, dict=True):
     def taken_slots(self) -> frozenset[int]:
         """The slots in which a server is, whichever."""
         return frozenset([m.server.slot for m in self.members])
-
-    @lazy
-    def pinned(self) -> bool:
-        """Whether each server belongs to its slot, as that has volumes: its successor must come there, after it."""
-        return pinned(self.goal)
-
-    @lazy
-    def halted(self) -> str:
-        """Why the rollout was stopped, or may not begin: its generation failed. Empty if neither."""
-        return self.memory.halted.get(self.goal.group.name, "") or quarantine(self.goal, self.memory)
-
-    @lazy
-    def paused(self) -> str:
-        """Who wants nothing done, and why. Empty if nobody does."""
-        return self.memory.paused.get("") or self.memory.paused.get(self.goal.group.name, "")
 
 
 def pinned(goal: Goal) -> bool:
@@ -127,16 +116,18 @@ def view(goal: Goal, inventory: Inventory, memory: Memory) -> View:
 
 
 def _look(goal: Goal, inventory: Inventory, memory: Memory) -> View:
-    image, config = goal.generation.image, goal.generation.config.digest()
+    name_of_group, image, config = goal.group.name, goal.generation.image, goal.generation.config.digest()
     backends, taints, under_way, died = inventory.by_server, memory.taints, inventory.pending, memory.died
     at_once = not goal.group.rollout.min_ready
-    declared = goal.group.count if pinned(goal) and goal.group.count else None
+    in_slots = pinned(goal)
+    declared = goal.group.count if in_slots and goal.group.count else None
+    staying = 0
     members: list[Member] = []
     new: list[Member] = []
     old: list[Member] = []
     serving: list[Member] = []
     unsettled: list[Member] = []
-    for server in inventory.of_group(goal.group.name):
+    for server in inventory.of_group(name_of_group):
         name = server.name
         stays, taint = server.image == image and server.config == config, ""
         if stays and name in taints:
@@ -162,13 +153,26 @@ def _look(goal: Goal, inventory: Inventory, memory: Memory) -> View:
         members.append(member)
         if stance == "serving":
             serving.append(member)
+            staying += not pending
         if stance != "serving" or pending:
             unsettled.append(member)
         if stance not in ("dead", "leaving"):
             (new if stays else old).append(member)
-    dead = tuple([m for m in unsettled if m.stance == "dead"])
-    lists = (tuple(new), tuple(old), tuple(serving), tuple(unsettled), dead)
-    return View(goal, tuple(members), memory, inventory.at, *lists)
+    return View(
+        goal,
+        tuple(members),
+        memory,
+        inventory.at,
+        tuple(new),
+        tuple(old),
+        tuple(serving),
+        tuple(unsettled),
+        tuple([m for m in unsettled if m.stance == "dead"]),
+        staying,
+        in_slots,
+        memory.halted.get(name_of_group, "") or quarantine(goal, memory),
+        (memory.paused.get("") or memory.paused.get(name_of_group, "")) if memory.paused else "",
+    )
 
 
 def _stance(

@@ -67,10 +67,13 @@ class World:
     def observe(self) -> Inventory:
         """A true inventory, or one with a gap."""
         gaps = ("the provider did not answer",) if self.chance.random() < self.faults.blind else ()
+        servers, backends = tuple(self.servers.values()), tuple(self.backends.values())
+        if not self.under_way:
+            return Inventory(self.now, servers, backends, gaps)
         pending = frozenset([action.server for _, action, _ in self.under_way])
         creates = [a for _, a, _ in self.under_way if isinstance(a, Create)]
         coming = [create.coming(self.now) for create in creates if create.server not in self.servers]
-        return Inventory(self.now, (*self.servers.values(), *coming), tuple(self.backends.values()), gaps, pending)
+        return Inventory(self.now, (*servers, *coming), backends, gaps, pending)
 
     def begin(self, actions: Sequence[Action]) -> None:
         """Balancer steps take effect at once; creates and destroys after some rounds, or not at all."""
@@ -84,15 +87,14 @@ class World:
                         raise Violation(f"the name {action.server} is used twice")
                     self.names.add(action.server)
                     number = max(number, action.incarnation + 1)
+                    self._call(action)
                 case Destroy():
                     condemned.add(action.server)
-                case Detach():
-                    detached[action.server] = self.now
-            if isinstance(action, Create | Destroy):
-                works = self.chance.random() >= self.faults.failure
-                self.under_way.append((self.chance.randint(0, 3), action, works))
-            else:
-                self._balance(action)
+                    self._call(action)
+                case _:
+                    if isinstance(action, Detach):
+                        detached[action.server] = self.now
+                    self._balance(action)
         if condemned or detached or number > self.memory.next_incarnation:
             self.memory = replace(
                 self.memory,
@@ -100,6 +102,11 @@ class World:
                 condemned=self.memory.condemned | condemned,
                 detached_at=self.memory.detached_at | detached,
             )
+
+    def _call(self, action: Create | Destroy) -> None:
+        """Begin a call, which ends some rounds later."""
+        works = self.chance.random() >= self.faults.failure
+        self.under_way.append((self.chance.randint(0, 3), action, works))
 
     def pass_time(self) -> None:
         """One round: calls end, servers boot, flap and die, sessions end."""
@@ -198,7 +205,8 @@ def play(world: World, goal: Goal, rounds: int) -> Plan:
     for _ in range(rounds):
         inventory = world.observe()
         last = plan([goal], inventory, world.memory)
-        world.memory = remember(world.memory, last.facts, world.now)
+        if last.facts:
+            world.memory = remember(world.memory, last.facts, world.now)
         check(last, goal, inventory, world)
         world.begin(last.actions)
         if not world.under_way and all(group.state != "working" for group in last.progress):

@@ -44,10 +44,13 @@ def _share(play: Callable[[int], Result], seeds: range, deadline: float) -> list
 
 @contextmanager
 def _seldom_collecting() -> Iterator[None]:
-    """A history leaves little behind that refers to itself, and looking for that takes a tenth of its time."""
+    """A history leaves little behind that refers to itself, and looking for that takes a tenth of its time. What is
+    there already stays, and is not looked through at all."""
     before = gc.get_threshold()
-    gc.set_threshold(100_000, *before[1:])
+    gc.freeze()
+    gc.set_threshold(1_000_000, *before[1:])
     try:
         yield
     finally:
         gc.set_threshold(*before)
+        gc.unfreeze()

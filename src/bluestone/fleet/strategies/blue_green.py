@@ -44,7 +44,7 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
     elif len(able) == count or not any(m.attached for m in view.old):
         actions += steps.attach(view, wanted, "healthy, and so are all of its generation")
 
-    switched = sum(m.stance == "serving" for m in wanted) == count
+    switched = sum([m.stance == "serving" for m in wanted]) == count
     if switched and not first:
         if view.old:
             actions += steps.retire(view, [m for m in view.old if m.attached], _why_go(view))

@@ -23,10 +23,10 @@ def next_steps(view: View, budget: Budget, numbers: Iterator[int]) -> list[Actio
     """
     count = view.goal.group.count
     first = canary.awaited(view)
-    missing = min((first or count) - len(view.new), budget.room(view))
+    missing = (first or count) - len(view.new)
     excess = steps.surplus(view)
     wanted = [m for m in view.new if m not in excess] if excess else view.new
-    actions = steps.create(view, missing, numbers)
+    actions = steps.create(view, min(missing, budget.room(view)), numbers) if missing > 0 else []
     actions += steps.enrol(view)
     actions += steps.attach(view, wanted, "healthy")
     if view.old:

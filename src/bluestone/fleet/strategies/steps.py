@@ -39,12 +39,15 @@ def enrol(view: View) -> list[Action]:
     """Make the balancer check the new servers that it does not know yet, but none that is too many: it is to go."""
     if not view.goal.group.ports or not view.unsettled:
         return []
-    return [
-        Enrol(view.goal.group.name, m.name, "started; its health is to be checked")
+    unknown = [
+        m
         for m in view.unsettled
         if m.stance == "booting" and m.backend is None and m.new and m.server.endpoint and not m.pending
-        if m not in surplus(view)
     ]
+    if not unknown:
+        return []
+    excess, group = surplus(view), view.goal.group.name
+    return [Enrol(group, m.name, "started; its health is to be checked") for m in unknown if m not in excess]
 
 
 def readmit(view: View, floor: int) -> list[Action]:
@@ -68,7 +71,9 @@ def attach(view: View, members: Sequence[Member], reason: str) -> list[Action]:
 
 def retire(view: View, members: Sequence[Member], reason: str) -> list[Action]:
     """The next step of each member's way out: detach, wait for its sessions, dismiss, destroy."""
-    return [action for m in members if not m.pending for action in _way_out(view, m, m.taint or reason)]
+    return (
+        [action for m in members if not m.pending for action in _way_out(view, m, m.taint or reason)] if members else []
+    )
 
 
 def spare(view: View, floor: int, candidates: Sequence[Member]) -> list[Member]:
@@ -83,8 +88,8 @@ def spare(view: View, floor: int, candidates: Sequence[Member]) -> list[Member]:
         return [m for m in idle if not _may_yet_serve(m)]
     if spared == 0:
         return idle
-    busy = [m for m in candidates if m.stance == "serving" and not m.pending]
-    return idle + busy[-spared:][::-1]
+    busy = (m for m in reversed(candidates) if m.stance == "serving" and not m.pending)
+    return [*idle, *islice(busy, spared)]
 
 
 def _may_yet_serve(member: Member) -> bool:
