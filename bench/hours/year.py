@@ -244,8 +244,9 @@ class Year:
         except Problem as problem:
             raise SystemExit(f"the controller gave up: {problem}") from problem
         if self.controller.latest is not None:
-            self.snapshots.look(self.controller.latest)
-            self.snapshots.wait(10)
+            for _ in range(2):  # what the first has begun is recorded by the next, which is soon where time goes on
+                self.snapshots.look(self.controller.latest)
+                self.snapshots.wait(10)
         self.found.ticks += 1
         fresh = latest is None or self.timeline.clock() - latest.inventory.at < timedelta(minutes=2)
         if any(group.state == "working" for group in plan.progress):
