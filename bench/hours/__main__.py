@@ -61,21 +61,22 @@ def measure_years(first: int, number: int) -> dict[str, float]:
     misses = [miss for each in found for miss in each.misses]
     for opening, why in misses[:20]:
         print(f"missed {opening:%Y-%m-%d %H:%M} UTC: {why or 'NOT EXPLAINED'}")
-    spent, always, lead = (
-        sum((getattr(each, name) for each in found), Fraction(0)) for name in ("spent", "always", "lead")
+    spent, stored, always, lead = (
+        sum((getattr(each, name) for each in found), Fraction(0)) for name in ("spent", "stored", "always", "lead")
     )
     differences = [abs(cents(each.spent) - cents(each.billed)) for each in found]
     leads = [lead for each in found for lead in each.leads]
     print(
         f"{openings} openings, {len(misses)} missed; leads {median(leads):.0f} s, at most {max(leads):.0f} s;"
-        f" {cents(spent)} of {cents(always)} EUR spent; ledger and bill of each year differ by"
-        f" {[float(each.spent - each.billed) for each in found]}"
+        f" {cents(spent - stored)} of {cents(always)} EUR spent, and {cents(stored)} for storage; ledger and bill of"
+        f" each year differ by {[float(each.spent - each.billed) for each in found]}"
     )
     return {
         "openings": openings,
         "ready_by_pct": round(100 * (1 - len(misses) / openings), 3),
         "unexplained": sum(not why for _, why in misses),
-        "saved_pct": round(float(100 * (1 - spent / always)), 2),
+        "saved_pct": round(float(100 * (1 - (spent - stored) / always)), 2),
+        "storage": float(cents(stored)),
         "lead_cost_points": round(float(100 * lead / always), 3),
         "ledger_difference": float(max(differences)),
     }

@@ -5,8 +5,9 @@ them at once and half by never becoming healthy. Four times a year the provider 
 times a quota keeps servers from being created, and a server ends by itself about once a quarter. One call in 200 is
 lost, one in 50 is slow. The daemon looks every ten seconds, somewhere within them.
 
-The image has served before the year begins. The simulator's bill is kept where servers come into being and cease to,
-by somebody who knows nothing of the journal.
+The image has served before the year begins. Each server has a volume of 40 GiB, which is a snapshot while it sleeps.
+The simulator's bill is kept where servers, volumes and snapshots come into being and cease to, by somebody who knows
+nothing of the journal.
 """
 
 from __future__ import annotations
@@ -24,19 +25,22 @@ from typing import Any
 from bluestone.app import wiring
 from bluestone.app.hours.cost import stays
 from bluestone.app.hours.hours import MISSED, Timekeeper, table_of
+from bluestone.app.hours.snapshots import SnapshotKeeper
+from bluestone.app.hours.storage import storage
 from bluestone.fleet.controller.act import Tools
 from bluestone.fleet.controller.begin import started
 from bluestone.fleet.controller.controller import Controller
 from bluestone.fleet.controller.journal import Entry
 from bluestone.hours.ledger import Ledger, ledger
 from bluestone.model.action import Create
-from bluestone.model.cost import Price, PriceList
+from bluestone.model.cost import Price, PriceList, StorageKind, StoragePrice
 from bluestone.model.generation import ServerConfig
 from bluestone.model.group import Group, Port, RolloutPolicy
 from bluestone.model.hours import Hours, Period
 from bluestone.model.plan import Goal
 from bluestone.model.problem import Problem
 from bluestone.model.server import Server, ServerSpec
+from bluestone.model.volume import VolumeSpec
 from bluestone.simulation.faulty import FaultyBalancer, FaultyProvider
 from bluestone.simulation.life import Life
 from bluestone.simulation.machines import PROJECT, Machine, Machines
@@ -52,9 +56,17 @@ GROUP = Group(
     count=SERVERS,
     ports=(Port(8080, 80),),
     rollout=RolloutPolicy(progress=timedelta(minutes=3)),
+    volumes=(VolumeSpec("data", "/data", 40 << 30),),
+    snapshots=("data",),
     hours=HOURS,
 )
-PRICES = PriceList("EUR", date(2026, 1, 1), (Price(date(2020, 1, 1), "simulated", Decimal("0.0373")),))
+MONTHLY: dict[StorageKind, Decimal] = {"volume": Decimal("0.0952"), "snapshot": Decimal("0.05")}
+PRICES = PriceList(
+    "EUR",
+    date(2026, 1, 1),
+    (Price(date(2020, 1, 1), "simulated", Decimal("0.0373")),),
+    storage=tuple(StoragePrice(date(2020, 1, 1), "simulated", kind, price) for kind, price in MONTHLY.items()),
+)
 MEDIAN, SIGMA, FAILING = 45.0, 0.3, 0.02
 WEATHER = Weather(slow=0.02, lost=0.005)
 MINUTE, DAY = 60.0, 86400.0
@@ -63,12 +75,14 @@ EVERY = 10.0
 
 @dataclass
 class Outcome:
-    """What came of a year. `misses` are openings at which not all served, with the journal's explanation."""
+    """What came of a year. `misses` are openings at which not all served, with the journal's explanation; `stored` is
+    the part of what was spent that was for volumes and snapshots, and `always` is for servers alone."""
 
     openings: int = 0
     misses: list[tuple[datetime, str]] = field(default_factory=list)
     spent: Fraction = Fraction(0)
     billed: Fraction = Fraction(0)
+    stored: Fraction = Fraction(0)
     always: Fraction = Fraction(0)
     lead: Fraction = Fraction(0)
     leads: list[float] = field(default_factory=list)
@@ -76,10 +90,13 @@ class Outcome:
 
 
 class Biller:
-    """The provider's own books: every server from when it came to be until it was gone, by the begun second."""
+    """The provider's own books: every server from when it came to be until it was gone, by the begun second; and what
+    was stored from when to when, by bytes."""
 
     def __init__(self) -> None:
         self.machines: Machines | None = None
+        self._stored: dict[str, tuple[StorageKind, int, datetime]] = {}
+        self.storage = Fraction(0)
         self.gone: dict[str, Server] = {}
         self._since: dict[str, datetime] = {}
         self.periods: list[tuple[datetime, datetime]] = []
@@ -88,6 +105,20 @@ class Biller:
         """Its first moment."""
         assert self.machines is not None
         self._since[server.name] = self.machines.timeline.clock()
+        for volume in server.volumes:
+            if self._stored.get(volume, ("snapshot",))[0] == "snapshot":
+                self.store(volume, "volume", 40 << 30)
+
+    def store(self, volume: str, kind: StorageKind | None, size: int = 0) -> None:
+        """Something else is stored from now on; None for nothing."""
+        assert self.machines is not None
+        now = self.machines.timeline.clock()
+        if before := self._stored.pop(volume, None):
+            was, held, since = before
+            gib_hours = Fraction(held, 1 << 30) * Fraction((now - since) // timedelta(microseconds=1), 3_600_000_000)
+            self.storage += Fraction(MONTHLY[was]) / 730 * gib_hours
+        if kind is not None:
+            self._stored[volume] = (kind, size, now)
 
     def destroyed(self, server: Server) -> None:
         """Its last, if it is really gone."""
@@ -95,17 +126,19 @@ class Biller:
         if (PROJECT, server.name) not in self.machines.cloud.servers:
             self.periods.append((self._since.pop(server.name), self.machines.timeline.clock()))
 
-    def detached(self, *_: object) -> None:
+    def detached(self, *_: object, **__: object) -> None:
         """Nothing that costs."""
 
-    def dismissed(self, *_: object) -> None:
+    def dismissed(self, *_: object, **__: object) -> None:
         """Nothing that costs."""
 
     def total(self, price: Decimal, end: datetime) -> Fraction:
-        """Everything so far."""
+        """Everything so far, at the end of the year."""
+        for volume in list(self._stored):
+            self.store(volume, None)
         periods = [*self.periods, *((since, end) for since in self._since.values())]
         seconds = sum(math.ceil((until - since).total_seconds()) for since, until in periods)
-        return Fraction(price) * seconds / 3600
+        return self.storage + Fraction(price) * seconds / 3600
 
 
 class Boots(Machines):
@@ -129,12 +162,19 @@ class Boots(Machines):
 
 
 class Telling(FaultyProvider):
-    """A provider that describes what it has created."""
+    """A provider that describes what it has created, and has its bill kept."""
 
     def create(self, spec: ServerSpec) -> Server | None:  # type: ignore[override]
         """As the port has it."""
         super().create(spec)
         return self._machines.cloud.servers.get((PROJECT, spec.name))
+
+    def put_away(self, name: str) -> int | None:
+        """As the port has it."""
+        taken = super().put_away(name)
+        if taken is not None:
+            self._checks.store(name, "snapshot", taken)  # type: ignore[attr-defined]
+        return taken
 
 
 class Year:
@@ -169,6 +209,7 @@ class Year:
             provider = Telling(self.machines, self.biller)
             tools = Tools({"simulated": provider}, self.balancer, _outfit, lambda _: None)
             self.controller = Controller(self.goals, tools, journal, self.timeline.clock, workers=workers)
+            self.snapshots = SnapshotKeeper({"simulated": provider}, self._record, lambda: None, self.timeline.clock)
             self.timekeeper = Timekeeper(journal, self._record, lambda _: {})
             data = {"generation": generation.number}
             served = Entry("rollout.settled", GROUP.name, message="it served before the year began", data=data)
@@ -202,6 +243,10 @@ class Year:
             plan = self.controller.tick()
         except Problem as problem:
             raise SystemExit(f"the controller gave up: {problem}") from problem
+        if self.controller.latest is not None:
+            for _ in range(2):  # what the first has begun is recorded by the next, which is soon where time goes on
+                self.snapshots.look(self.controller.latest)
+                self.snapshots.wait(10)
         self.found.ticks += 1
         fresh = latest is None or self.timeline.clock() - latest.inventory.at < timedelta(minutes=2)
         if any(group.state == "working" for group in plan.progress):
@@ -266,11 +311,14 @@ class Year:
         found = self.found
         said = {event.data["opening"]: event.message for event in self.journal.select((MISSED,))}
         found.misses = [(opening, said.get(opening.isoformat(), "")) for opening, _ in found.misses]
-        counted: Ledger = ledger(stays(self.journal), PRICES, self.begin, self.end)
+        servers = stays(self.journal)
+        counted: Ledger = ledger(servers, PRICES, self.begin, self.end, storage(self.journal, servers))
         price = PRICES.prices[0].hour
         found.spent, found.billed = counted.total, self.biller.total(price, self.end)
+        causes = counted.by(lambda line: line.cause)
+        found.stored = sum((causes[kind][1] for kind in MONTHLY if kind in causes), Fraction(0))
         found.always = Fraction(price) * SERVERS * ((self.end - self.begin) // timedelta(seconds=1)) / 3600
-        found.lead = counted.by(lambda line: line.cause).get("lead", (Fraction(0), Fraction(0)))[1]
+        found.lead = causes.get("lead", (Fraction(0), Fraction(0)))[1]
         return found
 
 

@@ -1,4 +1,4 @@
-"""`cost`: what servers cost."""
+"""`cost`: what servers and storage cost."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ WORDS = {
     "lead": "was up ahead of an opening",
     "failed": "never served",
     "overlap": "was on its way in or out beside others",
+    "volume": "data on volumes",
+    "snapshot": "data in snapshots, while its group slept",
 }
 
 
@@ -56,7 +58,7 @@ WORDS = {
 def cost(
     text: str | None, by: str, form: str, dark: bool, other: Path | None, refresh_prices: bool, file: Path
 ) -> None:
-    """Show what servers cost, what they would have cost if always on, and what went for nothing."""
+    """Show what servers and storage cost, what they would have cost if always on, and what went for nothing."""
     from bluestone.app.hours import cost as use_case
 
     project, now = Project.open(file), datetime.now(UTC)
@@ -143,13 +145,14 @@ def _key(line: Line, by: str) -> str:
 
 
 def _rows(bill: Bill, by: str) -> list[tuple[str, str, str]]:
-    """What, its server-hours, and its amount."""
+    """What, its server-hours (none for storage), and its amount."""
     from bluestone.hours.ledger import cents
     from bluestone.model.ids import short
 
     found = bill.ledger.by(lambda line: _key(line, by))
-    named = {key: short(key) if by == "image" else key for key in found}
-    return [(named[key], f"{float(hours):.2f}", str(cents(amount))) for key, (hours, amount) in sorted(found.items())]
+    named = {key: (short(key) if key else "storage") if by == "image" else key for key in found}
+    shown = {key: f"{float(hours):.2f}" if hours else "" for key, (hours, _) in found.items()}
+    return [(named[key], shown[key], str(cents(amount))) for key, (_, amount) in sorted(found.items())]
 
 
 def _text(bill: Bill, by: str) -> str:
@@ -159,17 +162,20 @@ def _text(bill: Bill, by: str) -> str:
     begin, end = bill.ledger.begin, bill.ledger.end
     lines = [f"{begin:%d %b %Y} to {end:%d %b %Y %H:%M} UTC, in {currency} by the prices of {bill.dated}"]
     lines += [f"  {_age(provider, dated, datetime.now(UTC))}" for provider, dated in sorted(bill.fetched.items())]
-    lines += [f"  {name:<24} {hours:>12} h {amount:>12}" for name, hours, amount in _rows(bill, by)]
+    lines += [
+        f"  {name:<24} {hours:>12} {'h' if hours else ' '} {amount:>12}" for name, hours, amount in _rows(bill, by)
+    ]
     lines.append(f"  {'total':<24} {'':>12}   {cents(total)!s:>12}")
     share = f"  ({float(bill.saved / bill.always_on):.1%})" if bill.always_on else ""
     lines.append(f"  {'always on':<24} {'':>12}   {cents(bill.always_on)!s:>12}")
     lines.append(f"  {'saved':<24} {'':>12}   {cents(bill.saved)!s:>12}{share}")
     waste = {cause: amount for cause, (_, amount) in bill.ledger.by(lambda line: line.cause).items()}
-    for cause in ("lead", "failed", "overlap"):
+    for cause in ("lead", "failed", "overlap", "volume", "snapshot"):
         if cause in waste:
             lines.append(f"  {cause:<24} {'':>12}   {cents(waste[cause])!s:>12}  {WORDS[cause]}")
     if bill.ledger.unpriced:
-        lines.append(f"  no price is known for {len(bill.ledger.unpriced)} servers, such as {bill.ledger.unpriced[0]}")
+        unpriced = bill.ledger.unpriced
+        lines.append(f"  no price is known for {len(unpriced)} servers or volumes, such as {unpriced[0]}")
     return "\n".join(lines)
 
 
@@ -188,22 +194,26 @@ def _data(bill: Bill, by: str) -> dict[str, Any]:
         "total": str(cents(bill.ledger.total)),
         "always_on": str(cents(bill.always_on)),
         "saved": str(cents(bill.saved)),
-        "waste": {cause: str(cents(amount)) for cause, (_, amount) in causes.items() if cause != "served"},
+        "waste": {cause: str(cents(causes[cause][1])) for cause in ("lead", "failed", "overlap") if cause in causes},
+        "storage": {cause: str(cents(causes[cause][1])) for cause in ("volume", "snapshot") if cause in causes},
         "unpriced": list(bill.ledger.unpriced),
     }
 
 
 def _csv(bill: Bill) -> str:
-    from bluestone.hours.ledger import hours_of
+    from bluestone.hours.ledger import GIB, hours_of
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     head = ("server", "group", "image", "cause", "begin", "end", "hours", "price_of_an_hour", "price_since")
-    writer.writerow((*head, "amount", "currency"))
+    writer.writerow((*head, "amount", "currency", "gib", "price_of_a_gib_month"))
     for line in bill.ledger.lines:
         hours, amount = f"{float(hours_of(line.end - line.begin)):.6f}", f"{float(line.amount):.8f}"
         named = (line.server, line.group, line.image, line.cause, line.begin.isoformat(), line.end.isoformat())
-        writer.writerow((*named, hours, line.hour, line.since.isoformat(), amount, bill.currency))
+        price: tuple[object, object, object] = (line.price, "", "")
+        if line.stored is not None:
+            price = ("", f"{line.stored / GIB:.6f}", line.price)
+        writer.writerow((*named, hours, price[0], line.since.isoformat(), amount, bill.currency, *price[1:]))
     return out.getvalue()
 
 

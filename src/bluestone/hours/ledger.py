@@ -1,4 +1,4 @@
-"""Every hour of every server, what it was for, and what it cost: exact until it is shown. Pure.
+"""Every hour of every server and of what is stored, what it was for, and what it cost: exact until shown. Pure.
 
 A server's existence is cut where its cause changes, where another price begins to hold, and at the ends of what is
 asked for. Each piece is priced exactly, as a fraction; only what is shown is rounded, to the cent, half to even.
@@ -14,17 +14,19 @@ from itertools import pairwise
 from math import ceil
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from bluestone.hours.prices import price_at
-from bluestone.model.cost import Cause, Line, Price, PriceList, Stay
+from bluestone.hours.prices import price_at, storage_price_at
+from bluestone.model.cost import Cause, Kept, Line, Price, PriceList, Stay, StoragePrice
 
 CENT = Decimal("0.01")
 HOUR = timedelta(hours=1)
+MONTH = 730
+"""Hours for which storage costs its monthly price: a year's twelfth, as clouds count it."""
+GIB = 1 << 30
 
 
 class Ledger(Struct, frozen=True):
-    """The lines of a stretch of time. `unpriced` names the servers for which there is no price."""
+    """The lines of a stretch of time. `unpriced` names the servers and volumes for which there is no price."""
 
     begin: datetime
     end: datetime
@@ -41,12 +43,15 @@ class Ledger(Struct, frozen=True):
         found: dict[str, tuple[Fraction, Fraction]] = {}
         for line in self.lines:
             hours, amount = found.get(key(line), (Fraction(0), Fraction(0)))
-            found[key(line)] = (hours + hours_of(line.end - line.begin), amount + line.amount)
+            served = hours_of(line.end - line.begin) if line.stored is None else 0
+            found[key(line)] = (hours + served, amount + line.amount)
         return found
 
 
-def ledger(stays: Iterable[Stay], prices: PriceList, begin: datetime, end: datetime) -> Ledger:
-    """What servers cost from `begin` until before `end`; those that still exist are counted until `end`."""
+def ledger(
+    stays: Iterable[Stay], prices: PriceList, begin: datetime, end: datetime, kept: Iterable[Kept] = ()
+) -> Ledger:
+    """What servers and storage cost from `begin` until before `end`; what still exists is counted until `end`."""
     lines: list[Line] = []
     unpriced = []
     for stay in stays:
@@ -56,6 +61,12 @@ def ledger(stays: Iterable[Stay], prices: PriceList, begin: datetime, end: datet
         if not found:
             unpriced.append(stay.server)
         lines += found
+    priced = {(price.provider, price.kind) for price in prices.storage}
+    for each in kept:
+        if each.began < end and (each.ended is None or each.ended > begin) and (each.provider, each.kind) in priced:
+            found = list(_storage_lines(each, prices.storage, begin, end))
+            unpriced += [] if found or each.name in unpriced else [each.name]
+            lines += found
     return Ledger(begin, end, tuple(lines), tuple(unpriced))
 
 
@@ -67,6 +78,11 @@ def hours_of(span: timedelta) -> Fraction:
 def amount(hour: Decimal, span: timedelta) -> Fraction:
     """What a length of time costs at a price, exact."""
     return Fraction(hour) * hours_of(span)
+
+
+def storage_amount(gib_month: Decimal, stored: int, span: timedelta) -> Fraction:
+    """What so many bytes cost for a length of time, exact."""
+    return Fraction(gib_month) * Fraction(stored, GIB) * hours_of(span) / MONTH
 
 
 def cents(exact: Fraction) -> Decimal:
@@ -93,8 +109,29 @@ def _lines(stay: Stay, prices: Sequence[Price], begin: datetime, end: datetime) 
         first, final = max(since, begin), min(billed, end)
         if first < final:
             cause = _cause(stay, since)
-            line = Line(stay.server, stay.group, stay.image, cause, first, final, price.hour, price.since, Fraction(0))
-            yield replace(line, amount=amount(price.hour, final - first))
+            cost = amount(price.hour, final - first)
+            yield Line(stay.server, stay.group, stay.image, cause, first, final, price.hour, price.since, cost)
+
+
+def _storage_lines(kept: Kept, prices: Sequence[StoragePrice], begin: datetime, end: datetime) -> Iterator[Line]:
+    stop = min(kept.ended or end, end)
+    dates = (
+        datetime.combine(p.since, time(), UTC) for p in prices if (p.provider, p.kind) == (kept.provider, kept.kind)
+    )
+    first = max(kept.began, begin)
+    for since, until in pairwise(sorted({first, stop, *(edge for edge in dates if first < edge < stop)})):
+        price = storage_price_at(prices, kept.provider, kept.kind, since)
+        stored = bytes_of(kept, price) if price else None
+        if price is not None and stored is not None and since < until:
+            cost = storage_amount(price.gib_month, stored, until - since)
+            yield Line(kept.name, kept.group, "", kept.kind, since, until, price.gib_month, price.since, cost, stored)
+
+
+def bytes_of(kept: Kept, price: StoragePrice) -> int | None:
+    """How many bytes are paid for: those that a snapshot takes, the size of a volume, or what one without counts as."""
+    if kept.kind == "snapshot" and kept.stored is not None:
+        return kept.stored
+    return kept.size if kept.size is not None else price.unsized
 
 
 def _rounding(stay: Stay, price: Price, stop: datetime) -> timedelta:

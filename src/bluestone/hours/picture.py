@@ -91,7 +91,7 @@ def chart(found: Ledger, declared: int, caption: str = "", theme: Theme | None =
 def _bars(found: Ledger, days: int) -> list[dict[Cause, float]]:
     """The hours of each day by cause."""
     bars = [dict.fromkeys(CAUSES, 0.0) for _ in range(days)]
-    for line in found.lines:
+    for line in (line for line in found.lines if line.stored is None):
         at = line.begin
         while at < line.end:
             day = (at - found.begin) // DAY

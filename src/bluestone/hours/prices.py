@@ -9,6 +9,12 @@
     memory = "1GiB"
     hour = "0.0084"
 
+    [[storage]]
+    provider = "podman"
+    kind = "volume"
+    gib_month = "0.05"
+    unsized = "20GiB"
+
     [[source]]
     kind = "azure-retail"
     provider = "azure"
@@ -32,7 +38,7 @@ from msgspec.structs import replace
 
 from bluestone.declaration.fault import Fault
 from bluestone.declaration.quantities import size
-from bluestone.model.cost import Price, PriceList, PricesFrom, Size
+from bluestone.model.cost import Price, PriceList, PricesFrom, Size, StorageKind, StoragePrice
 from bluestone.model.problem import Place, Problem
 
 MAX_BYTES = 1 << 20
@@ -40,6 +46,7 @@ PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,200}|")
 SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,100}")
 SOURCE = 'write kind = "azure-retail", provider, region = "westeurope", sizes = { small = { sku = "Standard_B1s" } }'
 KEYS = ("provider", "hour", "size", "cpus", "memory", "since", "step", "least")
+STORAGE_KEYS = ("provider", "kind", "gib_month", "unsized", "since")
 
 
 def parse(text: str, file: str) -> PriceList:
@@ -48,18 +55,20 @@ def parse(text: str, file: str) -> PriceList:
         toml = tomllib.loads(text)
     except ValueError as error:
         raise Problem(f"{file} is not valid TOML: {error}", mend="see docs/howto/count-the-money.md") from error
-    if unknown := sorted(toml.keys() - {"currency", "dated", "price", "source"}):
-        raise _wrong(file, text, unknown[0], f'unknown key "{unknown[0]}"', "keys here: currency, dated, price, source")
+    if unknown := sorted(toml.keys() - {"currency", "dated", "price", "storage", "source"}):
+        keys = "keys here: currency, dated, price, storage, source"
+        raise _wrong(file, text, unknown[0], f'unknown key "{unknown[0]}"', keys)
     currency, dated = toml.get("currency"), toml.get("dated")
     if not (isinstance(currency, str) and len(currency) == 3 and currency.isupper()):
         raise _wrong(file, text, "currency", "the currency is missing or none", 'write its ISO 4217 code: "EUR"')
     if type(dated) is not date:
         raise _wrong(file, text, "dated", "the date of the prices is missing", "write dated = 2026-11-01")
-    prices, sources = toml.get("price", []), toml.get("source", [])
-    if not _tables(prices) or not _tables(sources) or not (prices or sources):
+    prices, storage, sources = (toml.get(key, []) for key in ("price", "storage", "source"))
+    if not _tables(prices) or not _tables(sources) or not _tables(storage) or not (prices or sources):
         raise _wrong(file, text, "price", "there is no price", 'add [[price]] with provider = "podman", hour = "0.01"')
     found = tuple(_price(each, dated, file, text) for each in prices)
-    return PriceList(currency, dated, found, tuple(_source(each, file, text) for each in sources))
+    asked = tuple(_source(each, file, text) for each in sources)
+    return PriceList(currency, dated, found, asked, tuple(_storage(each, dated, file, text) for each in storage))
 
 
 def together(declared: PriceList, fetched: Mapping[str, PriceList]) -> PriceList:
@@ -142,6 +151,15 @@ def price_at(
     return min(newest.values(), key=lambda price: price.hour, default=None)
 
 
+def storage_price_at(
+    prices: Sequence[StoragePrice], provider: str, kind: StorageKind, at: datetime
+) -> StoragePrice | None:
+    """The newest price of storage at a provider that holds by then."""
+    alike = (price for price in prices if (price.provider, price.kind) == (provider, kind))
+    holds = [price for price in alike if datetime.combine(price.since, time(), UTC) <= at]
+    return max(holds, key=lambda price: price.since, default=None)
+
+
 def _fits(wanted: float | None, offered: float | None) -> bool:
     return offered is None or (wanted is not None and wanted <= offered)
 
@@ -149,15 +167,32 @@ def _fits(wanted: float | None, offered: float | None) -> bool:
 def _price(table: dict[str, Any], dated: date, file: str, text: str) -> Price:
     if unknown := sorted(table.keys() - set(KEYS)):
         raise _wrong(file, text, unknown[0], f'unknown key "{unknown[0]}"', f"keys here: {', '.join(KEYS)}")
+    provider, since = _whose(table, dated, file, text)
+    step, least = (_seconds(table, key, low, file, text) for key, low in (("step", 1), ("least", 0)))
+    cpus, memory = _limits(table, file, text)
+    hour = _amount(table, "hour", file, text)
+    return Price(since, provider, hour, str(table.get("size", "")), cpus, memory, step, least)
+
+
+def _storage(table: dict[str, Any], dated: date, file: str, text: str) -> StoragePrice:
+    if unknown := sorted(table.keys() - set(STORAGE_KEYS)):
+        raise _wrong(file, text, unknown[0], f'unknown key "{unknown[0]}"', f"keys here: {', '.join(STORAGE_KEYS)}")
+    provider, since = _whose(table, dated, file, text)
+    kind = table.get("kind")
+    if kind not in ("volume", "snapshot"):
+        raise _wrong(file, text, "kind", "the kind of storage is missing or none", 'write "volume" or "snapshot"')
+    unsized = _bytes(table, "unsized", file, text)
+    return StoragePrice(since, provider, kind, _amount(table, "gib_month", file, text), unsized)
+
+
+def _whose(table: dict[str, Any], dated: date, file: str, text: str) -> tuple[str, date]:
+    """The provider that a price is of, and since when."""
     provider, since = table.get("provider"), table.get("since", dated)
     if not isinstance(provider, str) or not provider:
         raise _wrong(file, text, "provider", "a price is for no provider", 'write provider = "podman"')
     if type(since) is not date:
         raise _wrong(file, text, "since", "since is no date", "write since = 2026-11-01")
-    step, least = (_seconds(table, key, low, file, text) for key, low in (("step", 1), ("least", 0)))
-    cpus, memory = _limits(table, file, text)
-    hour = _amount(table.get("hour"), file, text)
-    return Price(since, provider, hour, str(table.get("size", "")), cpus, memory, step, least)
+    return provider, since
 
 
 def _limits(table: dict[str, Any], file: str, text: str) -> tuple[float | None, int | None]:
@@ -165,24 +200,27 @@ def _limits(table: dict[str, Any], file: str, text: str) -> tuple[float | None, 
     cpus = table.get("cpus")
     if cpus is not None and not (isinstance(cpus, int | float) and not isinstance(cpus, bool) and cpus > 0):
         raise _wrong(file, text, "cpus", f"cpus cannot be {cpus}", "write a number of cores")
-    memory = table.get("memory")
+    return float(cpus) if cpus else None, _bytes(table, "memory", file, text)
+
+
+def _bytes(table: dict[str, Any], key: str, file: str, text: str) -> int | None:
+    value = table.get(key)
     try:
-        found = size(memory) if memory is not None else None
+        return size(value) if value is not None else None
     except (Fault, TypeError) as error:
-        raise _wrong(file, text, "memory", f"memory cannot be {memory}", 'write it like "1GiB"') from error
-    return float(cpus) if cpus else None, found
+        raise _wrong(file, text, key, f"{key} cannot be {value}", 'write it like "1GiB"') from error
 
 
-def _amount(value: object, file: str, text: str) -> Decimal:
-    mend = 'write a decimal number in quotes: hour = "0.0084"'
+def _amount(table: dict[str, Any], key: str, file: str, text: str) -> Decimal:
+    mend, value = f'write a decimal number in quotes: {key} = "0.0084"', table.get(key)
     if not isinstance(value, str):
-        raise _wrong(file, text, "hour", "the price of an hour is missing, or stands without quotes", mend)
+        raise _wrong(file, text, key, f"the price ({key}) is missing, or stands without quotes", mend)
     try:
         amount = Decimal(value)
     except InvalidOperation as error:
-        raise _wrong(file, text, "hour", f'"{value}" is no amount', mend) from error
+        raise _wrong(file, text, key, f'"{value}" is no amount', mend) from error
     if not amount.is_finite() or not 0 <= amount < 1_000_000:
-        raise _wrong(file, text, "hour", f'"{value}" is no price', mend)
+        raise _wrong(file, text, key, f'"{value}" is no price', mend)
     return amount
 
 

@@ -110,15 +110,16 @@ class SimulatedProvider:
             self._make_volumes(generation, slots)
 
     def put_away(self, name: str) -> int | None:
-        """Have the volume be a snapshot."""
+        """Have the volume be a snapshot, which takes a tenth of its size."""
         with self._lock:
             if holder := self._holders().get(name):
                 raise Refused(f"the volume {name} is on {holder}")
             volume = self._cloud.volumes.get((self._project, name))
             if volume is None or volume.snapshot is not None:
                 return None
-            self._cloud.volumes[self._project, name] = replace(volume, snapshot=1)
-            return 1
+            taken = max(1, (volume.size or 0) // 10)
+            self._cloud.volumes[self._project, name] = replace(volume, snapshot=taken)
+            return taken
 
     def remove_volume(self, name: str) -> None:
         """Have the volume gone."""

@@ -81,8 +81,7 @@ class Nights:
 
     def look(self, of: Goal, *servers: Server) -> None:
         """A look, after what the one before had begun."""
-        if self.keeper._thread is not None:
-            self.keeper._thread.join(10)
+        self.keeper.wait(10)
         tick: Any = SimpleNamespace(goals=(of,), inventory=Inventory(self.now, servers))
         self.keeper.look(tick)
 

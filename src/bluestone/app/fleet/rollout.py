@@ -15,6 +15,7 @@ from bluestone.app import wiring
 from bluestone.app.fleet import beside
 from bluestone.app.fleet.outfit import bootfiles, read_secrets
 from bluestone.app.fleet.told import ask_lines
+from bluestone.app.hours import storage
 from bluestone.app.hours.doorbell import Doorbell
 from bluestone.app.hours.hours import Stopped, Timekeeper
 from bluestone.app.hours.snapshots import SnapshotKeeper
@@ -187,6 +188,7 @@ class Site:
                 # Before anything is destroyed: that a volume cannot be had is then known in time.
                 slots = range(1, goal.group.count + 1)
                 self.providers[generation.config.provider].ensure_volumes(generation, slots)
+                self.record(storage.made(self.project.journal, generation, slots))
 
     def survey(self) -> Forecast:
         """What there is to do, that for drifted servers included. Raises `Problem` when the view is incomplete.

@@ -11,6 +11,7 @@ from bluestone.app.fleet.lead import lead
 from bluestone.app.project import Project
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.provider import Provider
+from bluestone.hours.storage import DESTROYED
 from bluestone.model.problem import Problem
 from bluestone.model.volume import Volume
 
@@ -42,7 +43,8 @@ def remove(project: Project, names: Sequence[str]) -> None:
         for volume in find(project, names):
             for provider in _providers(project):
                 provider.remove_volume(volume.name)
-            entry = Entry("volume.destroyed", volume.group, message=f"{volume.name}: asked for by a person")
+            text = f"{volume.name}: asked for by a person"
+            entry = Entry(DESTROYED, volume.group, message=text, data={"volume": volume.name})
             project.journal.record(datetime.now(UTC), [entry])
 
 

@@ -1,4 +1,4 @@
-"""`cost`: what servers cost, what they would have cost if they were always up, and what went for nothing."""
+"""`cost`: what servers and storage cost, what it would have been if all was always up, and what went for nothing."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from msgspec.structs import replace
 from bluestone.app.fleet.goals import current, no_generation
 from bluestone.app.hours.hours import CHANGED, leads, table_of
 from bluestone.app.hours.pricing import price_list
+from bluestone.app.hours.storage import storage
 from bluestone.app.project import Project
 from bluestone.fleet.controller.journal import Entry, Journal
 from bluestone.fleet.lifetimes import ENDED, KINDS, SEEN, changes
 from bluestone.hours.calendar import Timetable
 from bluestone.hours.ledger import Ledger, amount, cents, ledger
 from bluestone.hours.prices import price_at
-from bluestone.model.cost import CostPolicy, PriceList, Stay
+from bluestone.model.cost import CostPolicy, Kept, PriceList, Stay, StorageKind
 from bluestone.model.event import Event
 from bluestone.model.group import Group, Resources
 from bluestone.model.plan import Goal
 from bluestone.model.problem import Problem
+from bluestone.model.volume import volume_name
 
 WARNED, STOPPED = "budget.warned", "budget.stopped"
 """A month has cost the share of its budget that a person is told of; and all of it."""
@@ -39,8 +41,8 @@ _MARKS = ("server.attached", "server.detach", CHANGED)
 
 class Bill(Struct, frozen=True):
     """What a stretch of time cost. `always_on` is what the same groups would have cost if all their servers had been
-    there from the first day of theirs in it; amounts are exact, in `currency`. `fetched` says of which day the prices
-    are that providers told."""
+    there from the first day of theirs in it, and no volume ever a snapshot; amounts are exact, in `currency`.
+    `fetched` says of which day the prices are that providers told."""
 
     ledger: Ledger
     currency: str
@@ -71,15 +73,19 @@ def bill(project: Project, now: datetime, month: date | None = None) -> Bill:
 
 
 def bill_of(project: Project, prices: PriceList, begin: datetime, end: datetime) -> Bill:
-    """What servers cost from `begin` until before `end`."""
+    """What servers and storage cost from `begin` until before `end`."""
     found = stays(project.journal)
+    stored = storage(project.journal, found)
     groups = {group.name: group for group in (*project.journal.declared(), *project.groups)}
     always = {
         name: _always_on(group, [stay for stay in found if stay.group == name], prices, begin, end)
         for name, group in groups.items()
     }
+    volumes = ledger((), prices, begin, end, (replace(each, kind="volume") for each in stored))
+    for name, (_, kept_whole) in volumes.by(lambda line: line.group).items():
+        always[name] = always.get(name, Fraction(0)) + kept_whole
     return Bill(
-        ledger(found, prices, begin, end),
+        ledger(found, prices, begin, end, stored),
         prices.currency,
         prices.dated,
         sum(always.values(), Fraction(0)),
@@ -204,7 +210,8 @@ def _told(stay: Stay, event: Event, journal: Journal) -> Stay:
                 limits = Resources(event.data["memory"], event.data["cpus"])
             # Nobody attaches a server without ports: it serves as soon as it is there.
             ready = stay.began if not config.ports else None
-            return replace(stay, provider=config.provider, cpus=limits.cpus, memory=limits.memory, attached=ready)
+            has = replace(stay, provider=config.provider, volumes=config.volumes, attached=ready)
+            return replace(has, cpus=limits.cpus, memory=limits.memory)
         case "server.created" if "existed" in event.data:
             return replace(stay, began=datetime.fromisoformat(event.data["existed"]))
         case "server.destroyed" if "ended" in event.data:
@@ -239,10 +246,37 @@ def _priced(group: Group, prices: PriceList, begin: datetime, end: datetime) -> 
 def _planned(project: Project, declared: Project, prices: PriceList, now: datetime) -> dict[str, Fraction]:
     goals = [_goal(project, group) for group in declared.groups]
     learned = leads(project.journal, goals)
+    stored = storage(project.journal, stays(project.journal))
     return {
         group.name: _plan_of(group, learned[group.name].seconds if group.name in learned else 0.0, prices, now)
+        + _storage_of(group, stored, prices, now)
         for group in declared.groups
     }
+
+
+def _storage_of(group: Group, stored: list[Kept], prices: PriceList, now: datetime) -> Fraction:
+    """What the volumes of all of a group's slots will cost; snapshots taken to be as large as the last of theirs."""
+    end = now + LOOKED_AHEAD
+    taken = {each.name: each.stored for each in stored if each.kind == "snapshot"}
+    future = []
+    for slot in range(1, group.count + 1):
+        for spec in group.volumes:
+            name = volume_name(group.name, slot, spec.name)
+            for begin, until, count in _counts(group, now, end) if spec.name in group.snapshots else [(now, end, slot)]:
+                kind: StorageKind = "volume" if slot <= count else "snapshot"
+                future.append(Kept(name, group.name, kind, group.provider, spec.size, begin, until, taken.get(name)))
+    return ledger((), prices, now, end, future).total
+
+
+def _counts(group: Group, now: datetime, end: datetime) -> list[tuple[datetime, datetime, int]]:
+    """How many servers a group's hours want when."""
+    if group.hours is None:
+        return [(now, end, group.count)]
+    if group.hours.never_start_alone:  # nobody knows when a person will
+        return [(now, end, group.hours.minimum)]
+    spans = table_of(group.hours, now)[0].spans()
+    found = [(max(span.begin, now), min(span.end, end), span.count) for span in spans]
+    return [(begin, until, count) for begin, until, count in found if begin < until]
 
 
 def _plan_of(group: Group, lead: float, prices: PriceList, now: datetime) -> Fraction:

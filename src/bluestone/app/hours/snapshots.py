@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
 
 from bluestone.fleet.controller.controller import Tick
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.provider import Provider
 from bluestone.hours.asleep import Sleeper, sleepers
+from bluestone.hours.storage import AWAY
 from bluestone.model.ids import slot_name
 from bluestone.model.problem import Problem, Refused
 
-AWAY, RESTORED, FAILED = "volume.snapshot", "volume.restored", "volume.failed"
-"""A snapshot has taken a volume's place; a server was started with the volume again; it could not be put away."""
+RESTORED, FAILED = "volume.restored", "volume.failed"
+"""A server was started with a volume again; it could not be put away."""
 
 TRIED_AGAIN = timedelta(minutes=10)
 """How long a volume that could not be put away is left alone."""
 
-_Ended = tuple[Sleeper, "int | Problem | None"]
+_Ended = tuple[Sleeper, "int | Problem | None", datetime]
 
 
 class SnapshotKeeper:
     """Puts one volume away after the other, in a thread of its own that ends with the process wherever it is.
 
-    `record` writes to the journal, and is only called from `look`; `may_act` raises `Refused` if another may lead.
+    `record` writes to the journal, and is only called from `look`; `may_act` raises `Refused` if another may lead;
+    `clock` tells when something ended.
     """
 
     def __init__(
@@ -34,10 +36,12 @@ class SnapshotKeeper:
         providers: Mapping[str, Provider],
         record: Callable[[Iterable[Entry]], None],
         may_act: Callable[[], None],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._providers = providers
         self._record = record
         self._may_act = may_act
+        self._clock = clock
         self._away: dict[str, Sleeper] = {}
         self._failed: dict[str, datetime] = {}
         self._ended: SimpleQueue[_Ended] = SimpleQueue()
@@ -56,6 +60,11 @@ class SnapshotKeeper:
             self._thread = threading.Thread(target=self._put_away, args=(found,), name="snapshots", daemon=True)
             self._thread.start()
 
+    def wait(self, seconds: float) -> None:
+        """Wait until what was begun has ended, but no longer than that."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
     def _is_due(self, sleeper: Sleeper, now: datetime) -> bool:
         failed = self._failed.get(sleeper.volume)
         return sleeper.volume not in self._away and (failed is None or not failed <= now < failed + TRIED_AGAIN)
@@ -64,14 +73,15 @@ class SnapshotKeeper:
         for each in found:
             try:
                 self._may_act()
-                self._ended.put((each, self._providers[each.provider].put_away(each.volume)))
+                taken = self._providers[each.provider].put_away(each.volume)
+                self._ended.put((each, taken, self._clock()))
             except Problem as problem:
-                self._ended.put((each, problem))
+                self._ended.put((each, problem, self._clock()))
 
     def _collected(self, now: datetime) -> Iterable[Entry]:
         while True:
             try:
-                sleeper, outcome = self._ended.get_nowait()
+                sleeper, outcome, ended = self._ended.get_nowait()
             except Empty:
                 return
             if isinstance(outcome, Refused):
@@ -83,7 +93,8 @@ class SnapshotKeeper:
             self._away[sleeper.volume] = sleeper
             if outcome is not None:
                 text = f"{sleeper.volume}: its snapshot takes {outcome} bytes"
-                yield Entry(AWAY, sleeper.group, message=text, data={"volume": sleeper.volume, "bytes": outcome})
+                data = {"volume": sleeper.volume, "bytes": outcome, "ended": ended.isoformat()}
+                yield Entry(AWAY, sleeper.group, message=text, data=data)
 
     def _restored(self, tick: Tick) -> Iterable[Entry]:
         """A volume that was put away is there again once its slot has a server that runs."""
