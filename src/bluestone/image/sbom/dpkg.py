@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -119,13 +120,22 @@ class Database:
     def _licences(self, package: str) -> tuple[str, ...]:
         """Of usr/share/doc/PACKAGE, which may be a link to another package's beside it."""
         name = package.encode()
-        if b"/" in name or DOCUMENTS not in self._plain:
-            return ()
-        with contextlib.suppress(OSError):
+        if name in self._linked_documents:
             name = os.readlink(self._root + DOCUMENTS + b"/" + name)
-            if b"/" in name or os.path.islink(self._root + DOCUMENTS + b"/" + name):
+            if name in self._linked_documents:
                 return ()
-        return of_copyright(self._content(DOCUMENTS + b"/" + name + b"/copyright")) if name != b".." else ()
+        if b"/" in name or name == b".." or DOCUMENTS not in self._plain:
+            return ()
+        return of_copyright(self._content(DOCUMENTS + b"/" + name + b"/copyright"))
+
+    @cached_property
+    def _linked_documents(self) -> set[bytes]:
+        """Names in usr/share/doc that are links."""
+        if DOCUMENTS not in self._plain:
+            return set()
+        with suppress(OSError), os.scandir(self._root + DOCUMENTS) as entries:
+            return {entry.name for entry in entries if entry.is_symlink()}
+        return set()
 
     def _divert(self, owners: dict[str, str]) -> None:
         """Of three lines each (dpkg-divert(1)): what was to be at one path is at another, but for one package's."""
@@ -162,8 +172,12 @@ class Database:
 
     def _content(self, path: bytes) -> bytes:
         try:
-            descriptor = os.open(self._root + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with open(descriptor, "rb", buffering=0) as file:
-                return file.read(LARGEST) or b""
+            descriptor = os.open(self._root + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return b""
+        try:
+            return os.pread(descriptor, min(os.fstat(descriptor).st_size, LARGEST), 0)
+        except OSError:
+            return b""
+        finally:
+            os.close(descriptor)

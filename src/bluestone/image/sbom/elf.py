@@ -12,6 +12,9 @@ HEAD = 64
 """Bytes of an ELF header of 64 bits, the longer kind."""
 
 MOST_SECTIONS = 4096
+NAMES = 512
+"""Bytes before the table of sections that usually hold all of their names."""
+
 LARGEST_SECTION = 16 << 20
 """Bytes of a section that are read at most."""
 
@@ -49,16 +52,22 @@ class Elf:
         smallest = struct.calcsize(form)
         if not self._table or not self._names < self._count <= MOST_SECTIONS or not smallest <= self._entry <= 256:
             return {}
-        row = self._read(self._table + self._names * self._entry, smallest)
-        if len(row) < smallest:
+        # Linkers write the names before the table: both are read at once, and the names again if they are elsewhere.
+        begin, length = max(0, self._table - NAMES), self._entry * self._count
+        tail = self._read(begin, self._table - begin + length)
+        table = tail[self._table - begin :]
+        if len(table) < self._names * self._entry + smallest:
             return {}
-        *_, offset, size = struct.unpack(form, row)
-        names = self._read(offset, min(size, 1 << 20))
+        *_, offset, size = struct.unpack_from(form, table, self._names * self._entry)
+        if begin <= offset and offset + size <= self._table:
+            names = tail[offset - begin : offset - begin + size]
+        else:
+            names = self._read(offset, min(size, 1 << 20))
         # A name may be the end of another's: of `.rela.dep` the last four are `.dep`.
         places = {at: name for name in wanted if (at := names.find(b"\0" + name + b"\0") + 1)}
         if not places:
             return {}
-        table, found = self._read(self._table, self._entry * self._count), dict[bytes, bytes]()
+        found: dict[bytes, bytes] = {}
         for index in range(len(table) // self._entry):
             at, kind, *_, offset, size = struct.unpack_from(form, table, index * self._entry)
             name = places.pop(at, None)

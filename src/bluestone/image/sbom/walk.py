@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from posixpath import join, normpath
 from typing import NamedTuple
@@ -38,6 +38,12 @@ TEXTS: dict[str, Callable[[Place, bytes], list[Component]]] = {
 }
 """Names of files that describe packages -> what reads them."""
 
+MUTE = ("0644", "0600", "0640")
+"""Modes, as manifests have them, of most files that nobody may execute."""
+
+TELLING = frozenset(suffix[1:] for suffix in (*java.SUFFIXES, *WHEELS, ".egg-info"))
+"""Ends of names of files that may describe packages."""
+
 LOCKS = (*node.LOCKS, rust.LOCK)
 LONGEST_CHAIN = 8
 """Links that are followed one after another at most."""
@@ -60,8 +66,9 @@ def contents(root: Path, manifest: str, silent: set[str] | None = None) -> Bom:
     base = os.fsencode(root)
     database = Database(base)
     where, installed = database.components()
-    files, links = _parse(manifest)
-    walk = _Walk(base, database.owners(), _repository(links), set() if silent is None else silent)
+    owners = database.owners()
+    files, links = _parse(manifest, owners)
+    walk = _Walk(base, owners, _repository(links), set() if silent is None else silent)
     for file in files:
         walk.see(file)
     components = sorted(_really_there([*installed, *walk.components]), key=_rank)
@@ -95,7 +102,7 @@ class _Walk:
         path = _shown(file.path)
         if not owner and not path.startswith(DPKG):
             self.loose.append(LooseFile(path, file.sha256, file.size))
-        name = path.rpartition("/")[2]
+        name = path[path.rfind("/") + 1 :]
         suffix = name[name.rfind(".") :].lower()
         if name in TEXTS or suffix == ".egg-info":
             self._text(Place(path, owner), name, file)
@@ -182,23 +189,32 @@ class _Opened:
         return os.pread(self._descriptor, length, offset)
 
 
-def _parse(manifest: str) -> tuple[list[_File], dict[str, str]]:
-    """The files, and where those links lead that call archives by their coordinates."""
+def _parse(manifest: str, owners: Container[str]) -> tuple[list[_File], dict[str, str]]:
+    """The files of no package and those that may tell something; and where links lead that name an archive.
+
+    Most lines are about neither, and to parse them in full would take as long as everything else.
+    """
     files, links = [], {}
     for line in manifest.splitlines():
         if line.startswith("file "):
             if "%" in line:
                 entry = Entry.parse(line)
                 files.append(_File(_text_of(entry.path), entry.mode, entry.size, entry.content.decode()))
-            else:
-                # Most lines, and parsing them in full would take as long as everything else.
-                _, mode, _, _, _, size, content, _, path = line.split(" ")
-                files.append(_File(f"/{path}", int(mode, 8), int(size), content))
+                continue
+            path = f"/{line[line.rindex(' ') + 1 :]}"
+            if path not in owners or line[5:9] not in MUTE or _may_tell(path[path.rindex("/") + 1 :]):
+                _, mode, _, _, _, size, content, _, _ = line.split(" ")
+                files.append(_File(path, int(mode, 8), int(size), content))
         elif line.startswith("link ") and line.endswith(java.SUFFIXES):
             entry = Entry.parse(line)
             path = _text_of(entry.path)
             links[path] = normpath(join(path.rpartition("/")[0], os.fsdecode(entry.content)))
     return files, links
+
+
+def _may_tell(name: str) -> bool:
+    """Whether a file of this name, which nobody may execute, is one that `_Walk.see` looks into."""
+    return name in TEXTS or ".so" in name or name.rpartition(".")[2].lower() in TELLING
 
 
 def _text_of(path: bytes) -> str:
