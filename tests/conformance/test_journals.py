@@ -315,6 +315,15 @@ def test_an_heir_goes_on_from_another_machine(rig: Rig, journal: Journal) -> Non
     assert lead(rig.open(), "b", "two", heir=True) == 2
 
 
+def test_where_an_heir_led_the_declaration_is_that_of_whom_it_followed(rig: Rig, journal: Journal) -> None:
+    lead(journal, "a", length=timedelta(0))
+    lead(rig.open(), "b", "two", heir=True, length=timedelta(0))
+    with pytest.raises(Led, match="declared on another machine"):
+        lead(rig.open(), "c", "two")
+    assert lead(rig.open(), "d") == 3
+    assert lead(rig.open(), "e", "two", take_over=True) == 4
+
+
 CHANGES: dict[str, Callable[[Journal], object]] = {
     "record": lambda journal: journal.record(NOW, [Entry("a.b")], incarnations=9),
     "generation": lambda journal: journal.generation("web", "sha256:" + "c" * 64, ServerConfig("podman"), keep=True),

@@ -30,7 +30,7 @@ from bluestone.daemon.metrics import Metrics
 from bluestone.fleet.controller.controller import BLIND_LIMIT, Tick
 from bluestone.fleet.controller.fence import Fence, inheriting
 from bluestone.fleet.controller.journal import Entry
-from bluestone.fleet.controller.lease import Lease
+from bluestone.fleet.controller.lease import Lease, declared_elsewhere
 from bluestone.fleet.controller.lock import introduce
 from bluestone.model.inventory import Inventory
 from bluestone.model.plan import Progress
@@ -70,6 +70,8 @@ class Leader:
         self._stopping = False
         self._enough = threading.Event()
         self._takes_over = False
+        self._lease_had: Lease | None = None
+        """The one that it leads by, or led by last."""
         self._works: Job | None = None
         self._next: Job | None = None
         self._variables: dict[str, str] = {}
@@ -103,7 +105,10 @@ class Leader:
                     mend=SEE_WHO,
                     left="nothing was done",
                 )
-            self._takes_over = not self.epoch
+            follows = self._lease_had is not None and self._lease_had.holder.declared_on != self.project.home.host
+            if self.epoch and self._lease_had and follows and not job.ask.take_over:
+                raise declared_elsewhere(self._lease_had)
+            self._takes_over = not self.epoch or follows
             self._next = job
             self._enough.set()
             self._changed.notify_all()
@@ -133,6 +138,7 @@ class Leader:
         while not self._stopping:
             try:
                 with self._lease() as lease:
+                    self._lease_had = lease
                     if lease is not None:
                         self._log.say("info", "lease.taken", f"this daemon leads, at epoch {lease.epoch}")
                         self._lead()
@@ -160,9 +166,9 @@ class Leader:
         return inheriting(journal, me, self._enough)
 
     def _lead(self) -> None:
-        """Work until it is to end, or another controller leads."""
+        """Work until it is to end, another controller leads, or what is declared here is to hold from now on."""
         pause = FIRST_PAUSE
-        while not (self._stopping or self._fence.lost):
+        while not (self._stopping or self._fence.lost or self._takes_over):
             try:
                 if job := self._take():
                     self._work(job)

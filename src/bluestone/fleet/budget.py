@@ -51,8 +51,10 @@ def budget(view: View) -> Budget:
 
 def _largest_set(view: View) -> int:
     """How many servers the largest of the other generations has: a whole new set stands beside it, even if fewer are
-    declared now. What is tainted, or of a third generation, has to go before its successor comes."""
-    sizes = Counter([m.server.generation for m in view.old if m.foreign])
+    declared now. What is tainted, or of a third generation, has to go before its successor comes: also where its
+    generation has become the one that is left, and so had a successor for it already."""
+    taints = view.memory.taints
+    sizes = Counter([m.server.generation for m in view.old if m.foreign and m.name not in taints])
     return max(sizes.values(), default=0)
 
 

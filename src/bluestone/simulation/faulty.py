@@ -29,6 +29,8 @@ class FaultyProvider(SimulatedProvider):
         super().__init__(PROJECT, machines.timeline.clock, machines.cloud)
         self._machines = machines
         self._checks = checks
+        self._owed: frozenset[str] = frozenset()
+        """The servers that lists left out, and that one has to show before they are left out again."""
 
     def list_servers(self) -> Sequence[Server]:
         """Every server; or as it was, or some of them, or nothing."""
@@ -44,8 +46,9 @@ class FaultyProvider(SimulatedProvider):
             gone = {name: self._checks.gone[name] for name in then if name in self._checks.gone}
             servers = {name: server for name, server in (servers | gone).items() if name in then}
         if not machines.hidden and chance.random() < weather.partial:
-            machines.hidden = frozenset(name for name in servers if chance.random() < 0.4)
+            machines.hidden = frozenset(name for name in servers if chance.random() < 0.4) - self._owed
             timeline.after(chance.uniform(0, STALEST), self._show)
+        self._owed = (self._owed - servers.keys()) | machines.hidden
         return [server for name, server in servers.items() if name not in machines.hidden]
 
     def create(self, spec: ServerSpec) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.model.problem import Problem
 
@@ -18,7 +19,8 @@ LENGTH = timedelta(seconds=1.5)
 
 class Holder(Struct, frozen=True):
     """Somebody who leads, or wants to. `host` is a machine's own number, `machine` its name; `token` is this holder's
-    alone, so that it knows itself again when an answer was lost."""
+    alone, so that it knows itself again when an answer was lost. `heir_of` is the host whose declaration it goes on
+    with, if it brought none of its own."""
 
     token: str
     host: str
@@ -27,6 +29,12 @@ class Holder(Struct, frozen=True):
     user: str
     command: str
     since: datetime
+    heir_of: str = ""
+
+    @property
+    def declared_on(self) -> str:
+        """The host whose declaration holds while this one leads."""
+        return self.heir_of or self.host
 
     def __str__(self) -> str:
         return f"process {self.pid} (`{self.command}`) of {self.user} on {self.machine}, since {self.since.isoformat()}"
@@ -75,10 +83,24 @@ def refusal(lease: Lease | None, holder: Holder, *, take_over: bool, heir: bool)
     if lease.left > 0:
         mend = "wait until it has ended, end it, or fence it off with --take-over"
         return Led(f"another controller leads this fleet: {lease.holder}", lease, mend=mend)
-    if lease.holder.host != holder.host and not heir:
-        mend = "go on there; or, if what is declared here is to hold from now on, say --take-over, once"
-        return Led(f"this fleet was last led from another machine: {lease.holder}", lease, mend=mend)
+    if lease.holder.declared_on != holder.host and not heir:
+        return declared_elsewhere(lease)
     return None
+
+
+def declared_elsewhere(lease: Lease) -> Led:
+    """What is said to whoever brings a declaration where another host's holds."""
+    mend = "go on there; or, if what is declared here is to hold from now on, say --take-over, once"
+    if lease.holder.heir_of:
+        what = f"this fleet is led by what is declared on another machine, with which it went on: {lease.holder}"
+    else:
+        what = f"this fleet was last led from another machine: {lease.holder}"
+    return Led(what, lease, mend=mend)
+
+
+def as_heir(lease: Lease | None, holder: Holder) -> Holder:
+    """The holder as one that goes on with what holds already: with the declaration of the host that it follows on."""
+    return replace(holder, heir_of=lease.holder.declared_on) if lease else holder
 
 
 def takeover(lease: Lease | None, holder: Holder) -> str:

@@ -66,7 +66,7 @@ class Lookout:
         self._providers = providers
         self._last: Listing | None = None
         self._seen: dict[str, Server] = {}
-        self._missing_since: dict[str, datetime] = {}
+        self._missing_since: dict[str, datetime | None] = {}
         self._gone: set[str] = set()
         self._came: dict[str, Server] = {}
         self._went: set[str] = set()
@@ -121,10 +121,17 @@ class Lookout:
         return Listing(now, tuple(servers), tuple(gaps), self._missed(servers, now))
 
     def _missed(self, servers: Sequence[Server], now: datetime) -> tuple[Server, ...]:
+        """A list that takes long shows what is some time after it was asked for. So the first that lacks a server says
+        only that it was missing before the next is asked for: the lag is counted from then on."""
         listed = {server.name: server for server in servers}
         missing = self._seen.keys() - listed.keys() - self._gone
-        self._missing_since = {name: self._missing_since.get(name, now) for name in missing}
-        missed = {name: self._seen[name] for name, at in self._missing_since.items() if now < at + self.lag}
+        before = self._missing_since
+        self._missing_since = {name: (before[name] or now) if name in before else None for name in missing}
+        missed = {
+            name: self._seen[name]
+            for name, at in self._missing_since.items()
+            if self.lag and (at is None or now < at + self.lag)
+        }
         self._seen = listed | missed
         self._gone &= listed.keys()
         return tuple(missed.values())

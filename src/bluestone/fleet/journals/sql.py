@@ -18,7 +18,7 @@ import msgspec
 from bluestone.fleet.controller.chain import Break, Head, Link, check, follow
 from bluestone.fleet.controller.fence import Fence
 from bluestone.fleet.controller.journal import Contents, Entry
-from bluestone.fleet.controller.lease import Fenced, Holder, Lease, refusal, takeover
+from bluestone.fleet.controller.lease import Fenced, Holder, Lease, as_heir, refusal, takeover
 from bluestone.model.event import Event
 from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.group import Group
@@ -200,18 +200,19 @@ class SqlJournal(ABC):
             if refused := refusal(before, holder, take_over=take_over, heir=heir):
                 raise refused
             mine = before is not None and before.holder.token == holder.token
+            leader = as_heir(before, holder) if heir else holder
             epoch = (before.epoch if before else 0) + (not mine)
             if before is not None and not mine:
                 former = before.left
             seconds = length.total_seconds()
             self._rows(
                 f"UPDATE lease SET epoch = ?, holder = ?, ends = {self.NOW} + ?",  # noqa: S608 - our own words only
-                (epoch, msgspec.json.encode(holder).decode(), seconds),
+                (epoch, msgspec.json.encode(leader).decode(), seconds),
             )
             if message := takeover(before, holder):
                 entry = Entry("lease.taken", message=message, data={"epoch": epoch, "host": holder.host})
                 self._append(head, [_row(holder.since, entry)])
-            return Lease(epoch, holder, seconds, former=former)
+            return Lease(epoch, leader, seconds, former=former)
 
         return self._write(decide)
 
