@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from bluestone.model.group import Resources
 from bluestone.simulation.many import play_many
 from bluestone.simulation.trial import Report
-from bluestone.simulation.weather import KINDS, any_of, weather
+from bluestone.simulation.weather import KINDS, STORM, any_of, weather
 from planner_histories import STRATEGIES, a_rollout
 from trials import a_group, try_out
 
@@ -42,6 +42,19 @@ def test_with_other_zones_to_go_to_the_loss_of_one_is_no_failure() -> None:
     group = replace(a_group("rolling", 3), zones=("a", "b", "c"))
     for seed in range(10):
         assert try_out(seed, group, weather(["zone", "quota"])).state == "done"
+
+
+@pytest.mark.parametrize("seed", [147, 183, 497, 1050])
+def test_lists_that_leave_servers_out_while_some_drift_break_nothing(seed: int) -> None:
+    """The way back began with drifted servers; a list took long; a create failed, and had its effect; a restart in
+    between."""
+    chance = random.Random(seed)
+    group = a_group(chance.choice(["blue-green"]), chance.randint(1, 5))
+    if chance.random() < 0.3:
+        group = replace(group, zones=("a", "b", "c"), fallback=(Resources(memory=1 << 28),))
+    around = any_of(chance)
+    partial, drift = max(around.partial, STORM.partial), max(around.drift, 4 * STORM.drift)
+    assert try_out(seed, group, replace(around, partial=partial, drift=drift)).state in ("done", "returned")
 
 
 def test_a_storm_comes_out_the_same_again() -> None:

@@ -62,7 +62,13 @@ def test_a_server_that_was_listed_is_missed_for_as_long_as_lists_may_lag() -> No
     assert {server.name for server in missing.servers} == set(names)
     assert missing.pending == {names[0]}, "nothing is done to what cannot be seen"
     assert missing.complete
-    gone = observe(lookout, balancer, (), later(1) + LAG)
+    again = observe(lookout, balancer, (), later(3))
+    assert again.pending == {names[0]}
+    missed = observe(lookout, balancer, (), later(1) + LAG)
+    assert missed.pending == {names[0]}, (
+        "the first list without it may have been answered as late as the second was asked for"
+    )
+    gone = observe(lookout, balancer, (), later(3) + LAG)
     assert [server.name for server in gone.servers] == names[1:]
 
 
@@ -143,6 +149,15 @@ def test_the_journal_knows_who_exists(tmp_path: Path) -> None:
     journal.record(NOW, [Entry("server.destroyed", "web", "web-1"), Entry("action.lost", "web", "web-3", data=made)])
     there = [server.server for server in expected(journal, "web")]
     assert there == ["web-4", "web-2"], "of the fourth nothing is known, so it may be there"
+
+
+def test_who_was_seen_exists_though_its_create_failed(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "journal.db")
+    journal.record(NOW, [a_create(1), a_create(2)])
+    journal.record(NOW, [Entry("action.failed", "web", f"web-{n}", data={"verb": "create"}) for n in (1, 2)])
+    assert expected(journal, "web") == []
+    journal.record(NOW, [Entry("server.enrol", "web", "web-2")])
+    assert [server.server for server in expected(journal, "web")] == ["web-2"]
 
 
 def test_what_is_recollected_follows_the_journal(tmp_path: Path) -> None:

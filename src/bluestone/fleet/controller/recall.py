@@ -25,8 +25,8 @@ _TIMED = (*(f"server.{past}" for past in PAST.values()), "server.attach", "serve
 CREATE_WINDOW = timedelta(seconds=10)
 """How long a create without a known outcome may still take effect: a call can outlive its caller."""
 
-LOOKED_AT = 16_384
-"""How many of a group's newest creates and destroys are looked at to tell which servers exist."""
+LOOKED_AT = 32_768
+"""How many of a group's newest creates, destroys and the like are looked at to tell which servers exist."""
 
 MEASURED = 600
 """How many of a group's newest steps the durations are taken from."""
@@ -187,10 +187,13 @@ class UnbornServer(Struct, frozen=True):
 
 
 def expected(journal: Journal, group: str) -> list[UnbornServer]:
-    """The servers of a group that exist by the journal's word: not destroyed, and created (or it is not known)."""
+    """The servers of a group that exist by the journal's word: not destroyed, and created (or it is not known).
+
+    A create of which it was said that it failed may have had its effect all the same: whoever was seen since, exists.
+    """
     outcomes = ("server.created", "server.destroyed", "action.failed", "action.refused", "action.lost")
-    events = journal.select(("server.create", *outcomes), group=group, newest=LOOKED_AT)
-    created = {event.server for event in events if event.kind == "server.created"}
+    events = journal.select(("server.create", *outcomes, *_SEEN), group=group, newest=LOOKED_AT)
+    created = {event.server for event in events if event.kind in ("server.created", *_SEEN)}
     gone = {event.server for event in events if event.kind == "server.destroyed"}
     failed = {event.server for event in events if event.data.get("verb") == "create"} - created
     return [_unborn(e) for e in events if e.kind == "server.create" and e.server not in gone | failed]
@@ -211,6 +214,9 @@ def _may_appear(outcome: Event | None, listed: datetime) -> bool:
 
 NO_ROOM = "no_room"
 """In what is recorded of a create that failed: the size and zone for which its provider had no room."""
+
+_SEEN = ("server.enrol", "server.tainted")
+"""What is written down only of servers that a list has shown."""
 
 _OUTCOMES = ("server.created", "action.failed", "action.refused", "action.lost")
 
