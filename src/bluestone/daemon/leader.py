@@ -105,13 +105,20 @@ class Leader:
                     mend=SEE_WHO,
                     left="nothing was done",
                 )
-            follows = self._lease_had is not None and self._lease_had.holder.declared_on != self.project.home.host
-            if self.epoch and self._lease_had and follows and not job.ask.take_over:
-                raise declared_elsewhere(self._lease_had)
-            self._takes_over = not self.epoch or follows
+            lease = self._lease_had
+            if self.epoch and lease and self._is_heir(lease) and job.ask.verb != "stand-by":
+                if not job.ask.take_over:
+                    raise declared_elsewhere(lease)
+                self._takes_over = True
+            else:
+                self._takes_over = not self.epoch
             self._next = job
             self._enough.set()
             self._changed.notify_all()
+
+    def _is_heir(self, lease: Lease) -> bool:
+        """Whether what is declared on another machine holds while this one leads."""
+        return lease.holder.declared_on != self.project.home.host
 
     def wake(self, why: str) -> None:
         """Look at once."""
@@ -189,7 +196,8 @@ class Leader:
     @property
     def epoch(self) -> int:
         """The epoch of its lease; 0 while another controller leads."""
-        return 0 if self._fence.lost else self._fence.epoch
+        led = self._lease_had.epoch if self._lease_had else 0
+        return led if led == self._fence.epoch and not self._fence.lost else 0
 
     # -- commands --------------------------------------------------------------------------------------------------
 

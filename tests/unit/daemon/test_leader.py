@@ -266,6 +266,22 @@ def test_a_daemon_stands_by_while_another_machine_leads_and_follows_upon_it(worl
         until(lambda: elsewhere.fence.lost is not None, "the other is fenced off")
 
 
+def test_beside_a_daemon_that_inherited_the_lead_a_declaration_needs_a_word(world: World) -> None:
+    with leading(world.open().journal, introduce("elsewhere")):
+        pass
+    with daemon(world, shared=True) as running:
+        until(lambda: running.leader.epoch > 0, "it goes on")
+        epoch = running.leader.epoch
+        with pytest.raises(Problem, match="declared on another machine"):
+            ask_up(world)
+        with lead.alone(world.open()):
+            pass
+        assert (running.leader.epoch, world.names) == (epoch, set())
+        assert ask_up(world, take_over=True) == Arrival(changed=True)
+        assert running.leader.epoch == epoch + 1
+        assert ask_up(world) == Arrival(changed=False), "what is declared here holds from now on"
+
+
 def test_a_daemon_that_was_fenced_off_acts_no_more_and_follows_when_the_other_ends(world: World) -> None:
     elsewhere = world.open().journal
     with daemon(world, shared=True) as running:
