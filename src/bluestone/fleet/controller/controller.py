@@ -163,7 +163,9 @@ class Controller:
 
     def _is_hurried(self) -> bool:
         """Whether the next step waits for this look, and for nothing that a list of servers would show."""
-        return self._just_ended or (self._quiet() < MAX_AGE.total_seconds() and not self._is_patient())
+        if self._just_ended or self.destroying:
+            return True
+        return self._quiet() < MAX_AGE.total_seconds() and not self._is_patient()
 
     def forget(self) -> None:
         """Something has changed the servers: the next look lists them anew."""
