@@ -93,6 +93,7 @@ class Podman:
         self._listed: Sequence[Container] = ()
         self._census = Census(self._directories, lambda: self._observe())
         self._unswept = False
+        self._going: set[str] = set()
 
     def prepare(self) -> None:
         """Have the network. The next list sweeps what servers that are gone left behind: it is made anyway."""
@@ -102,9 +103,12 @@ class Podman:
         self._unswept = True
 
     def list_servers(self) -> Sequence[Server]:
-        """Every server of the project; for those that are dead, why."""
+        """Every server of the project; for those that are dead, why, unless they are being destroyed here."""
         servers = self._sweep() if self._unswept else self._census.take()
-        dead = [container for container, server in servers.items() if server.phase == "dead"]
+        going = self._going.copy()
+        dead = [
+            container for container, server in servers.items() if server.phase == "dead" and server.name not in going
+        ]
         if dead:
             for container, end in self._ends(dead).items():
                 servers[container] = replace(servers[container], detail=end)
@@ -139,17 +143,11 @@ class Podman:
 
     def destroy(self, name: str, grace: timedelta) -> None:
         """Stop a server and remove it. Two at once are fine: the one that comes late waits for the other."""
-        until = time.monotonic() + grace.total_seconds() + SLOW
-        while True:
-            try:
-                _run(commands.remove(self._project, name, grace), timeout=max(1.0, until - time.monotonic()))
-                break
-            except CommandFailed:
-                if self._find(name) is None:
-                    break
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.1)
+        self._going.add(name)
+        try:
+            self._remove(name, grace)
+        finally:
+            self._going.discard(name)
         if self._directories.has(name):
             with self._directories.exclusive():
                 self._census.forget(name, commands.container_name(self._project, name))
@@ -225,6 +223,19 @@ class Podman:
             self._directories.sweep({server.name for server in servers.values()})
         self._unswept = False
         return servers
+
+    def _remove(self, name: str, grace: timedelta) -> None:
+        until = time.monotonic() + grace.total_seconds() + SLOW
+        while True:
+            try:
+                _run(commands.remove(self._project, name, grace), timeout=max(1.0, until - time.monotonic()))
+                return
+            except CommandFailed:
+                if self._find(name) is None:
+                    return
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
 
     @cached_property
     def _runtime(self) -> Runtime:
