@@ -54,8 +54,8 @@ def place(address: str = "10.89.0.7", logs: str | None = "/run/bluestone/shop/lo
 ORDINARY = Runtime(rootless=False)
 
 
-def create(place: commands.Place, runtime: Runtime = ORDINARY) -> list[str]:
-    return commands.create(SPEC, place, runtime)
+def launch(place: commands.Place, runtime: Runtime = ORDINARY) -> list[str]:
+    return commands.launch(SPEC, place, runtime)
 
 
 def values(command: list[str], option: str) -> list[str]:
@@ -63,21 +63,26 @@ def values(command: list[str], option: str) -> list[str]:
 
 
 def test_the_root_is_an_overlay_that_may_not_be_written() -> None:
-    command = create(place())
+    command = launch(place())
     assert values(command, "--rootfs") == ["/images/abc/root:O"]
     assert "--read-only" in command
 
 
 def test_the_init_is_systemd_without_a_login_prompt() -> None:
-    command = create(place())
+    command = launch(place())
     assert command[command.index("/images/abc/root:O") + 1 :][:2] == ["/sbin/init", "systemd.getty_auto=0"]
     assert "--systemd=always" in command
     assert values(command, "--stop-signal") == ["SIGRTMIN+3"]
     assert values(command, "--restart") == ["no"]
 
 
+def test_the_init_is_not_hurried_though_podman_is() -> None:
+    command = launch(place(), Runtime(rootless=False, hurry=-10))
+    assert command[command.index("/images/abc/root:O") + 1 :][:4] == ["/usr/bin/nice", "-n", "10", "/sbin/init"]
+
+
 def test_all_capabilities_are_dropped_but_those_with_a_reason() -> None:
-    command = create(place())
+    command = launch(place())
     assert values(command, "--cap-drop") == ["all"]
     (added,) = values(command, "--cap-add")
     assert set(added.split(",")) == set(commands.CAPABILITIES)
@@ -86,7 +91,7 @@ def test_all_capabilities_are_dropped_but_those_with_a_reason() -> None:
 
 
 def test_everything_that_can_be_written_or_used_up_is_bounded() -> None:
-    command = create(place())
+    command = launch(place())
     mounts = dict(mount.split(":") for mount in values(command, "--tmpfs"))
     assert all("size=" in options for options in mounts.values())
     assert mounts["/var/lib/nginx"] == commands.DECLARED_SIZE
@@ -98,52 +103,52 @@ def test_everything_that_can_be_written_or_used_up_is_bounded() -> None:
 
 
 def test_directories_of_this_machine_are_seen_read_only() -> None:
-    assert values(create(place()), "--volume") == [
+    assert values(launch(place()), "--volume") == [
         "/run/bluestone/shop/servers/web/machine-id:/etc/machine-id:ro",
         "/run/bluestone/shop/servers/web/boot:/run/bluestone:ro",
         "/run/bluestone/shop/logs:/run/bluestone-log:ro",
     ]
-    assert len(values(create(place(logs=None)), "--volume")) == 2
+    assert len(values(launch(place(logs=None)), "--volume")) == 2
 
 
 def test_a_secret_and_the_environment_are_in_no_argument() -> None:
-    text = " ".join(create(place()))
+    text = " ".join(launch(place()))
     assert SECRET not in text
     assert "in-the-environment" not in text
     assert "--http-proxy=false" in text
 
 
 def test_a_server_has_its_address_and_the_mac_that_belongs_to_it() -> None:
-    command = create(place())
+    command = launch(place())
     assert values(command, "--network") == ["bluestone-shop:ip=10.89.0.7,mac=02:b5:0a:59:00:07"]
     assert values(command, "--publish") == []
 
 
 def test_without_a_network_ports_stand_on_the_loopback() -> None:
-    command = create(replace(place("127.64.3.2"), network=None))
+    command = launch(replace(place("127.64.3.2"), network=None))
     assert values(command, "--publish") == ["127.64.3.2:28080:80", "127.64.3.2:28081:443"]
     assert values(command, "--network") == []
 
 
 def test_limits_that_podman_would_drop_are_refused() -> None:
     with pytest.raises(Problem, match="limits of memory and cpus of web cannot be kept") as caught:
-        create(place(), Runtime(rootless=True, limits=False))
+        launch(place(), Runtime(rootless=True, limits=False))
     assert "unified" in caught.value.mend
     unlimited = replace(SPEC, generation=replace(SPEC.generation, config=replace(CONFIG, resources=Resources())))
-    assert "--memory" not in commands.create(unlimited, place(), Runtime(rootless=True, limits=False))
+    assert "--memory" not in commands.launch(unlimited, place(), Runtime(rootless=True, limits=False))
 
 
 def test_options_of_the_runtime_come_before_the_root() -> None:
-    command = create(place(), Runtime(False, ("--runtime", "runc")))
+    command = launch(place(), Runtime(False, ("--runtime", "runc")))
     assert command.index("--runtime") < command.index("--rootfs")
 
 
 @pytest.mark.parametrize("path", ["/images:1/root", "/var/lib/x:exec"])
 def test_a_path_cannot_smuggle_options(path: str) -> None:
     with pytest.raises(Problem, match=path):
-        create(replace(place(), root=Path(path)))
+        launch(replace(place(), root=Path(path)))
     with pytest.raises(Problem, match=path):
-        commands.create(replace(SPEC, writable=(path,)), place(), ORDINARY)
+        commands.launch(replace(SPEC, writable=(path,)), place(), ORDINARY)
 
 
 def test_names_keep_projects_apart() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -10,14 +13,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from bluestone.fleet.providers.podman import Podman, directories, provider
+from bluestone.fleet.providers.podman import Podman, census, directories, provider
 from bluestone.fleet.providers.podman.directories import Directories
 from bluestone.fleet.providers.podman.labels import labels
 from bluestone.fleet.providers.podman.runtime import Machine
 from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.ids import Digest
 from bluestone.model.problem import MissingTool, Problem
-from bluestone.model.server import ServerSpec
+from bluestone.model.server import Server, ServerSpec
 
 MACHINE = Machine(
     root=True,
@@ -46,6 +49,7 @@ class FakePodman:
 cd {directory}
 echo "$*" >> calls
 case "$1" in network | container) verb=$1-$2 ;; *) verb=$1 ;; esac
+while [ -e "$verb.wait" ]; do /bin/sleep 0.01; done
 if [ -e "$verb.sleep" ]; then exec /bin/sleep 60; fi
 if [ -e "$verb.then" ]; then /bin/cp "$verb.then" ps.out; fi
 if [ -e "$verb.out" ]; then /bin/cat "$verb.out"; fi
@@ -66,9 +70,17 @@ if [ -e "$verb.err" ]; then /bin/cat "$verb.err" >&2; exit 125; fi
     def say(self, file: str, text: str) -> None:
         (self.directory / file).write_text(text + "\n")
 
+    def await_calls(self, verb: str, count: int) -> None:
+        """Return when it has been called so often with a verb."""
+        until = time.monotonic() + 10
+        while self.calls().count(verb) < count:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
     def calls(self) -> list[str]:
         """The verbs it was called with."""
-        return [line.split()[0] for line in (self.directory / "calls").read_text().splitlines()]
+        calls = self.directory / "calls"
+        return [line.split()[0] for line in calls.read_text().splitlines()] if calls.exists() else []
 
 
 def listing(state: str, exit_code: int = 0) -> str:
@@ -123,15 +135,15 @@ def test_a_list_that_hangs_is_a_problem(podman: Podman, fake: FakePodman, monkey
 
 
 def test_a_create_whose_answer_is_lost_goes_on(podman: Podman, fake: FakePodman, tmp_path: Path) -> None:
-    fake.say("create.then", listing("created"))
-    fake.say("create.err", "Error: connection reset")
+    fake.say("run.then", listing("created"))
+    fake.say("run.err", "Error: connection reset")
     podman.create(SPEC)
     assert fake.calls()[-1] == "start"
     assert handed(tmp_path) == [SPEC.name]
 
 
 def test_a_create_that_fails_leaves_nothing(podman: Podman, fake: FakePodman, tmp_path: Path) -> None:
-    fake.say("create.err", "Error: no space left on device")
+    fake.say("run.err", "Error: no space left on device")
     with pytest.raises(Problem, match="no space left"):
         podman.create(SPEC)
     assert "start" not in fake.calls()
@@ -139,19 +151,48 @@ def test_a_create_that_fails_leaves_nothing(podman: Podman, fake: FakePodman, tm
 
 
 def test_a_server_that_does_not_start_is_said_to_be_left(podman: Podman, fake: FakePodman) -> None:
-    fake.say("create.then", listing("created"))
-    fake.say("start.err", "Error: address already in use")
+    fake.say("run.then", listing("created"))
+    for verb in ("run", "start"):
+        fake.say(f"{verb}.err", "Error: address already in use")
     with pytest.raises(Problem, match="already in use") as caught:
         podman.create(SPEC)
     assert caught.value.left == f"{SPEC.name} exists, but is not started"
 
 
 def test_a_start_whose_answer_is_lost_is_no_problem(podman: Podman, fake: FakePodman) -> None:
-    fake.say("create.then", listing("created"))
+    fake.say("run.then", listing("created"))
     fake.say("start.then", listing("running"))
-    fake.say("start.err", "Error: connection reset")
+    for verb in ("run", "start"):
+        fake.say(f"{verb}.err", "Error: connection reset")
     podman.create(SPEC)
     assert [server.phase for server in podman.list_servers()] == ["running"]
+
+
+def test_a_server_that_runs_though_its_answer_was_lost_is_not_started_again(podman: Podman, fake: FakePodman) -> None:
+    fake.say("run.then", listing("running"))
+    fake.say("run.err", "Error: connection reset")
+    assert podman.create(SPEC).phase == "running"
+    assert "start" not in fake.calls()
+
+
+def test_servers_that_are_made_at_once_have_addresses_of_their_own(podman: Podman, fake: FakePodman) -> None:
+    """No list shows what podman is still making, and a list is taken while it does."""
+    started = threading.Barrier(3)
+
+    def make(incarnation: int) -> Server:
+        started.wait(10)
+        return podman.create(replace(SPEC, incarnation=incarnation))
+
+    fake.say("run.wait", "")
+    with ThreadPoolExecutor(4) as threads:
+        making = [threads.submit(make, incarnation) for incarnation in (1, 2, 3)]
+        fake.await_calls("run", 3)
+        assert podman.list_servers() == []
+        one_more = threads.submit(podman.create, replace(SPEC, incarnation=4))
+        fake.await_calls("run", 4)
+        (fake.directory / "run.wait").unlink()
+        servers = [each.result(10) for each in (*making, one_more)]
+    assert len({server.endpoint.host for server in servers if server.endpoint}) == 4
 
 
 @pytest.mark.parametrize(
@@ -164,16 +205,18 @@ def test_a_start_whose_answer_is_lost_is_no_problem(podman: Podman, fake: FakePo
 def test_a_firewall_that_is_not_installed_is_named(
     podman: Podman, fake: FakePodman, said: str, tool: str, package: str
 ) -> None:
-    fake.say("create.then", listing("created"))
-    fake.say("start.err", f"Error: {said}")
+    fake.say("run.then", listing("created"))
+    for verb in ("run", "start"):
+        fake.say(f"{verb}.err", f"Error: {said}")
     with pytest.raises(MissingTool, match=tool) as caught:
         podman.create(SPEC)
     assert caught.value.mend.endswith(package)
 
 
 def test_a_firewall_is_named_only_where_the_network_failed(podman: Podman, fake: FakePodman) -> None:
-    fake.say("create.then", listing("created"))
-    fake.say("start.err", "Error: address already in use")
+    fake.say("run.then", listing("created"))
+    for verb in ("run", "start"):
+        fake.say(f"{verb}.err", "Error: address already in use")
     with pytest.raises(Problem, match="address already in use"):
         podman.create(SPEC)
 
@@ -223,12 +266,12 @@ def test_creates_look_once_unless_somebody_else_made_or_removed_a_server(
     podman: Podman, fake: FakePodman, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def looks(slot: int) -> int:
-        before = fake.calls().count("ps") if (fake.directory / "calls").exists() else 0
+        before = fake.calls().count("ps")
         podman.create(replace(SPEC, slot=slot, incarnation=slot + 1))
         return fake.calls().count("ps") - before
 
     assert [looks(slot) for slot in (0, 1, 2)] == [1, 0, 0]
-    creates = [line for line in (fake.directory / "calls").read_text().splitlines() if line.startswith("create")]
+    creates = [line for line in (fake.directory / "calls").read_text().splitlines() if line.startswith("run")]
     assert len({line.split("bluestone.address=")[1].split()[0] for line in creates}) == 3
     podman.destroy("web-0-1f3a9c0d-1", GRACE)
     assert looks(3) == 0
@@ -236,14 +279,14 @@ def test_creates_look_once_unless_somebody_else_made_or_removed_a_server(
     assert looks(4) == 1, "another process removed one"
     podman.list_servers()
     assert looks(5) == 0
-    monkeypatch.setattr(provider, "FRESH", 0.0)
+    monkeypatch.setattr(census, "FRESH", 0.0)
     assert looks(6) == 1
 
 
 def test_an_address_is_free_again_once_its_server_is_gone(podman: Podman, fake: FakePodman) -> None:
     def address(incarnation: int) -> str:
         podman.create(replace(SPEC, incarnation=incarnation))
-        *_, last = [line for line in (fake.directory / "calls").read_text().splitlines() if line.startswith("create")]
+        *_, last = [line for line in (fake.directory / "calls").read_text().splitlines() if line.startswith("run")]
         return last.split("bluestone.address=")[1].split()[0]
 
     first = address(1)
@@ -268,14 +311,16 @@ def test_what_servers_that_are_gone_left_behind_is_swept(podman: Podman, fake: F
         Directories(tmp_path / "servers").write("shop", name, SPEC.bootfiles)
     fake.say("ps.out", listing("running"))
     podman.prepare()
+    podman.list_servers()
     assert handed(tmp_path) == [SPEC.name]
 
 
 def test_nothing_is_swept_when_the_list_fails(podman: Podman, fake: FakePodman, tmp_path: Path) -> None:
     Directories(tmp_path / "servers").write("shop", SPEC.name, SPEC.bootfiles)
     fake.say("ps.err", "Error: database is locked")
+    podman.prepare()
     with pytest.raises(Problem):
-        podman.prepare()
+        podman.list_servers()
     assert handed(tmp_path) == [SPEC.name]
 
 

@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 
 from bluestone.fleet.providers.podman import Podman
+from bluestone.fleet.providers.podman.directories import Directories as Turns
 from bluestone.fleet.providers.podman.runtime import Runtime
 from bluestone.fleet.providers.podman.snapshots import ARCHIVE, Snapshots
+from bluestone.fleet.providers.podman.storage import Storage
 from bluestone.model.generation import Generation, ServerConfig
 from bluestone.model.problem import Problem, Refused
-from bluestone.model.server import Server, ServerSpec
+from bluestone.model.server import ServerSpec
 from bluestone.model.volume import Volume, VolumeSpec
 
 NAME = "web-1.data"
@@ -92,19 +94,15 @@ class Process:
     def __init__(self, home: Path, steps: int = 10**6) -> None:
         self.life = Life(steps)
         self.provider = Podman("p", lambda _: home, home / "run", None, snapshot_directory=home / "snapshots")
-        snapshots = Mortal(home / "snapshots")
-        snapshots.life = self.life
+        self.snapshots = Mortal(home / "snapshots")
+        self.snapshots.life = self.life
         self.volumes = Directories(home / "volumes", self.life)
-        self.provider.__dict__ |= {
-            "_runtime": Runtime(rootless=False),
-            "_snapshots": snapshots,
-            "_volumes": self.volumes,
-            "_observe": dict[str, Server],
-        }
+        self.storage = Storage(Turns(home / "run"), self.volumes, self.snapshots, tuple)  # type: ignore[arg-type]
+        self.provider.__dict__ |= {"_runtime": Runtime(rootless=False), "_storage": self.storage}
 
     def bring_back(self) -> None:
         """What a create does before anything else."""
-        self.provider._bring_back(SPEC)
+        self.storage.bring_back(SPEC)
 
 
 def filled(home: Path) -> Path:
@@ -192,18 +190,18 @@ def test_killed_at_any_step_nothing_is_lost_and_one_place_is_the_newest(tmp_path
 def test_a_server_that_comes_while_it_is_written_keeps_its_volume(tmp_path: Path) -> None:
     place = filled(tmp_path)
     process = Process(tmp_path)
-    write = process.provider._snapshots.write
+    write = process.snapshots.write
 
     def write_slowly(*arguments: object) -> object:
-        found = write(*arguments)  # type: ignore[arg-type]
-        Process(tmp_path).provider._snapshots.cancel(NAME)  # as a create does, in its turn
+        found = write(*arguments)
+        Process(tmp_path).snapshots.cancel(NAME)  # as a create does, in its turn
         return found
 
-    process.provider._snapshots.write = write_slowly  # type: ignore[method-assign, assignment]
+    process.snapshots.write = write_slowly  # type: ignore[method-assign]
     with pytest.raises(Refused, match="a server was started with it"):
         process.provider.put_away(NAME)
     assert (place / "d" / "a").exists()
-    assert process.provider._snapshots.list() == {}
+    assert process.snapshots.list() == {}
 
 
 def test_a_damaged_snapshot_starts_no_server_and_is_kept(tmp_path: Path) -> None:
@@ -217,9 +215,9 @@ def test_a_damaged_snapshot_starts_no_server_and_is_kept(tmp_path: Path) -> None
     for _ in range(2):
         with pytest.raises(Problem, match=r"damaged|tar failed"):
             process.bring_back()
-        assert process.provider._snapshots.has(NAME)
+        assert process.snapshots.has(NAME)
         with pytest.raises(Refused, match="was put away"):
-            process.provider._make(SPEC, [])
+            process.storage.hand_out(SPEC)
 
 
 def test_an_empty_volume_stays_as_it_is(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def place() -> commands.Place:
 
 
 def test_a_server_has_its_volumes_in_their_places_and_nothing_in_memory_there() -> None:
-    command = commands.create(SPEC, place(), Runtime(rootless=True))
+    command = commands.launch(SPEC, place(), Runtime(rootless=True))
     assert "bluestone-shop.web-2.data:/srv/data:nosuid,nodev,noexec" in command
     assert "bluestone-shop.web-2.log:/var/log:nosuid,nodev,noexec" in command
     assert not any(word.startswith("/var/log:") for word in command), "not in memory as well"

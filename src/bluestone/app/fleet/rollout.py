@@ -217,7 +217,7 @@ class Site:
             self.keep_hours()
             self.watch_for_drift()
             if self._awaits_only_goodbyes(now):
-                self.seal_last_words()
+                self.seal_last_words(more_to_come=True)
 
         last = self.controller.run(each_tick)
         self.conclude(last)
@@ -307,16 +307,17 @@ class Site:
             credentials.revoke(server)
         self._gone.append(server)
 
-    def seal_last_words(self) -> None:
+    def seal_last_words(self, *, more_to_come: bool = False) -> None:
         """Seal what servers that are gone said last: of all at once, as the log is walked through for that, and while
-        nothing else waits for it."""
-        if not self._gone:
+        nothing else waits for it. If there are `more_to_come`, what that needs is loaded, which takes the longest."""
+        if not self._gone and not more_to_come:
             return
         from bluestone.app.logs.audit import seal_all
 
         gone = [self._gone.popleft() for _ in range(len(self._gone))]
-        with suppress(Problem):  # the lines are safe: who asks for the last words has them sealed then
-            seal_all(self.project.logs, gone)
+        if gone:
+            with suppress(Problem):  # the lines are safe: who asks for the last words has them sealed then
+                seal_all(self.project.logs, gone)
 
     def _failure(self, progress: Progress) -> Failure:
         halt = self.project.journal.last(("rollout.halted", "rollout.paused"), group=progress.group)

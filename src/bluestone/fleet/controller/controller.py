@@ -162,8 +162,8 @@ class Controller:
         return all(backend.admission == "attached" or backend.server in acted_on for backend in backends)
 
     def _is_hurried(self) -> bool:
-        """Whether the next step waits for this look, and for nothing that a list of servers would show."""
-        return self._just_ended or (self._quiet() < MAX_AGE.total_seconds() and not self._is_patient())
+        """Whether the next step waits for this look, or for an action of our own, whose end a list would delay."""
+        return self._just_ended or self.under_way or self._quiet() < MAX_AGE.total_seconds()
 
     def forget(self) -> None:
         """Something has changed the servers: the next look lists them anew."""

@@ -59,7 +59,7 @@ class Lookout:
     A list is used for `MAX_AGE`, with what our own actions are known to have changed since: what happens by itself in
     the meantime is seen that much later. The balancer, which is quick, is asked every time, so no server gets requests
     on an old list's word. While `hurried` a list is used for `HURRIED_AGE`: one takes as long as several steps of a
-    rollout, and is then made while the next server starts.
+    rollout, and the processor from the calls that make and stop servers.
     """
 
     def __init__(self, providers: Mapping[str, Provider]) -> None:

@@ -7,21 +7,21 @@ restart at any moment may have forgotten a server, but never sends requests to o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
 from msgspec.structs import replace
 
 from bluestone.fleet.balancer import Service
 from bluestone.fleet.balancers.haproxy import render
 from bluestone.fleet.balancers.haproxy.lock import exclusive
-from bluestone.fleet.balancers.haproxy.observation import Sight, belongs, is_whole, put_together
+from bluestone.fleet.balancers.haproxy.look import Look
+from bluestone.fleet.balancers.haproxy.observation import Sight, belongs
 from bluestone.fleet.balancers.haproxy.ports import check_free
 from bluestone.fleet.balancers.haproxy.process import Process, unprivileged_account
 from bluestone.fleet.balancers.haproxy.roster import Enrolment, Roster
-from bluestone.fleet.balancers.haproxy.runtime import NotRunning, Runtime, Statistics, Unsettled
+from bluestone.fleet.balancers.haproxy.runtime import NotRunning, Runtime, Unsettled
 from bluestone.host.commands import require
 from bluestone.host.daemons import Daemon
 from bluestone.host.files import write_atomically
@@ -31,10 +31,7 @@ from bluestone.model.inventory import Backend
 from bluestone.model.problem import Problem, Refused
 from bluestone.model.server import Endpoint
 
-Answer = TypeVar("Answer")
-
 LOCK_PATIENCE = 30.0
-SETTLE_PATIENCE = 2.0
 DISMISS_PATIENCE = 10.0
 TIDY = 1.0
 NO_STATES = b"1\n"
@@ -66,7 +63,7 @@ class HAProxy:
             self._run_directory / "haproxy.log",
         )
         self._process = Process(daemon, self._configuration, socket, self._runtime)
-        self._is_tidy = False
+        self._look = Look(self._runtime, self._roster_file)
         self._tidied_at = 0.0
 
     # ---- the port -----------------------------------------------------------------------------------------
@@ -83,16 +80,16 @@ class HAProxy:
                 return
             running = self._running_digest()
             if running is None:
-                self._is_tidy = False
+                self._look.tidy = False
                 self._start(roster, offered)
             elif running != render.digest(offered):
-                self._is_tidy = False
+                self._look.tidy = False
                 self._reload(roster, offered)
             elif roster.services != offered:
                 # Either a reload was cut short after it had taken effect, or only health checks differ: these are
                 # for the servers that are enrolled from now on, and need no reload.
                 roster.offering(offered, attached_only=False).save(self._roster_file)
-            if not self._is_tidy or time.monotonic() - self._tidied_at > TIDY:
+            if not self._look.tidy or time.monotonic() - self._tidied_at > TIDY:
                 self._tidy()
 
     def is_running(self) -> bool:
@@ -101,7 +98,7 @@ class HAProxy:
 
     def list_backends(self) -> Sequence[Backend]:
         """Every enrolled server; none before the first `ensure` and after `stop`."""
-        sights, told = self._settled(self._see)
+        sights, told = self._look.servers_and_statistics()
         # Half an enrolment is none: `enrol` completes it, `ensure` removes it.
         whole = [sight for sight in sights.values() if sight.complete or sight.sessions]
         return tuple(sight.backend(told) for sight in sorted(whole, key=lambda sight: sight.server))
@@ -111,7 +108,7 @@ class HAProxy:
         roster = Roster.load(self._roster_file)
         found: dict[str, int] = {}
         if roster is not None and roster.services:
-            for proxy, number in self._settled(self._runtime.arrivals).items():
+            for proxy, number in self._look.settled(self._runtime.arrivals).items():
                 group = render.group_of(proxy)
                 found[group] = found.get(group, 0) + number
         return found
@@ -123,7 +120,7 @@ class HAProxy:
             health = service.health if service else Health()
             enrolment = Enrolment(group, render.check_server_name(server), endpoint, health=health)
             _check_endpoint(roster, enrolment)
-            sight = self._look().get(server)
+            sight = self._look.servers().get(server)
             known = roster.enrolments.get(server)
             if sight and known and (known.group, known.endpoint) != (group, endpoint):
                 self._give_up_address(roster, sight)
@@ -134,7 +131,7 @@ class HAProxy:
     def attach(self, server: str) -> None:
         """Send requests to a server that HAProxy holds for healthy now."""
         with self._changing() as roster:
-            sight = self._look().get(server)
+            sight = self._look.servers().get(server)
             if sight is None or not sight.complete or not sight.entries:
                 raise Refused(f"{server} is not enrolled in the balancer")
             if not sight.attached:
@@ -149,7 +146,7 @@ class HAProxy:
         """Drain a server."""
         with self._changing() as roster:
             self._remember(roster, server, attached=False)
-            sight = self._look().get(server)
+            sight = self._look.servers().get(server)
             service = roster.service(sight.group) if sight else None
             for entry in sight.entries if sight and service and service.hold else ():
                 self._runtime.shut(entry.proxy, server)
@@ -159,7 +156,7 @@ class HAProxy:
     def dismiss(self, server: str, *, sever: bool = False) -> None:
         """Delete a detached server from all ports."""
         with self._changing() as roster:
-            sight = self._look().get(server)
+            sight = self._look.servers().get(server)
             if sight and sight.attached:
                 raise Refused(f"{server} is attached: it still gets requests")
             if sight:
@@ -187,7 +184,7 @@ class HAProxy:
     def _running_digest(self) -> str | None:
         """What the serving worker offers; None if HAProxy is dead, once nothing is left of it."""
         try:
-            return self._settled(self._runtime.description)
+            return self._look.settled(self._runtime.description)
         except (NotRunning, Unsettled):
             # Without a worker the master ends itself; without a master nobody answers.
             self._process.stop(grace=0)
@@ -210,8 +207,8 @@ class HAProxy:
         On a port that a server has not served yet it starts attached if it is on the others, else asleep.
         """
         wanted = roster.offering(services, attached_only=False)
-        states = self._settled(self._runtime.states)
-        sights = self._look()
+        states = self._look.settled(self._runtime.states)
+        sights = self._look.servers()
         asleep = [
             (proxy, server)
             for server in wanted.enrolments
@@ -249,9 +246,9 @@ class HAProxy:
         That takes several questions, and `ensure` is called often: it is done at first, after a look or a change that
         may have left something to do, and every second, since others may have been cut short.
         """
-        self._is_tidy, self._tidied_at = True, time.monotonic()
+        self._look.tidy, self._tidied_at = True, time.monotonic()
         roster = Roster.load(self._roster_file) or Roster()
-        for sight in self._look().values():
+        for sight in self._look.servers().values():
             if sight.complete:
                 service = roster.service(sight.group)
                 for entry in sight.entries:
@@ -305,7 +302,7 @@ class HAProxy:
     def _free(self, sight: Sight, *, sever: bool) -> None:
         """See that a drained server holds no sessions: refuse, or end them."""
         end = time.monotonic() + DISMISS_PATIENCE
-        while sessions := _sessions(self._look().get(sight.server)):
+        while sessions := _sessions(self._look.servers().get(sight.server)):
             if not sever:
                 raise Refused(f"{sight.server} still holds {sessions} sessions")
             if time.monotonic() > end:
@@ -337,43 +334,6 @@ class HAProxy:
             roster.save(self._roster_file)
         return roster
 
-    # ---- looking ------------------------------------------------------------------------------------------
-
-    def _look(self) -> dict[str, Sight]:
-        """Every server in HAProxy, by name; none if HAProxy has nothing to offer."""
-        sights, _ = self._settled(self._see)
-        return sights
-
-    def _see(self) -> tuple[dict[str, Sight], Statistics]:
-        """Every server in HAProxy, by name, and what HAProxy tells of it besides."""
-        roster = Roster.load(self._roster_file)
-        if roster is None or not roster.services:
-            return {}, Statistics({}, {}, {})
-        replaced = []
-        for worker in self._runtime.replaced_workers():
-            try:
-                replaced.append(self._runtime.sessions(worker))
-            except Unsettled:
-                if worker in self._runtime.replaced_workers():
-                    raise
-        entries = self._runtime.entries()
-        told = self._runtime.statistics()
-        sights = put_together(roster, entries, told.sessions, replaced)
-        if not all(is_whole(roster, sight) for sight in sights.values()):
-            self._is_tidy = False
-        return sights, told
-
-    def _settled(self, ask: Callable[[], Answer]) -> Answer:
-        """Ask again while a reload, or a change by somebody else, cuts the answer short."""
-        end = time.monotonic() + SETTLE_PATIENCE
-        while True:
-            try:
-                return ask()
-            except Unsettled:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.02)
-
     @contextmanager
     def _changing(self) -> Iterator[Roster]:
         """One change at a time, over all threads and processes; yields the roster as it is."""
@@ -384,7 +344,7 @@ class HAProxy:
                 yield Roster.load(self._roster_file) or Roster()
             except BaseException as error:
                 if not isinstance(error, Refused):
-                    self._is_tidy = False  # it may have been cut short
+                    self._look.tidy = False  # it may have been cut short
                 raise
 
 

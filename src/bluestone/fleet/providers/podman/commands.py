@@ -95,8 +95,8 @@ def network_name(project: str) -> str:
     return f"bluestone-{project}"
 
 
-def create(spec: ServerSpec, place: Place, runtime: Runtime) -> list[str]:
-    """Create a server's container without starting it. Secrets are in `place.bootfiles`, not in here.
+def launch(spec: ServerSpec, place: Place, runtime: Runtime) -> list[str]:
+    """Create a server's container and start it. Secrets are in `place.bootfiles`, not in here.
 
     Raises `Problem` for a path that podman would take for a path and options, and for limits that it would drop.
     """
@@ -112,7 +112,8 @@ def create(spec: ServerSpec, place: Place, runtime: Runtime) -> list[str]:
             raise Problem(f"podman cannot be given a path with a colon in it: {path}", mend="use a path without one")
     return [
         "podman",
-        "create",
+        "run",
+        "--detach",
         "--name",
         container_name(spec.project, spec.name),
         *_labels(spec, place),
@@ -124,7 +125,7 @@ def create(spec: ServerSpec, place: Place, runtime: Runtime) -> list[str]:
         "--rootfs",
         # O: an overlay over the tree, so that the image store is never written to.
         f"{place.root}:O",
-        *INIT,
+        *_init(runtime),
     ]
 
 
@@ -186,6 +187,11 @@ def list_networks(project: str) -> list[str]:
 def remove_network(project: str) -> list[str]:
     """Remove a project's network; refused by podman while a container uses it."""
     return ["podman", "network", "rm", network_name(project)]
+
+
+def _init(runtime: Runtime) -> tuple[str, ...]:
+    """The init, at the niceness that it would have if podman, of which it inherits one, had not been hurried."""
+    return ("/usr/bin/nice", "-n", str(-runtime.hurry), *INIT) if runtime.hurry else INIT
 
 
 def _labels(spec: ServerSpec, place: Place) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Servers as podman system containers on this machine: systemd as init, a read-only root, no way to log in.
 
-podman's command line is called for each step (docs/adr/0005). Each call takes some 0.1 s of processor time, so what the
-last list showed is remembered: by `examine`, which is asked of servers that were just listed, and by `create`, as long
-as nobody else makes or destroys servers.
+podman's command line is called for each step (docs/adr/0005). Each call takes some 0.1 s of processor time, so a server
+is made and started by one, and what the last list showed is remembered: by `examine`, which is asked of servers that
+were just listed, and for creates (`census`).
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from bluestone.fleet.providers.podman import bridge, commands
 from bluestone.fleet.providers.podman.addresses import Network, choose_address, loopback, read_network
+from bluestone.fleet.providers.podman.census import Census
 from bluestone.fleet.providers.podman.directories import Directories
 from bluestone.fleet.providers.podman.labels import (
     PROJECT,
@@ -35,13 +36,14 @@ from bluestone.fleet.providers.podman.labels import (
 )
 from bluestone.fleet.providers.podman.runtime import Runtime, choose_runtime, hurry, this_machine
 from bluestone.fleet.providers.podman.snapshots import Snapshots
-from bluestone.fleet.providers.podman.volumes import Volumes, check_free, check_image, ownership, with_holders
+from bluestone.fleet.providers.podman.storage import Storage
+from bluestone.fleet.providers.podman.volumes import Volumes, check_free, check_image, ownership
 from bluestone.fleet.providers.room import is_full, require_room
 from bluestone.host.commands import CommandFailed, run
 from bluestone.model.generation import Generation
 from bluestone.model.ids import Digest
 from bluestone.model.image import Package
-from bluestone.model.problem import MissingTool, NoRoom, Problem, Refused
+from bluestone.model.problem import MissingTool, NoRoom, Problem
 from bluestone.model.server import Server, ServerSpec
 from bluestone.model.volume import Volume
 
@@ -58,19 +60,8 @@ ENVIRONMENT = {"PODMAN_IGNORE_CGROUPSV1_WARNING": "true", "GOGC": "800"}
 """Has podman 5 not complain of a machine's control groups in each of its errors, and podman, which soon ends, collect
 its garbage rarely: that was a tenth of what a list takes."""
 
-FRESH = 4.0
-"""Seconds for which a list is good for creates, as long as nobody else makes or destroys servers."""
-
 TERMINAL_NOISE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
 """Escape sequences (ECMA-48) with which systemd decorates a console."""
-
-
-class Crowd(NamedTuple):
-    """The servers by container name, as listed `at` some second; good while the directories bear this `stamp`."""
-
-    stamp: int
-    at: float
-    servers: dict[str, Server]
 
 
 class Podman:
@@ -97,119 +88,88 @@ class Podman:
         self._locate_root = locate_root
         self._directories = Directories(run_directory)
         self._log_directory = log_directory
-        self._volumes = Volumes(project, lambda command: _run(command, timeout=QUICK))
         self._read_packages = read_packages
         self._snapshot_directory = snapshot_directory or run_directory.parent / "snapshots"
         self._listed: Sequence[Container] = ()
-        self._crowd: Crowd | None = None
-        self._counting = threading.Lock()
+        self._census = Census(self._directories, lambda: self._observe())
+        self._unswept = False
+        self._going: set[str] = set()
 
     def prepare(self) -> None:
-        """Have the network, and sweep what servers that are gone left behind."""
+        """Have the network. The next list sweeps what servers that are gone left behind: it is made anyway."""
         runtime = self._runtime
         if not runtime.rootless:
             self._ensure_network()
-        with self._directories.exclusive():
-            self._directories.sweep({server.name for server in self._observe().values()})
+        self._unswept = True
 
     def list_servers(self) -> Sequence[Server]:
-        """Every server of the project; for those that are dead, why."""
-        stamp, at = self._directories.stamp(), time.monotonic()
-        servers = self._observe()
-        with self._counting:
-            self._crowd = Crowd(stamp, at, servers.copy())
-        dead = [container for container, server in servers.items() if server.phase == "dead"]
+        """Every server of the project; for those that are dead, why, unless they are being destroyed here."""
+        servers = self._sweep() if self._unswept else self._census.take()
+        going = self._going.copy()
+        dead = [
+            container for container, server in servers.items() if server.phase == "dead" and server.name not in going
+        ]
         if dead:
             for container, end in self._ends(dead).items():
                 servers[container] = replace(servers[container], detail=end)
         return list(servers.values())
 
     def create(self, spec: ServerSpec) -> Server:
-        """Create a server's container and start it, with those of its volumes that are put away laid out before."""
-        self._bring_back(spec)
-        with self._directories.exclusive():
-            container = commands.container_name(self._project, spec.name)
-            servers = self._present(container)
-            server = servers.get(container)
-            made = self._make(spec, list(servers.values())) if server is None else server
-            self._remember(container, made)
-        if server is None or server.phase == "creating":
+        """Make a server's container and start it, with those of its volumes that are put away laid out before."""
+        self._storage.bring_back(spec)
+        container = commands.container_name(self._project, spec.name)
+        with self._census.making(container):
             try:
-                self._start(spec.name)
+                server = self._launch(spec, container)
             except CommandFailed as failure:
-                if not is_full(failure.stderr):
-                    raise
-                self.destroy(spec.name, timedelta(0))
-                raise NoRoom(failure.what, mend="free memory or disk space on this machine") from failure
-        elif server.phase != "running":
-            raise Problem(
-                f"the server {spec.name} exists and is {server.phase}: names are not used again",
-                mend="destroy it first",
-            )
-        return replace(made, phase="running")
+                found = self._find(spec.name)
+                if found is None:
+                    with self._directories.exclusive():
+                        self._census.forget(spec.name, container)
+                    raise _as_no_room(failure) or failure from failure
+                server = found
+            if server.phase == "creating":
+                self._start(spec.name)
+            elif server.phase != "running":
+                raise Problem(
+                    f"the server {spec.name} exists and is {server.phase}: names are not used again",
+                    mend="destroy it first",
+                )
+            if not self._runtime.rootless:
+                bridge.pin(self._network)
+            server = replace(server, phase="running")
+            self._census.arrived(container, server)
+        return server
 
     def destroy(self, name: str, grace: timedelta) -> None:
         """Stop a server and remove it. Two at once are fine: the one that comes late waits for the other."""
-        until = time.monotonic() + grace.total_seconds() + SLOW
-        while True:
-            try:
-                _run(commands.remove(self._project, name, grace), timeout=max(1.0, until - time.monotonic()))
-                break
-            except CommandFailed:
-                if self._find(name) is None:
-                    break
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.1)
+        self._going.add(name)
+        try:
+            self._remove(name, grace)
+        finally:
+            self._going.discard(name)
         if self._directories.has(name):
             with self._directories.exclusive():
-                self._forget(name)
+                self._census.forget(name, commands.container_name(self._project, name))
 
     def list_volumes(self) -> Sequence[Volume]:
         """Every volume of the project, and the server on which it is."""
-        # The servers come first: one that has gone by then has let go of its volumes.
-        servers = self._observe().values()
-        return with_holders(self._all_volumes(), servers)
+        return self._storage.list()
 
     def ensure_volumes(self, generation: Generation, slots: Sequence[int]) -> None:
         """Have the volumes of these slots, once it is clear that servers of the image can have them."""
         specs = generation.config.volumes
         if specs:
             check_image(specs, self._locate_root(generation.image))
-            with self._directories.exclusive():
-                self._volumes.ensure(generation.group, slots, specs, self._put_away())
+            self._storage.ensure(generation.group, slots, specs)
 
     def put_away(self, name: str) -> int | None:
-        """Replace a volume by a snapshot of it: see `snapshots` for what holds at any moment."""
-        snapshots = self._snapshots
-        with snapshots.turn(name):
-            with self._directories.exclusive():
-                volume = self._free_volume(name)
-                if volume is None or volume.snapshot is not None:
-                    return None
-                place = self._volumes.place(name)
-                if snapshots.nothing_in(place):
-                    return None
-                part = snapshots.begin(name)
-            try:
-                manifest = snapshots.write(part, volume, place, datetime.now(UTC))
-                with self._directories.exclusive():
-                    self._free_volume(name)
-                    snapshots.keep(part, name)
-                    self._volumes.remove(name)
-            finally:
-                snapshots.cancel(name)
-        return manifest.packed
+        """Replace a volume by a snapshot of it."""
+        return self._storage.put_away(name)
 
     def remove_volume(self, name: str) -> None:
         """Destroy a volume that is on no server."""
-        with self._directories.exclusive():
-            self._free_volume(name)
-            # Of two, the volume is the truth: an older snapshot must not outlive it.
-            if not self._snapshots.restoring(name):
-                self._snapshots.discard(name)
-            self._volumes.remove(name)
-            self._snapshots.discard(name)
+        self._storage.remove(name)
 
     def console(self, name: str, lines: int) -> Sequence[str]:
         """What the server's systemd said last, its warnings and those of its services."""
@@ -257,13 +217,35 @@ class Podman:
             self.__dict__.pop("_network", None)
             self._directories.clear()
 
-    @cached_property
-    def _runtime(self) -> Runtime:
-        return choose_runtime(this_machine())
+    def _sweep(self) -> dict[str, Server]:
+        with self._directories.exclusive():
+            servers = self._census.take()
+            self._directories.sweep({server.name for server in servers.values()})
+        self._unswept = False
+        return servers
+
+    def _remove(self, name: str, grace: timedelta) -> None:
+        until = time.monotonic() + grace.total_seconds() + SLOW
+        while True:
+            try:
+                _run(commands.remove(self._project, name, grace), timeout=max(1.0, until - time.monotonic()))
+                return
+            except CommandFailed:
+                if self._find(name) is None:
+                    return
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
 
     @cached_property
-    def _snapshots(self) -> Snapshots:
-        return Snapshots(self._snapshot_directory, ("podman", "unshare") if self._runtime.rootless else ())
+    def _runtime(self) -> Runtime:
+        return choose_runtime(this_machine(), hurry())
+
+    @cached_property
+    def _storage(self) -> Storage:
+        snapshots = Snapshots(self._snapshot_directory, ("podman", "unshare") if self._runtime.rootless else ())
+        volumes = Volumes(self._project, lambda command: _run(command, timeout=QUICK))
+        return Storage(self._directories, volumes, snapshots, lambda: self._observe().values())
 
     @cached_property
     def _network(self) -> Network:
@@ -295,41 +277,6 @@ class Podman:
         """The servers by container name."""
         return read_containers(self._list())
 
-    def _present(self, container: str) -> dict[str, Server]:
-        """The servers by container name, for whoever is about to make `container`. Called under the lock.
-
-        As they were listed lately, if only this provider made or destroyed servers since, and none of that name: what
-        has become of one that was made is seen by looking only.
-        """
-        with self._counting:
-            crowd = self._crowd
-        if crowd is not None and container not in crowd.servers and self._is_fresh(crowd):
-            return crowd.servers
-        found = Crowd(self._directories.stamp(), time.monotonic(), self._observe())
-        with self._counting:
-            self._crowd = found
-        return found.servers
-
-    def _remember(self, container: str, made: Server) -> None:
-        """Count a server in that was just made, in the turn of its create."""
-        with self._counting:
-            if (crowd := self._crowd) is not None:
-                self._crowd = Crowd(self._directories.stamp(), crowd.at, {**crowd.servers, container: made})
-
-    def _forget(self, name: str) -> None:
-        """Remove the directory of a server that is gone, and count it out. Called under the lock."""
-        gone = commands.container_name(self._project, name)
-        with self._counting:
-            crowd = self._crowd
-            fresh = crowd is not None and self._is_fresh(crowd)
-            self._directories.remove(name)
-            if crowd is not None and fresh:
-                rest = {container: server for container, server in crowd.servers.items() if container != gone}
-                self._crowd = Crowd(self._directories.stamp(), crowd.at, rest)
-
-    def _is_fresh(self, crowd: Crowd) -> bool:
-        return crowd.stamp == self._directories.stamp() and time.monotonic() - crowd.at < FRESH
-
     def _find(self, name: str) -> Server | None:
         return self._observe().get(commands.container_name(self._project, name))
 
@@ -340,65 +287,37 @@ class Podman:
             # One of them was removed since it was listed; the list told the exit codes.
             return {}
 
-    def _make(self, spec: ServerSpec, others: Sequence[Server]) -> Server:
-        """Create the container, not started. Called under the lock, so that no address is chosen twice, and no volume
-        is on two servers."""
+    def _launch(self, spec: ServerSpec, container: str) -> Server:
+        """Make a server and start it; one that is there already is returned as it is.
+
+        Addresses and volumes are given out by one process at a time. A volume is a server's when podman has made that.
+        """
+        with ExitStack() as turn:
+            turn.enter_context(self._directories.exclusive())
+            servers = self._census.around(container)
+            if (known := servers.get(container)) is not None:
+                return known
+            made, command = self._make_ready(spec, list(servers.values()))
+            self._census.expect(container, made)
+            if not made.volumes:
+                turn.close()
+            _run(command, timeout=SLOW)
+        return made
+
+    def _make_ready(self, spec: ServerSpec, others: Sequence[Server]) -> tuple[Server, list[str]]:
+        """Choose a server's place and write what it is handed; return what it will be and the command that makes it.
+
+        Called under the lock.
+        """
         require_room(spec)
         check_free(spec, others)
-        for name in spec.volumes:
-            self._snapshots.cancel(name)
-            if self._snapshots.has(name):
-                raise Refused(f"the volume {name} of {spec.name} was put away just now")
-        if spec.volumes:
-            self._volumes.ensure(spec.group, [spec.slot], spec.generation.config.volumes)
+        self._storage.hand_out(spec)
         if owners := ownership(spec.volumes.values()):
             spec = replace(spec, bootfiles={**spec.bootfiles, commands.OWNERS: owners})
         place = self._choose_place(spec, others)
+        command = commands.launch(spec, place, self._runtime)
         self._directories.write(self._project, spec.name, spec.bootfiles)
-        try:
-            _run(commands.create(spec, place, self._runtime), timeout=QUICK)
-        except CommandFailed as failure:
-            if self._find(spec.name) is None:
-                self._directories.remove(spec.name)
-                if is_full(failure.stderr):
-                    raise NoRoom(failure.what, mend="free memory or disk space on this machine") from failure
-                raise
-        return server_of(spec, commands.endpoint(spec, place), datetime.now(UTC))
-
-    def _put_away(self) -> dict[str, Volume]:
-        """The volumes that are put away now, by name."""
-        found = self._snapshots.list()
-        return {name: replace(each.volume, snapshot=each.packed) for name, each in found.items()}
-
-    def _all_volumes(self) -> dict[str, Volume]:
-        there, away = self._volumes.list(), self._put_away()
-        return there | {
-            name: volume for name, volume in away.items() if name not in there or self._snapshots.restoring(name)
-        }
-
-    def _free_volume(self, name: str) -> Volume | None:
-        """The volume of that name, if there is one. Raises `Refused` if a server holds it."""
-        volume = {each.name: each for each in self.list_volumes()}.get(name)
-        if volume is not None and volume.server:
-            raise Refused(f"the volume {name} is on {volume.server}")
-        return volume
-
-    def _bring_back(self, spec: ServerSpec) -> None:
-        """Have those volumes of a server that are put away be volumes again. It takes as long as its data is large."""
-        snapshots = self._snapshots
-        for name in spec.volumes:
-            if not snapshots.has(name):
-                continue
-            with snapshots.turn(name):
-                there = name in self._volumes.list()
-                if there and not snapshots.restoring(name):
-                    snapshots.discard(name)  # its removal was interrupted: the volume is the truth
-                elif snapshots.has(name):
-                    manifest = snapshots.take(name)
-                    self._volumes.remove(name)
-                    self._volumes.make(manifest.volume)
-                    snapshots.lay_out(name, self._volumes.place(name))
-                    snapshots.discard(name)
+        return server_of(spec, commands.endpoint(spec, place), datetime.now(UTC)), command
 
     def _choose_place(self, spec: ServerSpec, others: Sequence[Server]) -> commands.Place:
         rootless = self._runtime.rootless
@@ -414,15 +333,17 @@ class Podman:
         )
 
     def _start(self, name: str) -> None:
+        """Start a container that was made and not started: somebody was killed over it, or its start failed."""
         try:
-            # The server inherits what this call is given, priority too.
-            _run(commands.start(self._project, name), timeout=SLOW, niceness=0)
+            _run(commands.start(self._project, name), timeout=SLOW)
         except CommandFailed as failure:
             server = self._find(name)
-            if server is None or server.phase != "running":
-                raise self._explain(name, failure) from failure
-        if not self._runtime.rootless:
-            bridge.pin(self._network)
+            if server is not None and server.phase == "running":
+                return
+            if no_room := _as_no_room(failure):
+                self.destroy(name, timedelta(0))
+                raise no_room from failure
+            raise self._explain(name, failure) from failure
 
     def _explain(self, name: str, failure: CommandFailed) -> Problem:
         # podman's network program drives one of two firewalls: up to Debian 12 iptables, then nftables.
@@ -434,6 +355,12 @@ class Podman:
         return failure
 
 
-def _run(command: Sequence[str], *, timeout: float, niceness: int | None = None) -> str:
-    niceness = hurry() if niceness is None else niceness
-    return run(command, timeout=timeout, environment=os.environ | ENVIRONMENT, niceness=niceness)
+def _as_no_room(failure: CommandFailed) -> NoRoom | None:
+    """The failure in other words, if it was that memory or a disk is full."""
+    if not is_full(failure.stderr):
+        return None
+    return NoRoom(failure.what, mend="free memory or disk space on this machine")
+
+
+def _run(command: Sequence[str], *, timeout: float) -> str:
+    return run(command, timeout=timeout, environment=os.environ | ENVIRONMENT, niceness=hurry())

@@ -56,17 +56,19 @@ class Machine(Struct, frozen=True):
 
 
 class Runtime(Struct, frozen=True):
-    """`options` of `podman create`.
+    """`options` of `podman run`.
 
     `rootless`: a server's own network cannot be reached from this machine. `limits`: memory and cpus can be limited.
+    `hurry` is what is added to the niceness of podman's calls.
     """
 
     rootless: bool
     options: tuple[str, ...] = ()
     limits: bool = True
+    hurry: int = 0
 
 
-def choose_runtime(machine: Machine) -> Runtime:
+def choose_runtime(machine: Machine, hurry: int = 0) -> Runtime:
     """What an ordinary machine needs is podman's own choice: nothing.
 
     Raises `Problem` for a machine on which servers cannot run, and `MissingTool`.
@@ -90,7 +92,7 @@ def choose_runtime(machine: Machine) -> Runtime:
         options += ["--cgroup-parent", "/", "--cpu-shares", str(SHARES)]
     # podman ignores limits that it is given without root unless control groups are unified: it only warns.
     limits = machine.root or machine.cgroups == "unified"
-    return Runtime(not machine.root, tuple(options), limits)
+    return Runtime(not machine.root, tuple(options), limits, hurry)
 
 
 def _check_rootless(machine: Machine) -> None:

@@ -130,7 +130,7 @@ def remove_command(project: str, name: str) -> list[str]:
 
 
 def mounts(spec: ServerSpec) -> list[str]:
-    """Options of `podman create` that put the volumes of a server in their places. Nothing on them is executed."""
+    """Options of `podman run` that put the volumes of a server in their places. Nothing on them is executed."""
     named = ((store_name(spec.project, name), volume.path) for name, volume in spec.volumes.items())
     return [word for name, path in named for word in ("--volume", f"{name}:{path}:nosuid,nodev,noexec")]
 
