@@ -60,6 +60,11 @@ class _Mornings:
         _until(lambda: self._serving() == 3, "all serve")
         lines = bench.bluestone("events", "--json", "-n", "200")[1].splitlines()
         newest = {event["kind"]: datetime.fromisoformat(event["at"]) for event in map(json.loads, lines)}
+        steps = ("server.create", "server.created", "server.enrolled", "server.attached")
+        since = {
+            step: f"{(newest[step] - newest['hours.kept']).total_seconds():.2f}" for step in steps if step in newest
+        }
+        print(f"s until the last: {since}", flush=True)
         bench.bluestone("keep", "hours", "web")
         _until(lambda: self._existing() == 0, "asleep")
         return (newest["server.attached"] - newest["hours.kept"]).total_seconds()
@@ -92,4 +97,5 @@ def _until(true: Callable[[], bool], what: str, seconds: float = 60) -> None:
     while not true():
         if time.monotonic() > end:
             raise SystemExit(f"waited {seconds} s in vain: {what}")
-        time.sleep(0.2)
+        # Whoever asks takes a core, which the servers need: the journal tells when it was.
+        time.sleep(3)

@@ -58,7 +58,7 @@ WORDS = {
 def cost(
     text: str | None, by: str, form: str, dark: bool, other: Path | None, refresh_prices: bool, file: Path
 ) -> None:
-    """Show what servers and storage cost, what they would have cost if always on, and what went for nothing."""
+    """Show what servers and storage cost, what always-on would have, and what went for nothing."""
     from bluestone.app.hours import cost as use_case
 
     project, now = Project.open(file), datetime.now(UTC)

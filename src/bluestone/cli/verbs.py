@@ -52,7 +52,7 @@ VERBS = {
     "resume": Verb("pause", "End a pause."),
     "keep": Verb("hours", "Keep servers up, or down, until a time; then their hours hold again."),
     "hours": Verb("hours", "When servers are up: `hours show`, `hours list`."),
-    "cost": Verb("cost", "Show what servers cost, what they would have cost if always on, and what went for nothing."),
+    "cost": Verb("cost", "Show what servers and storage cost, what always-on would have, and what went for nothing."),
     "status": Verb("look", "Show the groups: how many servers are declared, exist and serve."),
     "servers": Verb("look", "List the servers."),
     "events": Verb("look", "Show the newest entries of bluestone's own journal, or check that it is whole."),

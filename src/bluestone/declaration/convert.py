@@ -182,7 +182,7 @@ def _hours(table: HoursTable, count: int, directory: Path) -> Hours:
         region=table.region or "",
         calendars=tuple(str(place_of(path, directory)) for path in table.calendars),
         ready_by=table.ready_by,
-        lead=table.lead if isinstance(table.lead, timedelta) else None,
+        lead=table.lead,
         after=tuple(table.after),
         minimum=table.minimum,
         never_start_alone=table.never_start_alone,

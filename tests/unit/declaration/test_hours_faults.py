@@ -76,12 +76,25 @@ def test_the_long_form() -> None:
         ),
         ('hours = { open = "Mo-Fr 08:00-18:00; PH off", calendars = ["no.ics"] }', "there is no file", "make it"),
         ('hours = { open = "Mo-Fr 08:00-18:00", calendars = ["no.txt"] }', "path of an ICS file", ".ics"),
-        ('hours = { open = "Mo-Fr 08:00-18:00", lead = "soon" }', '"soon"', ""),
     ],
 )
 def test_what_is_wrong_is_said_with_its_mend(lines: str, what: str, mend: str) -> None:
     found = wrong(lines)
     assert any(what in said and mend in help_ for _, said, help_ in found), found
+
+
+@pytest.mark.parametrize(
+    ("lead", "what", "mend"),
+    [
+        ('"soon"', '"soon" is not a duration', '"90s"'),
+        ('"10h"', '"10h" is out of bounds', "from 1s to 4h"),
+        ("5", "lead must be a string, not an integer", 'lead = "3m"'),
+    ],
+)
+def test_a_lead_that_cannot_be_is_one_mistake(lead: str, what: str, mend: str) -> None:
+    ((_, said, help_),) = wrong(f'hours = {{ open = "Mo-Fr 08:00-18:00", lead = {lead} }}')
+    assert said == what
+    assert mend in help_
 
 
 def test_groups_that_wait_for_each_other() -> None:

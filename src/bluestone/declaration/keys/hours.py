@@ -46,7 +46,7 @@ class HoursTable(Table):
         example="5m",
         default="0s",
     )
-    lead: Literal["auto"] | Annotated[timedelta, lasting("1s", "4h")] = key(
+    lead: Annotated[timedelta | None, Written(opening.lead, "auto, or duration, 1s to 4h", opening.LEAD)] = key(
         "How long before that they are begun: `auto` learns it from how long they took before.",
         example="3m",
         default="auto",

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from bluestone.declaration import quantities
 from bluestone.declaration.fault import Fault, quoted
 from bluestone.declaration.texts.matching import matching
 
 COUNTRY = "^[A-Z]{2}$"
 REGION = "^[A-Z0-9-]{1,6}$"
 CALENDAR = r"^.+\.ics$"
+LEAD = f"{quantities.DURATION}|^auto$"
+"""As given to an editor."""
 MAX_HOURS = 1000
 """Longest text of opening hours, in characters."""
+
+_LASTING = quantities.duration_between("1s", "4h")
 
 
 def opening_hours(text: str) -> str:
@@ -24,6 +31,11 @@ def opening_hours(text: str) -> str:
     except openings.Misread as error:
         raise Fault(f"{quoted(text)}: {error.what}", error.mend) from error
     return text
+
+
+def lead(text: str) -> timedelta | None:
+    """How long before an opening servers are begun; None to learn that."""
+    return None if text == "auto" else _LASTING(text)
 
 
 def zone(text: str) -> str:
