@@ -46,7 +46,7 @@ SITE = "server { listen 80; location = /health { return 200 well; } }\n"
 
 RECIPE = Recipe(
     Base("debian", "trixie"),
-    packages=("libcap2-bin", "linux-image-cloud-amd64", "nginx-light"),
+    packages=("libcap2-bin", "linux-image-cloud-amd64", "nginx-light", "python3-minimal"),
     files=(OverlayFile("/etc/nginx/sites-enabled/default", content=SITE),),
     units=("nginx.service",),
     run=("cp /usr/bin/true /usr/local/bin/pinger && setcap cap_net_raw+ep /usr/local/bin/pinger",),

@@ -25,7 +25,7 @@ PATIENCE = 900.0
 """Seconds for what may build an image and its tools, and boot by emulation on a busy machine."""
 
 PACKAGES = 'packages = ["libcap2-bin", "linux-image-cloud-amd64", "nginx-light"]'
-"""Those of `test_image_formats`, so that one tree of them is made for both."""
+"""With what ships logs, those of `test_image_formats`, so that one tree of them is made for both."""
 
 TELL = """\
 [Unit]
