@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import urllib.request
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from bluestone.app.project import Project
 from bluestone.host.paths import Home
 from bluestone.logs.query.archive import Archive
-from machine import Machine
+from machine import Machine, until
 from qemu_site import processes
 from workplace import free_port
 
@@ -21,6 +23,59 @@ pytestmark = pytest.mark.e2e
 SECRET = "hunter2-or-nothing"
 PATIENCE = 900.0
 """Seconds for what may build an image and its tools, and boot by emulation on a busy machine."""
+
+PACKAGES = 'packages = ["libcap2-bin", "linux-image-cloud-amd64", "nginx-light"]'
+"""With what ships logs, those of `test_image_formats`, so that one tree of them is made for both."""
+
+TELL = """\
+[Unit]
+Wants=network-online.target
+After=network-online.target nginx.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/lib/tell
+
+[Install]
+WantedBy=multi-user.target
+"""
+TELL_SCRIPT = """\
+#!/bin/sh
+# Writes what a server finds about itself to where nginx serves it.
+exec >/var/www/told/draft 2>&1
+for file in /etc/machine-id /etc/resolv.conf /proc/mounts /proc/sys/kernel/hostname; do
+    echo "== $file"
+    cat $file
+done
+echo "== secret"
+sha256sum </run/bluestone/secrets/PASSWORD
+echo "== capability"
+getcap /usr/local/bin/pinger
+echo "== kept"
+stat -c '%U %a %n' /srv/data /srv/data/kept /var/log/nginx
+echo "== refused"
+touch /etc/changed || true
+touch /srv/data/new
+echo "== failed"
+systemctl --failed --no-legend --plain
+mv /var/www/told/draft /var/www/told/index.html
+"""
+FILES = """
+"/srv/data/kept" = { content = "kept", owner = "www-data" }
+"/usr/lib/tell" = "tell"
+"/etc/systemd/system/tell.service" = "tell.service"
+
+[[image.waivers]]
+finding = "capability"
+path = "/usr/local/bin/pinger"
+reason = "a disk must keep it"
+"""
+RUN = """run = [
+    "nginx -t",
+    "chown www-data /srv/data && chmod 0750 /srv/data",
+    "cp /usr/bin/true /usr/local/bin/pinger && setcap cap_net_raw+ep /usr/local/bin/pinger",
+]"""
 
 GROUP = """
 [servers.vm]
@@ -37,14 +92,13 @@ rollout = { strategy = "rolling", progress = "10m" }
 def test_a_virtual_machine_serves_beside_a_container_and_its_lines_outlive_it(machine: Machine) -> None:
     port = free_port()
     machine.environment["BLUESTONE_TEST_PASSWORD"] = SECRET
-    machine.set('packages = ["nginx-light"]', 'packages = ["linux-image-cloud-amd64", "nginx-light"]')
-    machine.set("count = 3", "count = 1")
-    machine.declaration.write_text(machine.declaration.read_text() + GROUP.replace("PORT", str(port)))
+    declare(machine, port)
     machine.run("lock")
     try:
         machine.run("up", timeout=PATIENCE)
         check_that_it_serves(machine, port)
         name = check_that_it_is_confined(machine)
+        check_what_it_finds(port, name)
         check_its_first_lines(machine, name)
         machine.set('provider = "qemu"', 'provider = "podman"')
         machine.run("up", timeout=PATIENCE)
@@ -52,6 +106,24 @@ def test_a_virtual_machine_serves_beside_a_container_and_its_lines_outlive_it(ma
     finally:
         machine.run("down", timeout=PATIENCE)
     check_its_last_lines(machine, name)
+
+
+def declare(machine: Machine, port: int) -> None:
+    """The example's site as one container and one virtual machine, which tells of itself below /told/."""
+    machine.set('packages = ["nginx-light"]', PACKAGES)
+    machine.set('units = ["nginx.service"]', 'units = ["nginx.service", "tell.service"]')
+    machine.set('run = ["nginx -t"]', RUN)
+    machine.set('writable = ["/var/lib/nginx"', 'writable = ["/srv/data", "/var/www/told", "/var/lib/nginx"')
+    machine.set('"nginx-site.conf"\n', f'"nginx-site.conf"{FILES}')
+    machine.set("count = 3", "count = 1")
+    machine.declaration.write_text(machine.declaration.read_text() + GROUP.replace("PORT", str(port)))
+    (machine.directory / "tell.service").write_text(TELL)
+    (machine.directory / "tell").write_text(TELL_SCRIPT)
+    (machine.directory / "tell").chmod(0o755)
+    site = machine.directory / "nginx-site.conf"
+    site.write_text(
+        site.read_text().replace("location = /health", "location /told/ { root /var/www; }\n    location = /health")
+    )
 
 
 def check_that_it_serves(machine: Machine, port: int) -> None:
@@ -73,6 +145,42 @@ def check_that_it_is_confined(machine: Machine) -> str:
         assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
     return name
+
+
+def check_what_it_finds(port: int, name: str) -> None:
+    """The image's tree as its disk has it, and what it was handed."""
+    until(lambda: page(port, "/told/") is not None, "it has told of itself", PATIENCE)
+    told = sections(page(port, "/told/") or "")
+    assert told["/proc/sys/kernel/hostname"] == name
+    assert re.fullmatch("[0-9a-f]{32}", told["/etc/machine-id"])
+    assert told["secret"].split()[0] == hashlib.sha256(SECRET.encode()).hexdigest()
+    # QEMU's own network gives this name server by DHCP.
+    assert "nameserver 10.0.2.3" in told["/etc/resolv.conf"]
+    mounts = {line.split()[1]: line.split() for line in told["/proc/mounts"].splitlines()}
+    assert mounts["/"][0] == "/dev/mapper/root"
+    assert mounts["/"][2] == "squashfs"
+    for path in ("/tmp", "/var/tmp", "/var/log", "/var/lib/systemd", "/srv/data", "/var/lib/nginx", "/var/log/nginx"):
+        assert mounts[path][2] == "tmpfs", path
+    assert told["capability"] == "/usr/local/bin/pinger cap_net_raw=ep"
+    assert told["kept"].splitlines()[:2] == ["www-data 750 /srv/data", "www-data 644 /srv/data/kept"]
+    assert "Read-only file system" in told["refused"]
+    assert len(told["refused"].splitlines()) == 1
+    assert told["failed"] == ""
+
+
+def sections(page: str) -> dict[str, str]:
+    """What stands below each line of `== NAME`."""
+    parts = page.split("== ")[1:]
+    return {name: rest.strip() for name, _, rest in (part.partition("\n") for part in parts)}
+
+
+def page(port: int, path: str) -> str | None:
+    """A page, or None while there is none."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return None
 
 
 def check_that_it_moved(machine: Machine, port: int, name: str) -> None:
@@ -103,6 +211,7 @@ def check_its_last_lines(machine: Machine, name: str) -> None:
     lines = machine.run("logs", name, "--number", "100000")
     assert "goodbye after" in lines
     assert "reboot: Power down" in lines
+    assert SECRET not in lines
     project = Project.open(machine.declaration)
     home = Home(machine.home, machine.home / "run")
     with_home = Project(project.declaration, home)

@@ -87,6 +87,11 @@ def test_a_program_is_read() -> None:
     ]
 
 
+def test_names_that_are_too_many_to_be_read_with_the_table_are_found_too() -> None:
+    others = {b".section-%d-of-a-program-that-has-many" % number: b"" for number in range(40)}
+    assert [each.name for each in program(elf({**others, rust.SECTION: zlib.compress(CRATES)}))] == ["serde"]
+
+
 @given(st.lists(st.tuples(st.integers(0, len(PROGRAM) - 1), st.integers(0, 255)), max_size=8), st.integers(0, 600))
 def test_damaged_programs_are_refused_in_one_way(changes: list[tuple[int, int]], cut: int) -> None:
     data = bytearray(PROGRAM)
