@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, NamedTuple, TypeVar
+from operator import itemgetter
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -32,7 +34,7 @@ SEVERITIES = {
 """Syslog's numbers (RFC 5424, 6.2.1) by the names that programs use."""
 
 
-class Line(NamedTuple):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One line, ready to be stored.
 
     `key` names it among its server's lines, None if its writer gave it no name; `at` is in microseconds since 1970;
@@ -82,6 +84,8 @@ class Named(msgspec.Struct, gc=False):
 
     def at(self, received: int) -> int:
         """When it was written, in microseconds since 1970; when it was received, if it does not say."""
+        if self.realtime is None and self.cursor is None and (quick := _instant(self.timestamp)) is not None:
+            return quick if quick > 0 else received
         micros = None if self.realtime is None else _number(text(self.realtime))
         if micros is None and self.cursor is not None and (found := CURSOR_TIME.search(text(self.cursor))):
             micros = int(found[1], 16)
@@ -156,6 +160,7 @@ MESSAGES = ("message", "msg", "log")
 
 _document = msgspec.json.Decoder(dict[str, Any])
 _named = msgspec.json.Decoder(Named)
+_first, _last = itemgetter(0), itemgetter(-1)
 
 
 def parse_lines(body: bytes, received: int) -> list[Line]:
@@ -186,7 +191,7 @@ def decoded(decoder: msgspec.json.Decoder[Kind], body: bytes, originals: Sequenc
 
     `originals` are the lines of the body.
     """
-    if _one_object_each(body.removesuffix(b"\n"), len(originals)):
+    if _one_object_each(originals):
         try:
             found = decoder.decode_lines(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -196,11 +201,11 @@ def decoded(decoder: msgspec.json.Decoder[Kind], body: bytes, originals: Sequenc
     return [_decoded(decoder, original) for original in originals]
 
 
-def _one_object_each(body: bytes, count: int) -> bool:
-    """Whether a body's lines, if it is read as JSON, are values of their own: nowhere else does JSON have `}` and `{`
-    with but a newline between them. With as many values as lines each line is then one.
+def _one_object_each(originals: Sequence[bytes]) -> bool:
+    """Whether lines, if all are read as JSON, are values of their own: nowhere else does JSON have `}` and `{` with but
+    newlines between them. With as many values as lines each line is then one.
     """
-    return body[:1] == b"{" and body[-1:] == b"}" and body.count(b"\n") == body.count(b"}\n{") == count - 1
+    return all(originals) and {*map(_first, originals)} == {ord("{")} and {*map(_last, originals)} == {ord("}")}
 
 
 def _decoded(decoder: msgspec.json.Decoder[Kind], original: bytes) -> Kind | None:
@@ -263,6 +268,24 @@ def moment(value: Any) -> int | None:
     return None
 
 
+def _instant(value: Any) -> int | None:
+    """A moment as most documents have it (2026-11-20T08:15:00.123456Z, or to the millisecond); None for any other.
+
+    Many lines are of the same second, which is read once.
+    """
+    if type(value) is str and value[-1:] == "Z" and (scale := FRACTIONS.get(len(value))):
+        fraction = value[20:-1]
+        if fraction.isdecimal() and fraction.isascii() and (whole := _second(value[:20])):
+            return whole + int(fraction) * scale
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _second(value: str) -> int | None:
+    """Microseconds since 1970 of a second in UTC like `2026-11-20T08:15:00.`; None if it is written in another way."""
+    return _iso(value[:-1]) if SECOND.fullmatch(value) else None
+
+
 def _iso(value: str) -> int | None:
     if len(value) > 40:
         return None
@@ -275,6 +298,9 @@ def _iso(value: str) -> int | None:
 
 
 EPOCH = datetime.fromtimestamp(0, UTC)
+SECOND = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.")
+FRACTIONS = {len("2026-11-20T08:15:00.123456Z"): 1, len("2026-11-20T08:15:00.123Z"): 1000}
+"""Microseconds of the unit of the last digit, by the length of the whole."""
 
 
 def _number(digits: str) -> int | None:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
 from bluestone.logs.store.columns import Numbers
 from bluestone.logs.store.index import ANYWHERE, bounds
+from bluestone.logs.store.joining import BY_NEWLINE, parted
 from bluestone.logs.store.words import written_as_it_is
-
-BY_NEWLINE, BY_LENGTH = b"\n", b"#"
-
-
-def joined(lines: Sequence[bytes]) -> bytes:
-    """The content of a block: lines with newlines between them, or their lengths first if one has a newline."""
-    content = b"\n".join(lines)
-    if content.count(b"\n") == len(lines) - 1:
-        return BY_NEWLINE + content
-    return BY_LENGTH + struct.pack(f"<{len(lines)}I", *map(len, lines)) + b"".join(lines)
 
 
 class Block:
-    """The lines of a block, from its content. With `plain`, messages stand in it as they are (`written_as_it_is`)."""
+    """The lines of a block, from its content (`joining`).
+
+    With `plain`, messages stand in it as they are (`written_as_it_is`).
+    """
 
     def __init__(self, content: bytes, count: int, *, plain: bool) -> None:
         self._content, self._count = content, count
@@ -36,13 +28,7 @@ class Block:
     @cached_property
     def lines(self) -> list[bytes]:
         """All of them."""
-        if self._content[:1] == BY_NEWLINE:
-            return self._content[1:].split(b"\n")
-        place, lines = 1 + 4 * self._count, []
-        for length in struct.unpack_from(f"<{self._count}I", self._content, 1):
-            lines.append(self._content[place : place + length])
-            place += length
-        return lines
+        return parted(self._content, self._count)
 
     @cached_property
     def _lowered(self) -> bytes:

@@ -16,9 +16,9 @@ import zstandard
 
 from bluestone.host.files import flush
 from bluestone.logs.audit import counted
-from bluestone.logs.store.block import BY_NEWLINE, joined
 from bluestone.logs.store.columns import Gatherer, Numbers, pack_codes, pack_numbers, pack_values
 from bluestone.logs.store.index import Words
+from bluestone.logs.store.joining import BY_NEWLINE, joined
 from bluestone.logs.store.parts import MAGIC, TRAILER, Footer, Part, Span
 from bluestone.logs.store.rows import look
 from bluestone.logs.store.segment import MINUTE, TIMES

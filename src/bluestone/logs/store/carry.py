@@ -13,6 +13,7 @@ from typing import IO
 
 import msgspec
 import zstandard
+from msgspec.structs import replace
 
 from bluestone.logs.ingest.lines import Line, parse_line
 from bluestone.logs.store.build import Entry, build
@@ -82,7 +83,7 @@ def _store(directory: Path, database: sqlite3.Connection, batch: list[Carried], 
         if carried.identity not in servers:
             servers[carried.identity] = _enter(database, carried.identity)
         server, original = servers[carried.identity], carried.content()
-        line = parse_line(original, carried.at)._replace(at=carried.at)
+        line = replace(parse_line(original, carried.at), at=carried.at)
         there = sealed.has_equal(server, line) if line.key is None else sealed.has(server, line)
         if there or (server, _name(line)) in seen:
             continue
@@ -126,7 +127,7 @@ def _enter(database: sqlite3.Connection, identity: Identity) -> int:
 def _unsealed(directory: Path, database: sqlite3.Connection) -> set[tuple[int, Name]]:
     now = view(directory, database, {})
     found = {
-        (share.server, _name(parse_line(each.original, each.at)._replace(at=each.at)))
+        (share.server, _name(replace(parse_line(each.original, each.at), at=each.at)))
         for log in now.logs
         for frame in log.frames()
         for share, lines in frame.lines()

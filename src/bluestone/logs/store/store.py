@@ -71,14 +71,14 @@ class Store:
         self._refresh()
         taken: dict[int, set[int]] = {}
         shares: list[Share] = []
-        lines: list[list[tuple[int, bytes]]] = []
+        lines: list[list[Line]] = []
         fresh_counts = []
         for batch in batches:
             fresh = self._fresh(batch, taken)
             fresh_counts.append(len(fresh))
             if fresh:
                 shares.append(_share(batch, fresh))
-                lines.append([(line.at, line.original) for line in fresh])
+                lines.append(fresh)
         if shares:
             self._wal.append(wal.encode(shares, lines))
             self._remember(self._wal.number, taken)

@@ -1,5 +1,5 @@
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -61,9 +61,27 @@ def test_a_time_that_is_no_date_is_not_believed(time: str) -> None:
     assert line.at == NOW
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("2026-11-20T08:15:00.123456Z", "2026-11-20T08:15:00.12Z", "2026-11-20T08:15:00.123Z", "2026-11-20T08:15:00Z"),
+        *("2026-11-20T09:15:00.123+01:00", "2026-11-20 08:15:00.123Z", "20261120T081500.123Z"),
+    ],
+)
+def test_a_time_is_read_however_iso_8601_writes_it(written: str) -> None:
+    when = datetime.fromisoformat(written)
+    since = (when if when.tzinfo else when.replace(tzinfo=UTC)) - datetime.fromtimestamp(0, UTC)
+    line = parse_line(json.dumps({"@timestamp": written}).encode(), NOW)
+    assert line.at == since // timedelta(microseconds=1)
+
+
+def test_a_time_before_1970_is_not_believed() -> None:
+    assert parse_line(b'{"@timestamp":"1960-01-01T00:00:00.123Z"}', NOW).at == NOW
+
+
 def test_identity_in_the_body_is_only_text() -> None:
     line = parse_line(journal(server="web-1", _BLUESTONE_SERVER="web-1", MESSAGE="mine"), NOW)
-    assert line._fields == ("key", "at", "original", "goodbye")
+    assert line.__struct_fields__ == ("key", "at", "original", "goodbye")
 
 
 def test_a_goodbye_says_how_many_lines_there_were() -> None:

@@ -6,8 +6,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bluestone.logs.store.block import BY_NEWLINE, Block, joined
+from bluestone.logs.store.block import Block
 from bluestone.logs.store.index import ANYWHERE, SLICES, Words, bounds, look_up, places
+from bluestone.logs.store.joining import BY_NEWLINE, joined
 from bluestone.logs.store.words import hash_of, words_of
 
 LINES = st.lists(st.text(string.ascii_letters + "12 ,{}", max_size=40).map(str.encode), min_size=1, max_size=30)

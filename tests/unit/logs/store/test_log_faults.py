@@ -20,8 +20,9 @@ from bluestone.logs.query.statistics import count
 from bluestone.logs.receive.credentials import Credentials
 from bluestone.logs.store import seal as sealing
 from bluestone.logs.store import wal
-from bluestone.logs.store.block import Block, joined
+from bluestone.logs.store.block import Block
 from bluestone.logs.store.check import check
+from bluestone.logs.store.joining import joined
 from bluestone.logs.store.parts import Damaged
 from bluestone.logs.store.seal import seal
 from bluestone.logs.store.segment import Segment
