@@ -60,7 +60,8 @@ def shown(answer: Answer, *, past: bool) -> str:
         servers[life.image].append(life)
     findings: dict[str, list[Finding]] = defaultdict(list)
     for finding in answer.findings:
-        findings[finding.image].append(finding)
+        for image in finding.images:
+            findings[image].append(finding)
     blocks = [_block(image, findings[image], lives) for image, lives in servers.items()]
     do = "run or ran" if past else "run"
     lines = [_total(len(answer.servers), do)]

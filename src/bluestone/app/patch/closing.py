@@ -24,8 +24,8 @@ from bluestone.model.ids import Digest, short, slot_name
 from bluestone.model.problem import Problem
 from bluestone.model.server import Server
 from bluestone.patch import proof as proofs
-from bluestone.patch.inventory.find import lived_on
-from bluestone.patch.inventory.find import running as alive
+from bluestone.patch.inventory.lives import lived_on
+from bluestone.patch.inventory.lives import running as alive
 from bluestone.patch.loop import Fix, open_in
 from bluestone.patch.proof import Bills, Ended, Feed, Moved, Proof, Query
 

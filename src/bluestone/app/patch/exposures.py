@@ -27,7 +27,7 @@ from bluestone.patch.assess import assessed, coverage
 from bluestone.patch.board import Board
 from bluestone.patch.estate import Estate, furnish
 from bluestone.patch.exposure import Catalogue, exposures, match, unknown
-from bluestone.patch.inventory.find import running
+from bluestone.patch.inventory.lives import running
 from bluestone.patch.sources import origins
 
 if TYPE_CHECKING:

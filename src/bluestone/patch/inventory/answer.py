@@ -16,13 +16,14 @@ When: TypeAlias = "datetime | Literal['now', 'ever']"
 
 
 class Finding(Struct, frozen=True, gc=False):
-    """A component of an image that is asked for; most fields are as in `model.bom.Component`.
+    """A component that is asked for, and the `images` that have it at this place; most fields are as in
+    `model.bom.Component`.
 
     `because` says what the query met: `name`; `artifact`, of one whose Maven group is not known; or of a Debian package
     the `source`, the `signed` source's own, or one that is `built using`. `origin` is that source, with its version.
     """
 
-    image: Digest
+    images: tuple[Digest, ...]
     ecosystem: Ecosystem
     name: str
     version: str

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
-from operator import itemgetter
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bluestone.model.bom import Ecosystem
 from bluestone.model.ids import Digest
-from bluestone.model.lifetime import Lifetime
 from bluestone.patch.inventory.answer import Answer, Finding, Silent, When
-from bluestone.patch.inventory.index import EPOCH, FOREVER, MICROSECOND, Index
+from bluestone.patch.inventory.index import Index, unpacked
+from bluestone.patch.inventory.lives import images, images_in_question, lives
 from bluestone.patch.inventory.query import Query, folded
 
 UNTOLD = ("deb",)
 """Ecosystems whose packages no file hides that could not be identified."""
 
 
-class _Hit(Struct, frozen=True):
+class _Hit(Struct, frozen=True, gc=False):
     """A package that has the name: whether it also has the version is `admitted`; None: they cannot be compared."""
 
     package: int
@@ -37,10 +36,10 @@ class _Hit(Struct, frozen=True):
 def find(index: Index, query: Query, when: When) -> Answer:
     """Where the inventory has what is asked for. Raises `Problem`."""
     hits = _hits(index, query)
-    asked = _images_in_question(index, when)
+    asked = images_in_question(index, when)
     here = {Digest(digest) for (digest,) in index.rows("SELECT digest FROM image WHERE here")}  # type: ignore[arg-type]
     found = _findings(index, [hit for hit in hits if hit.admitted])
-    holding = {finding.image for finding in found}
+    holding = {image for finding in found for image in finding.images}
     silent = [
         *_unread(asked),
         *_incomparable(index, hits, asked.keys() - holding),
@@ -48,21 +47,18 @@ def find(index: Index, query: Query, when: When) -> Answer:
     ]
     shown = asked.keys() | here
     return Answer(
-        findings=tuple(f for f in found if f.image in shown) if holding - shown else tuple(found),
-        servers=tuple(_lives(index, holding & asked.keys(), when)),
+        findings=tuple(_within(found, shown) if holding - shown else found),
+        servers=tuple(lives(index, holding & asked.keys(), when)),
         unused=tuple(sorted(holding & here - asked.keys())),
         silent=tuple(silent),
     )
 
 
-def running(index: Index, project: str) -> list[Lifetime]:
-    """The servers of a project that exist."""
-    rows: Any = index.rows(
-        "SELECT project, grp, began, server, ended, image FROM lifetime"
-        " WHERE project = ? AND ended = ? ORDER BY grp, server",
-        [project, FOREVER],
-    )
-    return _lifetimes(rows, _images(index))
+def _within(found: Iterable[Finding], shown: Collection[Digest]) -> Iterator[Finding]:
+    """What was found in images that are shown."""
+    for finding in found:
+        if here := tuple(image for image in finding.images if image in shown):
+            yield replace(finding, images=here)
 
 
 def _hits(index: Index, query: Query) -> list[_Hit]:
@@ -78,20 +74,20 @@ def _hits(index: Index, query: Query) -> list[_Hit]:
 def _by_name(index: Index, query: Query) -> Iterator[_Hit]:
     if not query.by_name:
         return
-    columns = "SELECT id, ecosystem, name, version, purl, folded FROM package WHERE"
-    artifact = query.name.rpartition(":")[2]
-    if query.is_glob:
-        rows = index.rows(f"{columns} folded GLOB ?1 OR artifact GLOB ?1", [query.name])
+    artifact, is_glob = query.name.rpartition(":")[2], query.is_glob
+    # Of most packages the artifact is the name, and `package_artifact` has none of these.
+    if is_glob:
+        named, values = "folded GLOB ?1 OR artifact <> folded AND artifact GLOB ?1", [query.name]
     else:
-        names = [query.name, folded("pypi", query.name), artifact]
-        rows = index.rows(f"{columns} folded IN (?1, ?2) OR artifact = ?3", names)
-    row: Any
-    for row in rows:
+        named = "folded IN (?1, ?2, ?3) OR artifact <> folded AND artifact = ?3"
+        values = [query.name, folded("pypi", query.name), artifact]
+    columns = ("id", "ecosystem", "name", "version", "purl", "folded")
+    for row in zip(*index.columns(columns, f"FROM package WHERE {named}", values), strict=True):
         number, ecosystem, name, version, purl, known_as = row
         if query.ecosystem not in (None, ecosystem):
             continue
         because = "name"
-        if not query.is_glob and known_as != folded(ecosystem, query.name):
+        if not is_glob and known_as != folded(ecosystem, query.name):
             # An artifact known by its file's name alone may be of any group; a name without a group may mean any.
             if ecosystem != "maven" or (":" in query.name and ":" in known_as):
                 continue
@@ -123,22 +119,21 @@ def _admits(query: Query, ecosystem: Ecosystem, version: str) -> bool | None:
 
 
 def _findings(index: Index, hits: Iterable[_Hit]) -> list[Finding]:
-    """Where packages are, ordered by package, image and path."""
+    """Where packages are, ordered by package and place."""
     by_package = {hit.package: hit for hit in hits}
-    images = _images(index)
-    # Numbers alone for each finding: texts are made once, however many images share them.
+    digests = images(index)
     rows: Any = index.rows(
-        "SELECT package, image, place FROM holding WHERE package IN (SELECT value FROM json_each(?))",
+        "SELECT package, place, images FROM holding WHERE package IN (SELECT value FROM json_each(?))",
         [msgspec.json.encode(list(by_package)).decode()],
     )
-    places = _places(index, {place for _, _, place in rows})
+    places = _places(index, {place for _, place, _ in rows})
     found = []
-    for package, image, place in rows:
+    for package, place, numbers in rows:
         hit, (path, owner, evidence, confidence, declared) = by_package[package], places[place]
         # By position, in the order of `Finding`: words would take as long again.
         found.append(
             Finding(
-                images[image],
+                tuple(map(digests.__getitem__, unpacked(numbers))),
                 hit.ecosystem,
                 hit.name,
                 hit.version,
@@ -165,72 +160,16 @@ def _places(index: Index, numbers: Collection[int]) -> dict[int, tuple[str, str,
     return {number: (path, owner, evidence, sure, bool(only)) for number, path, owner, evidence, sure, only in rows}
 
 
-def _lived(when: When) -> tuple[str, list[int]]:
-    """The condition on a lifetime, and its values."""
-    if isinstance(when, datetime):
-        at = (when - EPOCH) // MICROSECOND
-        return "ended > ? AND began <= ?", [at, at]
-    return ("ended = ?", [FOREVER]) if when == "now" else ("1", [])
-
-
-def _images_in_question(index: Index, when: When) -> dict[Digest, bool]:
-    """The images of the servers that are asked about, and whether a bill of each was read."""
-    condition, values = _lived(when)
-    rows: Any = index.rows(
-        "SELECT digest, stamp FROM image WHERE EXISTS"  # noqa: S608 - our own words
-        f" (SELECT 1 FROM lifetime WHERE image = image.id AND {condition})",
-        values,
-    )
-    return {Digest(digest): stamp != "" for digest, stamp in rows}
-
-
-_Life = tuple[str, str, int, str, int, int]
-"""Project, group, begin, server, end, and the image's number."""
-
-
-def _images(index: Index) -> dict[int, Digest]:
-    """The images by their numbers."""
-    rows: Any = index.rows("SELECT id, digest FROM image")
-    return dict(rows)
-
-
-def _lives(index: Index, images: Collection[Digest], when: When) -> list[Lifetime]:
-    """The servers that ran these images, by project, group, begin and name."""
-    condition, values = _lived(when)
-    numbers = {number: digest for number, digest in _images(index).items() if digest in images}
-    rows: Any = index.rows(
-        "SELECT project, grp, began, server, ended, image FROM lifetime"  # noqa: S608 - our own words
-        f" WHERE image IN (SELECT value FROM json_each(?)) AND {condition}",
-        [msgspec.json.encode(list(numbers)).decode(), *values],
-    )
-    # One key after the other, the last first: a sort is stable, and comparing tuples takes several times as long.
-    for column in (3, 2, 1, 0):
-        rows.sort(key=itemgetter(column))
-    return _lifetimes(rows, numbers)
-
-
-def _lifetimes(rows: list[_Life], images: Mapping[int, Digest]) -> list[Lifetime]:
-    begins = _moments([row[2] for row in rows])
-    ends = iter(_moments([row[4] for row in rows if row[4] != FOREVER]))
-    return [
-        Lifetime(project, server, group, images[image], began, None if ended == FOREVER else next(ends))
-        for (project, group, _, server, ended, image), began in zip(rows, begins, strict=True)
-    ]
-
-
-def _moments(microseconds: Iterable[int]) -> list[datetime]:
-    """Exact until the year 2242, when seconds no longer have their microseconds in a binary fraction of 53 bits."""
-    return [datetime.fromtimestamp(each / 1_000_000, UTC) for each in microseconds]
-
-
 def _unread(asked: Mapping[Digest, bool]) -> Iterator[Silent]:
     yield from (Silent(digest, "unread") for digest, read in sorted(asked.items()) if not read)
 
 
-def _incomparable(index: Index, hits: list[_Hit], images: set[Digest]) -> Iterator[Silent]:
-    for finding in _findings(index, [hit for hit in hits if hit.admitted is None]):
-        if finding.image in images:
-            yield Silent(finding.image, "incomparable", 1, f"{finding.name} {finding.version} at {finding.path}")
+def _incomparable(index: Index, hits: list[_Hit], others: set[Digest]) -> Iterator[Silent]:
+    """Of images in which nothing was found."""
+    if odd := [hit for hit in hits if hit.admitted is None]:
+        for finding in _within(_findings(index, odd), others):
+            for image in finding.images:
+                yield Silent(image, "incomparable", 1, f"{finding.name} {finding.version} at {finding.path}")
 
 
 def _unidentified(index: Index, asked: Mapping[Digest, bool]) -> Iterator[Silent]:
@@ -241,9 +180,3 @@ def _unidentified(index: Index, asked: Mapping[Digest, bool]) -> Iterator[Silent
     for digest, files, path in rows:
         if digest in asked:
             yield Silent(digest, "unidentified", files, path)
-
-
-def lived_on(index: Index, project: str, images: Iterable[Digest], since: datetime) -> tuple[Lifetime, ...]:
-    """The servers of a project that ran these images at some time from `since` on, by group and begin."""
-    lives = [life for life in _lives(index, set(images), "ever") if life.project == project]
-    return tuple(life for life in lives if life.ended is None or life.ended >= since)

@@ -20,7 +20,7 @@ CREATE TABLE package (
     UNIQUE (ecosystem, name, version, purl, origins)
 ) STRICT;
 CREATE INDEX package_folded ON package (folded);
-CREATE INDEX package_artifact ON package (artifact);
+CREATE INDEX package_artifact ON package (artifact) WHERE artifact <> folded;
 
 CREATE TABLE origin (
     name    TEXT NOT NULL,
@@ -41,13 +41,13 @@ CREATE TABLE place (
     UNIQUE (path, owner, evidence, confidence, declared)
 ) STRICT;
 
+-- Which images have a package at a place: one row for all of them, as a fleet's images have most in common.
 CREATE TABLE holding (
     package INTEGER NOT NULL REFERENCES package,
-    image   INTEGER NOT NULL REFERENCES image,
     place   INTEGER NOT NULL REFERENCES place,
-    PRIMARY KEY (package, image, place)
+    images  BLOB NOT NULL,             -- the numbers of images, 32 bits each (`index.NUMBERS`), in no order
+    PRIMARY KEY (package, place)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX holding_image ON holding (image);
 
 CREATE TABLE unidentified (
     image INTEGER NOT NULL REFERENCES image,
@@ -64,14 +64,21 @@ CREATE TABLE journal (
     server   TEXT NOT NULL
 ) STRICT;
 
-CREATE TABLE lifetime (
+-- Groups of servers.
+CREATE TABLE grp (
+    id      INTEGER PRIMARY KEY,
     project TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    UNIQUE (project, name)
+) STRICT;
+
+CREATE TABLE lifetime (
     server  TEXT NOT NULL,
-    grp     TEXT NOT NULL,
+    grp     INTEGER NOT NULL REFERENCES grp,
     image   INTEGER NOT NULL REFERENCES image,
     began   INTEGER NOT NULL,          -- microseconds since 1970
     ended   INTEGER NOT NULL,          -- the same; `index.FOREVER`: it exists
-    PRIMARY KEY (project, server)
+    PRIMARY KEY (server, grp)
 ) STRICT, WITHOUT ROWID;
 -- All of a lifetime is in it: none has to be looked up.
 CREATE INDEX lifetime_image ON lifetime (image, ended, began, grp);

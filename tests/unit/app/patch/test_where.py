@@ -98,7 +98,7 @@ def test_who_runs_it_now_ran_it_then_and_ever_did(world: World) -> None:
     assert (names(now), now.verdict) == ([left], "found")
     (finding,) = now.findings
     assert finding.path == "/srv/shop.ear!portal.war!WEB-INF/lib/struts2-core-2.3.31.jar"
-    assert (finding.image, finding.version, finding.because) == (old, "2.3.31", "name")
+    assert (finding.images, finding.version, finding.because) == ((old,), "2.3.31", "name")
     assert now.servers[0].began == hours(1)
     assert names(world.where(STRUTS, ever=True)) == [gone, left]
     assert names(world.where(STRUTS, at="2026-11-01T08:30+00:00")) == [gone]
@@ -195,6 +195,15 @@ def test_another_journal_a_damaged_index_and_a_new_bill(world: World, tmp_path: 
     bill = world.store.root(image).parent / CYCLONEDX
     bill.write_bytes(bill.read_bytes().replace(b"2.3.31", b"2.3.99"))
     assert names(world.where(STRUTS)) == []
+    twin = world.image(lambda root: (portal("2.3.99")(root), put(root, "srv/x", b"x")))
+    world.start(twin, hours(2))
+    (finding,) = world.where("struts2-core").findings
+    assert set(finding.images) == {image, twin}
+    bill.write_bytes(bill.read_bytes().replace(b"2.3.99", b"2.3.31"))
+    (finding,) = world.where(STRUTS).findings
+    assert finding.images == (image,), "and the twin keeps what it has"
+    (finding,) = world.where("maven:org.apache.struts/struts2-core =2.3.99").findings
+    assert finding.images == (twin,)
     bill.write_bytes(b"{")
     assert "is damaged" in world.where(STRUTS).gaps[0]
 
