@@ -89,6 +89,9 @@ class Checks:
         ):
             self._fail(f"{server} was detached before the balancer had checked it, while {len(able)} of {group} serve")
         was_down = self._machines.up_since.get(server, 0.0) >= looked_at
+        if server in able and machine is not None and not machine.alive:
+            # It ended by itself, and was seen to have before the balancer's checks found out.
+            self._machines.lose(group, 1)
         if server not in able or was_down or machine is None or not machine.alive:
             return
         declared = self._groups[group]

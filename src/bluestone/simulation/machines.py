@@ -192,10 +192,14 @@ class Machines:
             machine.lies, machine.lies_since = True, self.timeline.seconds
         self.sample(machine.group)
 
+    def lose(self, group: str, count: int) -> None:
+        """Note that so many servers of the group stopped serving, though nobody told them to."""
+        self.losses += [(self.timeline.seconds, group)] * count
+
     def crash_balancer(self, *, forget: bool = False) -> None:
         """The balancer ends: nobody gets anything until somebody starts it again, perhaps without knowing anybody."""
         for group in {seat.group for seat in self.balancer.seats.values()}:
-            self._lose(group, len(self.able(group)))
+            self.lose(group, len(self.able(group)))
         self.balancer.crash()
         if forget:
             self.balancer.forget()
@@ -266,14 +270,11 @@ class Machines:
             return
         up = machine is not None and machine.alive and machine.answers
         if not up and name in self.able(seat.group):
-            self._lose(seat.group, 1)
+            self.lose(seat.group, 1)
         if up and seat.health != "up":
             self.up_since[name] = self.timeline.seconds
         seat.health = "up" if up else "down"
         self.sample(seat.group)
-
-    def _lose(self, group: str, count: int) -> None:
-        self.losses += [(self.timeline.seconds, group)] * count
 
     def _end_session(self, name: str) -> None:
         seat = self.balancer.seats.get(name)
