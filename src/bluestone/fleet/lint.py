@@ -21,6 +21,8 @@ from bluestone.model.memory import Memory
 from bluestone.model.plan import Goal, Plan
 from bluestone.model.volume import volume_name
 
+_AWAY = (Detach, Dismiss, Destroy)
+
 
 def lint(decided: Plan, goals: Sequence[Goal], inventory: Inventory, memory: Memory) -> list[str]:
     """What is wrong with a plan for these goals, made on this inventory and memory; empty if nothing is.
@@ -52,7 +54,7 @@ def _names(actions: Sequence[Action], inventory: Inventory, memory: Memory) -> I
     once = set(servers)
     if len(once) < len(servers):
         yield from (f"it acts on {name} {times} times at once" for name, times in Counter(servers).items() if times > 1)
-    for name in sorted(once & inventory.pending):
+    for name in sorted(once & inventory.pending) if inventory.pending else ():
         yield f"it acts on {name} while another action on it is under way"
     for action in actions:
         if isinstance(action, Create) and action.incarnation < memory.next_incarnation:
@@ -66,7 +68,7 @@ def _of_group(actions: Sequence[Action], seen: View, inventory: Inventory) -> It
         yield f"it acts on {group.name}, which is paused"
     yield from _capacity(actions, seen)
     slots = [action.slot for action in actions if isinstance(action, Create)]
-    if set(slots) & seen.taken_slots or len(set(slots)) < len(slots):
+    if slots and (not seen.taken_slots.isdisjoint(slots) or len(set(slots)) < len(slots)):
         yield f"it puts two servers of {group.name} into one slot"
     in_order = group.rollout.strategy == "blue-green" and not seen.pinned
     if seen.pinned:
@@ -103,17 +105,9 @@ def _of_group(actions: Sequence[Action], seen: View, inventory: Inventory) -> It
 def _capacity(actions: Sequence[Action], seen: View) -> Iterator[str]:
     """Serving never below the floor, total never above the cap."""
     limits, group = budget(seen), seen.goal.group
-    serving = {m.name for m in seen.serving if not m.pending}
-    gone = [a.server for a in actions if isinstance(a, Detach | Dismiss | Destroy)]
-    taken = serving.intersection(gone)
-    if gone and len(serving) < limits.floor:
-        for name in gone:
-            member = seen.by_name.get(name)
-            if member and member.stance == "forgotten":
-                yield f"{name}, which the balancer lost, goes while {len(serving)} serve; {limits.floor} must"
-    if taken and len(serving) - len(taken) < limits.floor:
-        yield f"{len(serving) - len(taken)} servers of {group.name} are left serving; {limits.floor} must"
-    creates = len([action for action in actions if isinstance(action, Create)])
+    if gone := [action.server for action in actions if isinstance(action, _AWAY)]:
+        yield from _floor(gone, seen, limits.floor)
+    creates = sum([isinstance(action, Create) for action in actions])
     if not creates:
         return
     idle = sum(m.stance == "leaving" or (m.stance == "drained" and not _sessions(m)) for m in seen.unsettled)
@@ -123,6 +117,19 @@ def _capacity(actions: Sequence[Action], seen: View) -> Iterator[str]:
     living = len(seen.new)
     if living + creates > group.count:
         yield f"{living + creates} servers of the generation of {group.name} would exist; {group.count} are declared"
+
+
+def _floor(gone: Sequence[str], seen: View, floor: int) -> Iterator[str]:
+    """Of those that serve enough are left; whom the balancer lost stays while too few do."""
+    serving = {m.name for m in seen.serving if not m.pending}
+    if len(serving) < floor:
+        for name in gone:
+            member = seen.by_name.get(name)
+            if member and member.stance == "forgotten":
+                yield f"{name}, which the balancer lost, goes while {len(serving)} serve; {floor} must"
+    left = len(serving.difference(gone))
+    if left < min(floor, len(serving)):
+        yield f"{left} servers of {seen.goal.group.name} are left serving; {floor} must"
 
 
 def _sessions(member: Member) -> int:

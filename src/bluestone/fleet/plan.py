@@ -56,7 +56,8 @@ def _plan_group(declared: Goal, inventory: Inventory, memory: Memory, numbers: I
     goal = way_back(declared, memory)
     seen = view(goal, inventory, memory)
     facts = findings(seen)
-    memory = remember(memory, facts, inventory.at)
+    if facts:
+        memory = remember(memory, facts, inventory.at)
     if goal is declared and (goal := way_back(declared, memory)) is not declared:
         back = _returned(declared, goal, memory)
         memory = remember(memory, [back], inventory.at)
