@@ -14,32 +14,35 @@ CONNECTIONS = 8
 RATE = 300.0
 """Requests a second: what is looked for are failed ones, not how many a shared machine can answer."""
 
-FULL_RATE = 2000.0
+FULL_RATE = 3000.0
 REPLACEMENTS, REQUESTS = 1000, 5_000_000
-"""What a soak comes to that has all the time it takes."""
+"""What a soak comes to that has all the time it takes: some 30 minutes of a machine with two cores and nothing else."""
 
+SERVERS, FULL_SERVERS = 3, 6
 SETTLE = 0.5
 
 
 def measure(bound: Bound) -> dict[str, float]:
-    """Replace three servers again and again, blue-green and rolling in turn; requests, and how many of them failed.
+    """Replace all servers again and again, blue-green and rolling in turn; requests, and how many of them failed.
 
-    Each load lasts from before a replacement until after it: no request is counted at an idle fleet.
+    The load goes on from before the first of the two until after the second, also while the next image is built: the
+    connections that it keeps live through both.
     """
     whole = math.isinf(bound.seconds)
+    rate, servers = (FULL_RATE, FULL_SERVERS) if whole else (RATE, SERVERS)
     requests = failed = replaced = 0
-    with running(bound, "soak", list(LIMITS)) as bench:
+    with running(bound, "soak", list(LIMITS), count=servers) as bench:
         while (bound.left or not replaced) and not (whole and replaced >= REPLACEMENTS and requests >= REQUESTS):
-            for strategy in LIMITS:
-                bench.prepare(strategy)
-                rate = FULL_RATE if whole else RATE
-                with Load(f"http://127.0.0.1:{bench.port}/", connections=CONNECTIONS, rate=rate) as load:
+            with Load(f"http://127.0.0.1:{bench.port}/", connections=CONNECTIONS, rate=rate) as load:
+                for strategy in LIMITS:
+                    bench.prepare(strategy)
                     time.sleep(SETTLE)
                     bench.bluestone("up")
                     time.sleep(SETTLE)
-                    report = load.stop()
-                requests, failed, replaced = requests + report.sent, failed + report.failed, replaced + 3
-                if report.failed:
-                    print(f"{strategy}: {report.failed} of {report.sent} failed: {report.by_kind}", flush=True)
+                report = load.stop()
+            requests, failed = requests + report.sent, failed + report.failed
+            replaced += servers * len(LIMITS)
+            if whole or report.failed:
+                print(f"{replaced} replaced, {requests} requests, {failed} failed; {report.line()}", flush=True)
     bound.over(replaced, REPLACEMENTS)
     return {"requests": requests, "failed_requests": failed, "replacements": replaced}

@@ -108,6 +108,23 @@ def test_a_wrong_body_is_a_failure_only_if_somebody_cares() -> None:
     assert report.by_kind == {"wrong body": report.sent}
 
 
+@pytest.mark.parametrize(
+    ("last", "kind"),
+    [
+        (GOOD[:-1], "answer cut short"),
+        (GOOD.replace(b"200", b"503"), "status 503"),
+        (GOOD.replace(b"OK\r\n", b"OK\r\nX: y\r\n")[:-1], "answer cut short"),
+    ],
+)
+def test_a_head_that_is_known_makes_no_answer_good(last: bytes, kind: str) -> None:
+    report = loaded(serving(GOOD, GOOD, last), enough=9)
+    assert report.by_kind == {kind: report.sent // 3}
+
+
+def test_more_than_was_announced_ends_the_connection_and_is_no_failure() -> None:
+    assert loaded(serving(GOOD, GOOD + b"more", GOOD), enough=9, expect="hello").failed == 0
+
+
 def test_interim_answers_are_passed_over() -> None:
     assert loaded(serving(*[b"HTTP/1.1 103 Early Hints\r\n\r\n" + GOOD] * 50)).failed == 0
 
