@@ -8,7 +8,6 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from bluestone.model.group import Resources
 from bluestone.model.ids import Digest
 from bluestone.model.recipe import Base, Recipe
 from bluestone.model.server import Endpoint, ServerSpec
+from leftovers import project_name, sweep
 from workplace import shared_cache
 
 IMAGE = Digest("sha256:" + "1f3a9c0d" * 8)
@@ -42,6 +42,7 @@ def server_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for tool in ("apt-get", "podman", "mmdebstrap"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
+    sweep()
     from bluestone.image.store import ImageStore
     from locked import build_locked
 
@@ -73,7 +74,7 @@ class Site:
 
     root: Path
     directory: Path
-    project: str = field(default_factory=lambda: f"t{uuid.uuid4().hex[:8]}")
+    project: str = field(default_factory=project_name)
 
     def __post_init__(self) -> None:
         self.log_directory = self.directory / "logs"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from leftovers import sweep
 from machine import EXAMPLE, Machine
 from workplace import free_port, shared_cache
 
@@ -24,6 +25,7 @@ def shared_home() -> Iterator[Path]:
     for tool in TOOLS:
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
+    sweep()
     cache = shared_cache()
     home = cache or Path(tempfile.mkdtemp(prefix="bs-", dir="/var/tmp"))
     home.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from bluestone.model.problem import Problems
 
 if TYPE_CHECKING:
     from bluestone.fleet.controller.journal import Journal
+    from bluestone.fleet.provider import Provider
 
 FILE = Path("bluestone.toml")
 """The declaration's usual name."""
@@ -94,6 +95,11 @@ class Project(Struct, frozen=True, dict=True):
         from bluestone.app.state import opened
 
         return opened(self)
+
+    @cached_property
+    def looking(self) -> dict[str, Provider]:
+        """Providers that have begun to look, by name: whoever wants one next takes it from here (`wiring`)."""
+        return {}
 
     @property
     def logs(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from bluestone.fleet.balancer import Balancer
     from bluestone.fleet.controller.journal import Journal
     from bluestone.fleet.provider import Provider
+    from bluestone.fleet.providers.podman import Podman
     from bluestone.hours.price_source import PriceSource
     from bluestone.image.builders.port import Engine
     from bluestone.image.store import ImageStore
@@ -113,7 +115,20 @@ def require_tools(project: Project, *, building: bool) -> None:
 def providers(project: Project, names: Iterable[str]) -> Mapping[str, Provider]:
     """The providers of these names. Raises `Problem` for a name that nothing provides."""
     store = images(project)
-    return {name: _maker(name)(project, store) for name in sorted(set(names))}
+    begun = project.looking
+    return {name: begun.pop(name) if name in begun else _maker(name)(project, store) for name in sorted(set(names))}
+
+
+def look_ahead(project: Project, *, beside: bool = False) -> None:
+    """Have providers begin to list servers, for a verb that only looks: it can load what it needs meanwhile.
+
+    `beside` is whether it will also ask what else is there.
+    """
+    if any(group.provider == "podman" for group in project.groups):
+        provider = _podman(project, images(project))
+        with suppress(Problem):  # who asks for the list is told
+            provider.look_ahead(beside=beside)
+        project.looking["podman"] = provider
 
 
 def name_beside(project: Project) -> str:
@@ -250,7 +265,7 @@ def _maker(name: str) -> MakeProvider:
     )
 
 
-def _podman(project: Project, store: ImageStore, name: str = "", runtime: Path | None = None) -> Provider:
+def _podman(project: Project, store: ImageStore, name: str = "", runtime: Path | None = None) -> Podman:
     from bluestone.fleet.providers.podman import Podman
     from bluestone.image.packages import parse_status
 

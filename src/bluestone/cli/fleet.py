@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from bluestone.app import wiring
 from bluestone.app.project import Project
 from bluestone.cli import options
 from bluestone.cli.options import file_option, json_option, locked_option, take_over_option
-from bluestone.cli.progress import Reporter
 
 EXIT_CHANGES = 2
 """What `plan` exits with when `up` would change something."""
@@ -20,10 +20,12 @@ EXIT_CHANGES = 2
 @json_option
 def plan(file: Path, as_json: bool) -> int:
     """Show what `up` would do. Exits 0 for no change, 2 for changes, 1 for an error."""
+    project = Project.open(file)
+    wiring.look_ahead(project)
     from bluestone.app.fleet.up import intend
     from bluestone.fleet import explain
 
-    intention = intend(Project.open(file))
+    intention = intend(project)
     if as_json:
         click.echo(
             options.as_json(
@@ -50,6 +52,7 @@ def plan(file: Path, as_json: bool) -> int:
 @take_over_option
 def up(plan_id: str | None, file: Path, as_json: bool, locked: bool, take_over: bool) -> int:
     """Make the servers what the declaration says. With PLAN, only if that is still the plan."""
+    from bluestone.cli.progress import Reporter
     from bluestone.daemon import lead
 
     project = Project.open(file)
@@ -73,6 +76,7 @@ def up(plan_id: str | None, file: Path, as_json: bool, locked: bool, take_over: 
 @take_over_option
 def rollback(groups: tuple[str, ...], file: Path, as_json: bool, take_over: bool) -> int:
     """Go back to the generation that served before. The declaration stays as it is."""
+    from bluestone.cli.progress import Reporter
     from bluestone.daemon import lead
 
     project = Project.open(file)
@@ -88,6 +92,7 @@ def rollback(groups: tuple[str, ...], file: Path, as_json: bool, take_over: bool
 def down(file: Path, as_json: bool, take_over: bool) -> int:
     """Destroy all servers and stop what runs beside them. Log lines, events, images and volumes stay."""
     from bluestone.app.fleet.volumes import list_volumes
+    from bluestone.cli.progress import Reporter
     from bluestone.daemon import lead
 
     project = Project.open(file)

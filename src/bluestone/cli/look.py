@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from bluestone.app import wiring
 from bluestone.app.project import Project
 from bluestone.cli import options
 from bluestone.cli.options import file_option, json_option, table
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 @json_option
 def status(file: Path, as_json: bool) -> None:
     """Show the groups: how many servers are declared, exist and serve."""
+    project = Project.open(file)
+    wiring.look_ahead(project, beside=True)
     from bluestone.app.fleet.status import status as observe
     from bluestone.daemon import presence
 
-    project = Project.open(file)
     found, daemon, silent = observe(project), None, ""
     try:
         daemon = presence.find(project)
@@ -83,9 +85,11 @@ def _of_daemon(daemon: Leading | None) -> str:
 @json_option
 def servers(file: Path, as_json: bool) -> None:
     """List the servers."""
+    project = Project.open(file)
+    wiring.look_ahead(project, beside=True)
     from bluestone.app.fleet.status import status as observe
 
-    found = observe(Project.open(file))
+    found = observe(project)
     if as_json:
         click.echo(options.as_json(found.servers))
         return

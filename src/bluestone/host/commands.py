@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bluestone.model.problem import MissingTool, Problem, Problems
@@ -77,36 +77,68 @@ def run(
     own (nice(1)), for the program and all that it starts. Raises `MissingTool` and `CommandFailed`, whose text quotes
     the last lines that the program printed to its standard error.
     """
+    return begin(
+        command,
+        timeout=timeout,
+        stdin=stdin,
+        environment=environment,
+        directory=directory,
+        niceness=niceness,
+        mend=mend,
+    )()
+
+
+def begin(
+    command: Sequence[str],
+    *,
+    timeout: float,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    niceness: int = 0,
+    mend: str = "",
+) -> Callable[[], str]:
+    """As `run`, but return at once; what is returned waits for the program's end, at most `timeout` seconds."""
     require(command[0])
     shown = shlex.join(command[:3]) + (" ..." if len(command) > 3 else "")
     try:
-        done = subprocess.run(
+        program = subprocess.Popen(
             ["nice", "-n", str(niceness), *command] if niceness else command,
-            input=stdin,
-            capture_output=True,
-            timeout=timeout,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=environment,
             cwd=directory,
-            check=False,
         )
-    except subprocess.TimeoutExpired as late:
-        said = (late.stderr or b"").decode(errors="replace").strip()
-        raise CommandFailed(
-            f"`{shown}` did not end within {timeout:g} s{_quoted(said)}", status=None, stderr=said, mend=mend
-        ) from late
     except OSError as error:
         raise CommandFailed(
             f"`{shown}` could not be started: {error.strerror}", status=None, stderr="", mend=mend
         ) from error
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip()
-        raise CommandFailed(
-            f"`{shown}` failed with status {done.returncode}{_quoted(said)}",
-            status=done.returncode,
-            stderr=said,
-            mend=mend,
-        )
-    return done.stdout.decode(errors="replace")
+
+    def end() -> str:
+        with program:
+            try:
+                out, err = program.communicate(stdin, timeout)
+            except subprocess.TimeoutExpired as late:
+                program.kill()
+                said = (late.stderr or b"").decode(errors="replace").strip()
+                raise CommandFailed(
+                    f"`{shown}` did not end within {timeout:g} s{_quoted(said)}", status=None, stderr=said, mend=mend
+                ) from late
+            except BaseException:
+                program.kill()
+                raise
+        if program.returncode != 0:
+            said = err.decode(errors="replace").strip()
+            raise CommandFailed(
+                f"`{shown}` failed with status {program.returncode}{_quoted(said)}",
+                status=program.returncode,
+                stderr=said,
+                mend=mend,
+            )
+        return out.decode(errors="replace")
+
+    return end
 
 
 def _quoted(said: str, lines: int = 12) -> str:

@@ -134,6 +134,33 @@ def test_a_list_that_hangs_is_a_problem(podman: Podman, fake: FakePodman, monkey
         podman.list_servers()
 
 
+def test_a_list_that_was_begun_ahead_serves_once(podman: Podman, fake: FakePodman) -> None:
+    fake.say("ps.out", listing("running"))
+    podman.look_ahead()
+    fake.await_calls("ps", 1)
+    assert len(podman.list_servers()) == 1
+    assert fake.calls() == ["ps"]
+    fake.say("ps.out", "[]")
+    assert podman.list_servers() == []
+
+
+def test_a_list_that_was_begun_long_ago_is_not_used(
+    podman: Podman, fake: FakePodman, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider, "STALE", 0.0)
+    podman.look_ahead()
+    fake.await_calls("ps", 1)
+    podman.list_servers()
+    assert fake.calls() == ["ps", "ps"]
+
+
+def test_a_list_that_was_begun_ahead_and_fails_is_a_problem(podman: Podman, fake: FakePodman) -> None:
+    fake.say("ps.err", "Error: database is locked")
+    podman.look_ahead()
+    with pytest.raises(Problem, match="database is locked"):
+        podman.list_servers()
+
+
 def test_a_create_whose_answer_is_lost_goes_on(podman: Podman, fake: FakePodman, tmp_path: Path) -> None:
     fake.say("run.then", listing("created"))
     fake.say("run.err", "Error: connection reset")

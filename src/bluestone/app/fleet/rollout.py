@@ -150,6 +150,10 @@ class Site:
     def look(self) -> tuple[Inventory, Memory]:
         """The world, and what is remembered as if rollouts that have to begin had just begun."""
         inventory = self.controller.look()
+        if inventory.gaps:
+            # Balancer and providers were not asked at one moment: between them somebody may have made a server.
+            self.controller.forget()
+            inventory = self.controller.look()
         memory = self.controller.recall(inventory)
         return inventory, begun(memory, beginning(self.project.journal, self.goals, memory))
 

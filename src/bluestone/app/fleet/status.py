@@ -83,6 +83,9 @@ def status(project: Project) -> Status:
     with ThreadPoolExecutor(max_workers=1) as aside:
         beside = aside.submit(bystanders, providers.values())
         inventory = register.part(observe(Lookout(providers), balancer, services, datetime.now(UTC)))
+        if inventory.gaps:
+            # Balancer and providers were not asked at one moment: between them somebody may have made a server.
+            inventory = register.part(observe(Lookout(providers), balancer, services, datetime.now(UTC)))
     memory = recall(
         project.journal, [goal.group.name for goal in goals], [s.name for s in inventory.servers], inventory.at
     )

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -39,7 +39,7 @@ from bluestone.fleet.providers.podman.snapshots import Snapshots
 from bluestone.fleet.providers.podman.storage import Storage
 from bluestone.fleet.providers.podman.volumes import Volumes, check_free, check_image, ownership
 from bluestone.fleet.providers.room import is_full, require_room
-from bluestone.host.commands import CommandFailed, run
+from bluestone.host.commands import CommandFailed, begin, run
 from bluestone.model.generation import Generation
 from bluestone.model.ids import Digest
 from bluestone.model.image import Package
@@ -60,8 +60,19 @@ ENVIRONMENT = {"PODMAN_IGNORE_CGROUPSV1_WARNING": "true", "GOGC": "800"}
 """Has podman 5 not complain of a machine's control groups in each of its errors, and podman, which soon ends, collect
 its garbage rarely: that was a tenth of what a list takes."""
 
+STALE = 5.0
+"""Seconds after which a list that was begun ahead is not used. HAProxy may know a server that it lacks: that shows, and
+has whoever looks ask again."""
+
 TERMINAL_NOISE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
 """Escape sequences (ECMA-48) with which systemd decorates a console."""
+
+
+class Ahead(NamedTuple):
+    """A list that was `begun` at some second; `answer` waits for it."""
+
+    begun: float
+    answer: Callable[[], str]
 
 
 class Podman:
@@ -94,6 +105,18 @@ class Podman:
         self._census = Census(self._directories, lambda: self._observe())
         self._unswept = False
         self._going: set[str] = set()
+        self._ahead: dict[tuple[str, ...], Ahead] = {}
+
+    def look_ahead(self, *, beside: bool = False) -> None:
+        """Begin the list that whoever only looks will ask for first, while it is still loading what it needs for that.
+
+        `beside`: the bystanders, too. Raises `Problem`.
+        """
+        wanted = [commands.list_containers(self._project)]
+        wanted += [commands.list_neighbours(self._project)] if beside and not self._runtime.rootless else []
+        for command in wanted:
+            answer = begin(command, timeout=QUICK, environment=os.environ | ENVIRONMENT, niceness=hurry())
+            self._ahead[tuple(command)] = Ahead(time.monotonic(), answer)
 
     def prepare(self) -> None:
         """Have the network. The next list sweeps what servers that are gone left behind: it is made anyway."""
@@ -196,7 +219,7 @@ class Podman:
 
         if self._runtime.rootless:
             return ()
-        near = decode(_run(commands.list_neighbours(self._project), timeout=QUICK))
+        near = decode(self._ask(commands.list_neighbours(self._project)))
         return [
             Bystander(c.names[0], f"a container on the servers' network, {c.state}")
             for c in near
@@ -270,8 +293,15 @@ class Podman:
         return _run(commands.list_networks(self._project), timeout=QUICK).split()
 
     def _list(self) -> Sequence[Container]:
-        self._listed = decode(_run(commands.list_containers(self._project), timeout=QUICK))
+        self._listed = decode(self._ask(commands.list_containers(self._project)))
         return self._listed
+
+    def _ask(self, command: Sequence[str]) -> str:
+        """What podman answers to a question, which it may have been asked already."""
+        ahead = self._ahead.pop(tuple(command), None)
+        if ahead is not None and time.monotonic() - ahead.begun < STALE:
+            return ahead.answer()
+        return _run(command, timeout=QUICK)
 
     def _observe(self) -> dict[str, Server]:
         """The servers by container name."""
