@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from bluestone.app.fleet.goals import current, no_generation
 from bluestone.app.fleet.rollout import utc_now
+from bluestone.app.hours.cost import ended
 from bluestone.app.hours.hours import CHANGED, awake, in_doubt, leads, overrides, table_of
 from bluestone.app.project import Project
 from bluestone.fleet.controller.journal import Entry
@@ -80,6 +81,7 @@ def hours(project: Project, groups: Sequence[str], span: timedelta) -> list[Grou
         doubts={name: in_doubt(doubts, now) for name, (_, doubts) in tables.items()},
         overrides=in_force,
         awake=awake(project.journal, timed),
+        stopped=ended(project, now),
     )
     decided = {wanted.group: wanted for wanted in decide(project.groups, known, now)}
     return [
