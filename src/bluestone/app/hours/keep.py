@@ -38,7 +38,8 @@ class GroupHours(Struct, frozen=True):
 def keep(project: Project, groups: Sequence[str], *, up: bool, until: str, because: str) -> list[Override]:
     """Have groups (all that have hours, if none is named) kept up or down until a time, then as their hours say.
 
-    It needs no lock: whoever leads the project reads it before the next step. Raises `Problem` for a group that is
+    A time without an offset is on the clock of each group. It needs no lock: whoever leads the project reads it before
+    the next step. Raises `Problem` for a group that is
     unknown or has no hours, and for a time that is none.
     """
     found = [with_hours(project, name) for name in groups]
@@ -46,11 +47,11 @@ def keep(project: Project, groups: Sequence[str], *, up: bool, until: str, becau
     if not timed:
         raise Problem("no group has hours, so all are up as it is", mend="add hours to [servers.NAME]")
     now = utc_now()
-    end = ending(until, now, ZoneInfo(timed[0].hours.zone if timed[0].hours else "UTC"))
     by = project.caller.name
-    kept = [Override(group.name, up, now, end, by, because) for group in found] or [
-        Override("", up, now, end, by, because)
-    ]
+    ends = {group.name: ending(until, now, ZoneInfo(group.hours.zone if group.hours else "UTC")) for group in timed}
+    if not found and len(set(ends.values())) == 1:
+        ends = {"": next(iter(ends.values()))}
+    kept = [Override(name, up, now, end, by, because) for name, end in ends.items()]
     project.journal.record(now, [_entry(override) for override in kept])
     return kept
 
