@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -68,7 +68,10 @@ def release(project: Project, groups: Sequence[str]) -> int:
 
 
 def hours(project: Project, groups: Sequence[str], span: timedelta) -> list[GroupHours]:
-    """What the hours of groups (all that have some, if none is named) come to, from now for a while."""
+    """What the hours of groups (all that have some, if none is named) come to, from now for a while.
+
+    It goes on to the end of the last day, on the clock of each.
+    """
     wanted_names = [with_hours(project, name).name for name in groups]
     timed = [group for group in project.groups if group.hours]
     now = utc_now()
@@ -89,7 +92,7 @@ def hours(project: Project, groups: Sequence[str], span: timedelta) -> list[Grou
         GroupHours(
             group,
             decided[group.name],
-            tuple(_by_themselves(group, tables[group.name][0], now, now + span)),
+            tuple(_by_themselves(group, tables[group.name][0], now, _end_of_day(group, now + span))),
             learned[group.name],
             of_group(in_force, group.name)[0],
             tuple(doubt.what for doubt in tables[group.name][1]),
@@ -122,6 +125,12 @@ def _goal(project: Project, group: Group) -> Goal:
     number = current(project, group.name)
     found = project.journal.generation_number(group.name, number) if number else None
     return Goal(group, found or no_generation(group))
+
+
+def _end_of_day(group: Group, at: datetime) -> datetime:
+    zone = ZoneInfo(group.hours.zone if group.hours else "UTC")
+    day = (at - timedelta(microseconds=1)).astimezone(zone).date() + timedelta(days=1)
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def _by_themselves(group: Group, table: Timetable, begin: datetime, end: datetime) -> list[Span]:
