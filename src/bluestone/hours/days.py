@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from functools import lru_cache
+from math import inf, prod
 from pathlib import Path
 
 from msgspec import Struct
@@ -16,6 +17,11 @@ MAX_CALENDAR = 4 << 20
 
 MOST_EVENTS = 20_000
 """Events of a calendar file, over the years that are asked for."""
+
+MOST_REPEATED = 200_000
+"""Events that rules of a calendar file may come to in these years, as far as is known before they are followed."""
+
+TIMES_A_YEAR = {"YEARLY": 1.0, "MONTHLY": 12.0, "WEEKLY": 53.0, "DAILY": 366.0}
 
 
 class Doubt(Struct, frozen=True):
@@ -81,6 +87,8 @@ def _read(path: Path, changed: int, size: int, years: range) -> Holidays:  # noq
         return Holidays(doubts=(Doubt(f"the calendar {path} is larger than {MAX_CALENDAR} bytes"),))
     try:
         calendar = icalendar.Calendar.from_ical(path.read_bytes())
+        if sum(_most(event) for event in calendar.walk("VEVENT")) * len(years) > MOST_REPEATED:
+            return Holidays(doubts=(Doubt(f"the events of the calendar {path} repeat too often"),))
         query = recurring_ical_events.of(calendar)
         days: set[date] = set()
         for number, event in enumerate(query.between(date(years[0], 1, 1), date(years[-1] + 1, 1, 1))):
@@ -91,6 +99,20 @@ def _read(path: Path, changed: int, size: int, years: range) -> Holidays:  # noq
         first = (str(error).splitlines() or [type(error).__name__])[0][:120]
         return Holidays(doubts=(Doubt(f"the calendar {path} cannot be read: {first}"),))
     return Holidays(frozenset(days))
+
+
+def _most(event: object) -> float:
+    """How often a year an event may be by its rules; infinity for what may be oftener than daily."""
+    rules = event.get("RRULE", [])  # type: ignore[attr-defined]
+    most = 0.0
+    for rule in rules if isinstance(rules, list) else [rules]:
+        times = TIMES_A_YEAR.get(str(rule.get("FREQ", [""])[0]).upper(), inf)
+        if {"BYHOUR", "BYMINUTE", "BYSECOND"} & rule.keys():
+            times = inf
+        named = prod(len(rule[key]) for key in rule if key.startswith("BY"))
+        weekly = TIMES_A_YEAR["WEEKLY"] if "BYDAY" in rule else 1  # it may name a weekday, and mean each of the year's
+        most += times if times in (inf, TIMES_A_YEAR["DAILY"]) else min(times * named * weekly, TIMES_A_YEAR["DAILY"])
+    return most
 
 
 def _whole_days(event: object) -> set[date]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -57,7 +58,9 @@ def run(*words: str) -> str:
 def test_the_days_to_come_are_drawn(project: Project) -> None:
     shown = run("hours", "show", "--next", "3d")
     lines = [line for line in shown.splitlines() if "08:00-18:00 2" in line]
-    assert len(lines) in (2, 3)
+    assert len(lines) in (3, 4), "today, if it is not over, and each day to come to its end"
+    days = [line for line in shown.splitlines() if re.match(r"  \w{3} \d\d \w{3} ", line)]
+    assert all("08:00-18:00 2" in line for line in days[1:])
     assert "        ██████████      " in lines[-1]
     assert "on the clock of Europe/Berlin" in shown
     data = json.loads(run("hours", "show", "--next", "3d", "--json"))
@@ -90,6 +93,44 @@ def a_server_of_an_hour(project: Project) -> None:
     for second, kind, data in moments:
         entry = Entry(kind, "web", "web-1-aaaaaaaa-1", "for a test", data)
         project.journal.record(begin + timedelta(seconds=second), [entry])
+
+
+def test_an_exception_ends_by_the_clock_of_each_group(project: Project) -> None:
+    other = '[servers.far]\n[servers.far.hours]\nopen = "Mo-Su 08:00-18:00"\nzone = "America/Lima"\n'
+    project.file.write_text(FILE + other)
+    day = (datetime.now(UTC) + timedelta(days=3)).date()
+    for words in (("web", "far"), ()):
+        said = run("keep", "down", *words, "until", f"{day}T12:00")
+        assert "web: kept down" in said
+        assert "17:00 UTC" in said, "noon in Lima"
+        assert "11:00 UTC" in said or "10:00 UTC" in said, "noon in Berlin"
+    run("keep", "hours")
+    assert "kept down" not in run("hours", "show")
+
+
+def test_storage_is_counted_in_every_form(project: Project) -> None:
+    Path("prices.toml").write_text(
+        f'{PRICES}[[storage]]\nprovider = "podman"\nkind = "volume"\ngib_month = "7.30"\n'
+        '[[storage]]\nprovider = "podman"\nkind = "snapshot"\ngib_month = "0.73"\n'
+    )
+    begin = datetime(2026, 10, 1, tzinfo=UTC)
+    data = {"volume": "db-1.data", "size": 10 << 30, "provider": "podman"}
+    project.journal.record(begin, [Entry("volume.made", "db", message="db-1.data", data=data)])
+    away = {"volume": "db-1.data", "bytes": 1 << 30, "ended": (begin + timedelta(hours=100)).isoformat()}
+    project.journal.record(begin + timedelta(hours=101), [Entry("volume.snapshot", "db", data=away)])
+    month = ("cost", "--month", "2026-10")
+    shown = run(*month, "--by", "cause")
+    assert re.search(r"volume +10\.00\n", shown)
+    assert re.search(r"snapshot +0\.64\n", shown)
+    assert re.search(r"always on +74\.40\n", shown), "as if the volume had stayed one"
+    assert json.loads(run(*month, "--format", "json"))["storage"] == {"volume": "10.00", "snapshot": "0.64"}
+    rows = list(csv.DictReader(io.StringIO(run(*month, "--format", "csv"))))
+    assert [(row["cause"], row["hours"], row["gib"], row["price_of_a_gib_month"]) for row in rows] == [
+        ("volume", "100.000000", "10.000000", "7.30"),
+        ("snapshot", "644.000000", "1.000000", "0.73"),
+    ]
+    assert "<td>volume</td><td></td><td>10.00</td>" in run(*month, "--by", "cause", "--format", "html")
+    assert re.search(r"storage +10\.64", run(*month, "--by", "image"))
 
 
 def test_a_month_in_every_form(project: Project) -> None:

@@ -146,6 +146,8 @@ def test_what_servers_cost_and_that_optional_ones_end_when_the_budget_is_spent(
         running.leader.wake("test")
     assert "these are ended: web" in world.events("budget.stopped")[0]
     assert len(world.events("budget.stopped")) == 1
+    (shown,) = keep.hours(world.open(), ["web"], timedelta(days=1))
+    assert (shown.wanted.count, "budget is spent" in shown.wanted.why) == (0, True)
     now = datetime.now(UTC)
     found = app_cost.bill(world.open(), now)
     assert float(found.ledger.total) > 3

@@ -4,7 +4,9 @@ import os
 from datetime import date
 from pathlib import Path
 
-from bluestone.hours.days import Doubt, holidays_of
+import pytest
+
+from bluestone.hours.days import Doubt, Holidays, holidays_of
 from bluestone.model.hours import Hours, Period
 
 ICS = """BEGIN:VCALENDAR
@@ -73,3 +75,24 @@ def test_years_whose_holidays_are_not_known_are_said() -> None:
 
 def test_rules_that_speak_of_no_holidays_need_none() -> None:
     assert not holidays_of(Hours((Period("Mo-Fr 08:00-18:00", 1),), country="DE"), range(2026, 2027)).days
+
+
+@pytest.mark.parametrize("rule", ["FREQ=SECONDLY", "FREQ=hourly;COUNT=3", "FREQ=DAILY;BYHOUR=1,2", "FREQ=OFTEN"])
+def test_a_calendar_whose_events_repeat_without_measure_is_a_doubt(tmp_path: Path, rule: str) -> None:
+    file = tmp_path / "company.ics"
+    file.write_text(ICS.format(events=YEARLY.replace("FREQ=YEARLY", rule)))
+    (doubt,) = holidays_of(hours(file), range(2026, 2028)).doubts
+    assert str(file) in doubt.what
+
+
+def test_many_events_that_repeat_every_day_are_a_doubt_and_many_birthdays_are_none(tmp_path: Path) -> None:
+    file = tmp_path / "company.ics"
+
+    def found(rule: str, number: int) -> Holidays:
+        event = YEARLY.replace("FREQ=YEARLY", rule)
+        file.write_text(ICS.format(events="\n".join(event.replace("UID:1", f"UID:{n}") for n in range(number))))
+        return holidays_of(hours(file), range(2026, 2028))
+
+    assert "repeat too often" in found("FREQ=DAILY", 300).doubts[0].what
+    birthdays = found("FREQ=YEARLY", 100)
+    assert (len(birthdays.days), birthdays.doubts) == (4, ())

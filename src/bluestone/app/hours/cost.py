@@ -163,6 +163,16 @@ def over_budget(policy: CostPolicy, found: Bill, said: Iterable[Event], now: dat
     return stop, entries
 
 
+def ended(project: Project, now: datetime) -> dict[str, str]:
+    """Why each of the groups is ended that are, as the month's budget is spent; none where prices cannot be read."""
+    try:
+        found = spent(project, now) if project.declaration.cost else None
+    except Problem:
+        return {}
+    why = over_budget(*found, (), now)[0] if found else ""
+    return dict.fromkeys(found[0].optional, why) if found and why else {}
+
+
 class Purse:
     """Says which groups are ended as the month's budget is spent, and records that and its warning, once a month."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from bluestone.app.fleet.goals import current, no_generation
 from bluestone.app.fleet.rollout import utc_now
+from bluestone.app.hours.cost import ended
 from bluestone.app.hours.hours import CHANGED, awake, in_doubt, leads, overrides, table_of
 from bluestone.app.project import Project
 from bluestone.fleet.controller.journal import Entry
@@ -37,7 +38,8 @@ class GroupHours(Struct, frozen=True):
 def keep(project: Project, groups: Sequence[str], *, up: bool, until: str, because: str) -> list[Override]:
     """Have groups (all that have hours, if none is named) kept up or down until a time, then as their hours say.
 
-    It needs no lock: whoever leads the project reads it before the next step. Raises `Problem` for a group that is
+    A time without an offset is on the clock of each group. It needs no lock: whoever leads the project reads it before
+    the next step. Raises `Problem` for a group that is
     unknown or has no hours, and for a time that is none.
     """
     found = [with_hours(project, name) for name in groups]
@@ -45,11 +47,11 @@ def keep(project: Project, groups: Sequence[str], *, up: bool, until: str, becau
     if not timed:
         raise Problem("no group has hours, so all are up as it is", mend="add hours to [servers.NAME]")
     now = utc_now()
-    end = ending(until, now, ZoneInfo(timed[0].hours.zone if timed[0].hours else "UTC"))
     by = project.caller.name
-    kept = [Override(group.name, up, now, end, by, because) for group in found] or [
-        Override("", up, now, end, by, because)
-    ]
+    ends = {group.name: ending(until, now, ZoneInfo(group.hours.zone if group.hours else "UTC")) for group in timed}
+    if not found and len(set(ends.values())) == 1:
+        ends = {"": next(iter(ends.values()))}
+    kept = [Override(name, up, now, end, by, because) for name, end in ends.items()]
     project.journal.record(now, [_entry(override) for override in kept])
     return kept
 
@@ -66,7 +68,10 @@ def release(project: Project, groups: Sequence[str]) -> int:
 
 
 def hours(project: Project, groups: Sequence[str], span: timedelta) -> list[GroupHours]:
-    """What the hours of groups (all that have some, if none is named) come to, from now for a while."""
+    """What the hours of groups (all that have some, if none is named) come to, from now for a while.
+
+    It goes on to the end of the last day, on the clock of each.
+    """
     wanted_names = [with_hours(project, name).name for name in groups]
     timed = [group for group in project.groups if group.hours]
     now = utc_now()
@@ -80,13 +85,14 @@ def hours(project: Project, groups: Sequence[str], span: timedelta) -> list[Grou
         doubts={name: in_doubt(doubts, now) for name, (_, doubts) in tables.items()},
         overrides=in_force,
         awake=awake(project.journal, timed),
+        stopped=ended(project, now),
     )
     decided = {wanted.group: wanted for wanted in decide(project.groups, known, now)}
     return [
         GroupHours(
             group,
             decided[group.name],
-            tuple(_by_themselves(group, tables[group.name][0], now, now + span)),
+            tuple(_by_themselves(group, tables[group.name][0], now, _end_of_day(group, now + span))),
             learned[group.name],
             of_group(in_force, group.name)[0],
             tuple(doubt.what for doubt in tables[group.name][1]),
@@ -119,6 +125,12 @@ def _goal(project: Project, group: Group) -> Goal:
     number = current(project, group.name)
     found = project.journal.generation_number(group.name, number) if number else None
     return Goal(group, found or no_generation(group))
+
+
+def _end_of_day(group: Group, at: datetime) -> datetime:
+    zone = ZoneInfo(group.hours.zone if group.hours else "UTC")
+    day = (at - timedelta(microseconds=1)).astimezone(zone).date() + timedelta(days=1)
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def _by_themselves(group: Group, table: Timetable, begin: datetime, end: datetime) -> list[Span]:
