@@ -144,7 +144,7 @@ def on_qemu(media: Media) -> Iterator[Subject]:
                 answers=lambda endpoint: status_of(endpoint) == 200,
                 log_in=lambda name: None,
                 boots_quickly=False,
-                grace=timedelta(seconds=0.25),
+                grace=timedelta(seconds=0.125),
             )
         finally:
             for server in neighbour.list_servers():

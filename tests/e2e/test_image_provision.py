@@ -43,6 +43,9 @@ RECIPE = Recipe(
 MADE = {
     *("/etc/group", "/etc/gshadow", "/etc/passwd", "/etc/shadow"),
     *("/etc/nginx/nginx.conf", "/etc/nginx/sites-enabled/default"),
+    *("/etc/default/shipper", "/etc/shipper", "/etc/shipper/shipper.yml"),
+    *("/etc/shipper/inputs.d", "/etc/shipper/inputs.d/journal.yml", "/etc/shipper/inputs.d/nginx.yml"),
+    *("/etc/systemd/system/shipper.service", "/etc/systemd/system/multi-user.target.wants/shipper.service"),
     *("/etc/systemd/system/page.service", "/etc/systemd/system/multi-user.target.wants/page.service"),
     *("/srv/flag-one", "/srv/flag-two", "/srv/flags"),
     *("/srv/page", "/srv/page/index.html", "/srv/page/static", "/srv/page/static/style.css"),
@@ -133,6 +136,22 @@ def test_a_manifest_is_applied_with_its_modules_and_data(image: Image) -> None:
     assert users["page"][5:] == ["/srv/page", "/usr/sbin/nologin"]
 
 
+def test_a_module_as_the_forge_has_them_brings_data_of_its_own(image: Image) -> None:
+    """As those for Elastic's programs: layers of data that are merged, contained classes, a purged directory."""
+    place = image.root / "etc/shipper"
+    assert (place / "shipper.yml").read_text().splitlines() == [
+        "# Managed by Puppet on Debian.",
+        "output.elasticsearch:",
+        "  bulk_max_size: 512",
+        "  hosts: [https://logs.example.org:9200]",
+        "  index: web-trixie",
+    ]
+    assert {path.name for path in (place / "inputs.d").iterdir()} == {"journal.yml", "nginx.yml"}
+    assert (place / "inputs.d/nginx.yml").read_text().splitlines()[-1] == "  tags: [web]"
+    assert (image.root / "etc/default/shipper").read_text() == "CONF_DIR=/etc/shipper\nFAMILY=Debian\nHEAP=unknown\n"
+    assert (image.root / "etc/systemd/system/multi-user.target.wants/shipper.service").is_symlink()
+
+
 def test_a_playbook_is_played_with_its_roles_and_collections(image: Image) -> None:
     played = image.root / "srv/played"
     assert (played / "index.html").read_text().splitlines()[:3] == [
@@ -187,7 +206,7 @@ def test_a_second_time_nothing_changes(image: Image, store: ImageStore, lock: Lo
         said = [json.loads(line).get("text", "") for line in done.stdout.splitlines()]
         again = said.index("the same a second time, which must change nothing")
         first, second = said[:again], said[again:]
-        assert [line for line in first if line.endswith(" changes")] == ["Puppet: 13 changes", "Ansible: 5 changes"]
+        assert [line for line in first if line.endswith(" changes")] == ["Puppet: 25 changes", "Ansible: 5 changes"]
         assert [line for line in second if line.endswith("changed")] == [
             "Puppet: nothing changed",
             "Ansible: nothing changed",
@@ -243,7 +262,7 @@ store.remove(image.digest)
 """
     done = run_in_session(user, directory, sys.executable, "-c", code, timeout=500)
     assert done.returncode == 0, done.stdout
-    assert "Puppet: 13 changes" in done.stdout
+    assert "Puppet: 25 changes" in done.stdout
     assert done.stdout.splitlines()[-1] == f"{image.digest} []"
 
 

@@ -12,6 +12,9 @@ from bluestone.cli import options
 from bluestone.cli.options import file_option, json_option, printable, table
 from bluestone.model.bom import Bom, Component
 
+WIDEST = 36
+"""Characters of the licences of a package in the table; JSON and the documents have them all."""
+
 
 @click.command()
 @file_option
@@ -44,8 +47,7 @@ def sbom(file: Path, as_json: bool, image: str | None, wanted: Literal["table", 
 def shown(bom: Bom) -> str:
     """A bill as a table, and below it what is not in the table."""
     rows = [
-        (each.ecosystem, each.name, each.version, ", ".join(each.licences) or "?", _origin(each))
-        for each in bom.components
+        (each.ecosystem, each.name, each.version, _licences(each.licences), _origin(each)) for each in bom.components
     ]
     lines = [table(("KIND", "NAME", "VERSION", "LICENCES", "FROM"), rows), ""]
     counts = Counter(each.ecosystem for each in bom.components)
@@ -53,6 +55,12 @@ def shown(bom: Bom) -> str:
     lines.append(f"{len(bom.files)} files that no package owns: bluestone sbom --json")
     lines += [f"not identified: {each.path}: {each.reason}" for each in bom.unidentified]
     return printable("\n".join(lines))
+
+
+def _licences(names: tuple[str, ...]) -> str:
+    """As many as a column has room for: some packages have thirty, and a line that wraps is no table."""
+    text = ", ".join(names) or "?"
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 3].rpartition(',')[0] or text[: WIDEST - 5]}, ..."
 
 
 def _origin(each: Component) -> str:

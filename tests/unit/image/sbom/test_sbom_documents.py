@@ -144,3 +144,13 @@ def test_the_table_is_for_people_and_cannot_speak_to_their_terminal(bom: Bom) ->
     assert any(line.startswith("2 deb, 3 pypi, 3 npm, 3 maven, 4 golang, 2 cargo") for line in lines)
     evil = Component("npm", "\x1b[2Jx", "1\n2", "pkg:npm/x@1", "/x", "package.json")
     assert "\x1b" not in shown(Bom(IMAGE, "", "", (evil,), (), ()))
+
+
+def test_a_package_of_many_licences_leaves_the_table_readable() -> None:
+    licences = ("BSD-2-Clause", "GPL-3.0-or-later", "ISC", "MIT", "Zlib")
+    one = Component("deb", "nginx", "1", "pkg:deb/debian/nginx@1", "/x", "dpkg", licences=licences)
+    assert "  BSD-2-Clause, GPL-3.0-or-later, ...\n" in shown(Bom(IMAGE, "", "", (one,), (), ()))
+    endless = Component("deb", "tool", "1", "pkg:deb/debian/tool@1", "/x", "dpkg", licences=("x" * 60, "MIT"))
+    row = shown(Bom(IMAGE, "", "", (endless,), (), ())).splitlines()[1]
+    assert "x" * 31 + ", ..." in row
+    assert "x" * 32 not in row

@@ -42,7 +42,7 @@ ASK_TIMEOUT = 5.0
 ASK_AGAIN = 2.0
 """Seconds between two presses of the power button: a guest that still boots does not notice the first."""
 
-EMULATION_GRACE = 4
+EMULATION_GRACE = 8
 """By how much longer an emulated server may take to stop: its seconds of work are several of ours."""
 
 QUIT_GRACE = 5.0

@@ -1,0 +1,1 @@
+type Shipper::Ensure = Enum['present', 'absent']
