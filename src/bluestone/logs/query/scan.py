@@ -73,17 +73,16 @@ def in_segment(
             yield Place(entry.at, source, line), entry
 
 
-def _candidates(segment: Segment, query: Query, node: Node) -> tuple[Numbers, Callable[[int], Numbers], bool]:
+def _candidates(segment: Segment, query: Query, node: Node) -> tuple[Numbers, Callable[[int], Numbers | None], bool]:
     """The blocks in which lines may be found, those lines of the first, second, ... of them, and whether all are found.
 
-    Raises `Damaged`.
+    No lines for a block are all of its lines. Raises `Damaged`.
     """
     begin, end, footer = query.begin, query.end, segment.footer
     if (begin is None or begin <= footer.oldest) and (end is None or end > footer.newest):
         whole = blocks_by_words(node, segment)
         if whole is not None:
-            ends = segment.block_lines
-            return whole, lambda group: np.arange(ends[whole[group]], ends[whole[group] + 1]), False
+            return whole, lambda _: None, False
     picked = pick(node, segment, begin, end)
     lines = np.flatnonzero(picked.lines)
     of_line = segment.blocks_of(lines)
