@@ -45,6 +45,12 @@ def found_in_block(
             yield line, entry
 
 
+def by_blocks(segment: Segment, lines: Numbers) -> tuple[Numbers, list[Numbers]]:
+    """The blocks that hold some lines (ascending), and those lines of each."""
+    blocks, firsts = np.unique(segment.blocks_of(lines), return_index=True)
+    return blocks, np.split(lines, firsts[1:]) if len(lines) else []
+
+
 def _few(segment: Segment, base: int, content: Mapping[int, bytes], node: Node) -> Iterator[tuple[int, Entry]]:
     """What a query finds of a few lines: one by one, which takes less time than all at once."""
     for place, original in content.items():
