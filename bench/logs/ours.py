@@ -1,4 +1,4 @@
-"""bluestone's store: written through its receiver, asked as `bluestone logs` asks it."""
+"""bluestone's store: written through its receiver, asked in this process, as `bluestone logs` asks it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from bluestone.app.logs import logkeeping
 from bluestone.app.logs.browse import MOST_AROUND, line, name_of, overview, page
-from bluestone.app.logs.logs import Reading, reading
+from bluestone.app.logs.logs import Reading
 from bluestone.logs.ingest.fields import fields_of
 from bluestone.model.problem import Problem
 from bluestone.model.record import Record
@@ -36,7 +36,7 @@ class Api:
         mark = asked.mark
 
         def look() -> dict[str, Any]:
-            with reading(self._site.project, asked.asked) as found:
+            with self._site.lines.reading(asked.asked) as found:
                 shown = page(found, asked.size, mark)
                 self._site.note(visitor, "search", asked.words, len(shown.lines))
                 older = None if shown.older is None else str(shown.older)
@@ -137,7 +137,7 @@ class Api:
         asked: Search = search_of(request.query_params)
 
         def look() -> Any:
-            with reading(self._site.project, asked.asked) as found:
+            with self._site.lines.reading(asked.asked) as found:
                 counted = count(found)
                 self._site.note(visitor, what, asked.words, 0)
                 return counted

@@ -14,7 +14,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from bluestone.app.logs import logkeeping
 from bluestone.app.logs.browse import Overview, Page, line, name_of, overview, page
-from bluestone.app.logs.logs import reading
 from bluestone.logs.ingest.fields import fields_of
 from bluestone.logs.query.language import Unreadable
 from bluestone.logs.query.statistics import Top
@@ -158,7 +157,7 @@ class Pages:
 
     def _look(self, visitor: Visitor, search: Search) -> Found:
         mark = search.mark
-        with reading(self._site.project, search.asked) as opened:
+        with self._site.lines.reading(search.asked) as opened:
             # The place in what arrives before anything is read: the live tail then leaves nothing out.
             tail = opened.arrivals()
             _, position = tail.fresh(time.time_ns() // 1000)

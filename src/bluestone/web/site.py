@@ -1,4 +1,4 @@
-"""What pages and API have in common: the project, the gate, the note of who read what, and threads to work in."""
+"""What pages and API have in common: project, store and gate, the note of who read what, and threads to work in."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TypeVar
 import anyio.to_thread
 
 from bluestone.app.logs.reads import reads_of
+from bluestone.app.logs.ready import IDLE, Ready
 from bluestone.app.project import Project
 from bluestone.web.gate import Gate, Refused, Visitor
 
@@ -31,6 +32,8 @@ class Site:
 
     def __init__(self, project: Project, gate: Gate) -> None:
         self.project, self.gate = project, gate
+        self.lines = Ready(project)
+        self._closing: asyncio.TimerHandle | None = None
         self._reads = reads_of(project)
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._streams = 0
@@ -45,6 +48,17 @@ class Site:
             return await anyio.to_thread.run_sync(task)
         finally:
             self._turns.release()
+            self._close_later()
+
+    def _close_later(self) -> None:
+        """Have what nobody asks any more closed, in a while."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().call_later(IDLE, self._close_idle)
+
+    def _close_idle(self) -> None:
+        self._closing = None
+        if self.lines.close_idle():
+            self._close_later()
 
     def note(self, visitor: Visitor, what: str, asked: Mapping[str, str], lines: int | None) -> None:
         """Note who read what. Called before it is shown. Raises `Problem`: then it must not be."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
+from collections.abc import Callable
+from operator import itemgetter
 from typing import NamedTuple
 
 from bluestone.logs.query.entry import Entry
@@ -19,46 +20,44 @@ class Place(NamedTuple):
 
 Found = tuple[Place, Entry]
 
+SOME = 256
+"""Lines beyond twice those that are wanted, at which those that are too many go."""
+
 
 class Nearest:
     """The newest or the oldest lines of those that are offered, at most `limit`."""
 
     def __init__(self, limit: int, *, newest: bool) -> None:
         self._limit, self._newest = limit, newest
-        self._best: list[tuple[Rank, int, Found]] = []
-        self._offered = 0
+        self._best: list[Found] = []
+        self._in_order = 0
+        """How many of them were there when they were put in order, the nearest first."""
 
     def offer(self, found: Found) -> None:
         """One more."""
-        self._offered += 1
-        item = (Rank(found[0], newest=self._newest), self._offered, found)
-        if len(self._best) < self._limit:
-            heapq.heappush(self._best, item)
-        elif self._best[0][0] < item[0]:
-            heapq.heapreplace(self._best, item)
+        self._best.append(found)
+        if len(self._best) >= 2 * self._limit + SOME:
+            self._cut()
 
     def complete(self, at: int) -> bool:
         """Whether no line of that time, or further away, is wanted any more."""
         if len(self._best) < self._limit:
             return False
-        last = self._best[0][2][0].at
+        self._cut()
+        last = self._best[-1][0].at
         return at < last if self._newest else at > last
 
     def found(self) -> list[Found]:
         """The lines, the oldest first."""
-        return sorted((found for _, _, found in self._best), key=place_of)
+        self._cut()
+        return self._best[::-1] if self._newest else list(self._best)
 
-
-class Rank:
-    """A place, the nearer to the wanted end of time the larger."""
-
-    __slots__ = ("newest", "place")
-
-    def __init__(self, place: Place, *, newest: bool) -> None:
-        self.place, self.newest = place, newest
-
-    def __lt__(self, other: Rank) -> bool:
-        return self.place < other.place if self.newest else other.place < self.place
+    def _cut(self) -> None:
+        # All at once, and sorted: a heap would compare each line, in Python, with several others.
+        if self._in_order < len(self._best):
+            self._best.sort(key=place_of, reverse=self._newest)
+            del self._best[self._limit :]
+            self._in_order = len(self._best)
 
 
 def record_of(found: Found) -> Record:
@@ -67,6 +66,5 @@ def record_of(found: Found) -> Record:
     return entry.record(f"raw;{place.source};{place.line}")
 
 
-def place_of(found: Found) -> Place:
-    """Where it stands."""
-    return found[0]
+place_of: Callable[[Found], Place] = itemgetter(0)
+"""Where it stands."""

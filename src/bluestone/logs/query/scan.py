@@ -11,7 +11,7 @@ from bluestone.logs.query.entry import Entry, holds, holds_of
 from bluestone.logs.query.found import Found, Place
 from bluestone.logs.query.nodes import Node
 from bluestone.logs.query.pick import blocks_by_words, pick
-from bluestone.logs.query.read import found_in_block
+from bluestone.logs.query.read import by_blocks, found_in_block
 from bluestone.logs.store.columns import Numbers
 from bluestone.logs.store.segment import Segment
 from bluestone.logs.store.view import Log
@@ -73,22 +73,18 @@ def in_segment(
             yield Place(entry.at, source, line), entry
 
 
-def _candidates(segment: Segment, query: Query, node: Node) -> tuple[Numbers, Callable[[int], Numbers], bool]:
+def _candidates(segment: Segment, query: Query, node: Node) -> tuple[Numbers, Callable[[int], Numbers | None], bool]:
     """The blocks in which lines may be found, those lines of the first, second, ... of them, and whether all are found.
 
-    Raises `Damaged`.
+    No lines for a block are all of its lines. Raises `Damaged`.
     """
     begin, end, footer = query.begin, query.end, segment.footer
     if (begin is None or begin <= footer.oldest) and (end is None or end > footer.newest):
         whole = blocks_by_words(node, segment)
         if whole is not None:
-            ends = segment.block_lines
-            return whole, lambda group: np.arange(ends[whole[group]], ends[whole[group] + 1]), False
+            return whole, lambda _: None, False
     picked = pick(node, segment, begin, end)
-    lines = np.flatnonzero(picked.lines)
-    of_line = segment.blocks_of(lines)
-    blocks, firsts = np.unique(of_line, return_index=True)
-    pieces = np.split(lines, firsts[1:]) if len(lines) else []
+    blocks, pieces = by_blocks(segment, np.flatnonzero(picked.lines))
     return blocks, pieces.__getitem__, picked.exact
 
 

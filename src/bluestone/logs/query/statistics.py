@@ -15,7 +15,7 @@ from bluestone.logs.query.conditions import Range
 from bluestone.logs.query.entry import OF_IDENTITY, Entry
 from bluestone.logs.query.nodes import And, Leaf, Node
 from bluestone.logs.query.pick import Picked, pick
-from bluestone.logs.query.read import found_in_block
+from bluestone.logs.query.read import by_blocks, found_in_block
 from bluestone.logs.query.scan import in_log
 from bluestone.logs.store.columns import Numbers
 from bluestone.logs.store.parts import Damaged
@@ -214,10 +214,9 @@ def _tally(entries: Iterable[Entry], field: str) -> dict[str, int]:
 
 def _read(segment: Segment, picked: Picked, node: Node) -> Iterator[tuple[int, Entry]]:
     """The picked lines that a query really finds."""
-    lines = np.flatnonzero(picked.lines)
-    blocks = segment.blocks_of(lines)
-    for number in np.unique(blocks).tolist():
-        yield from found_in_block(segment, number, lines[blocks == number], node, exact=picked.exact)
+    blocks, pieces = by_blocks(segment, np.flatnonzero(picked.lines))
+    for number, lines in zip(blocks.tolist(), pieces, strict=True):
+        yield from found_in_block(segment, number, lines, node, exact=picked.exact)
 
 
 def _servers(segment: Segment, node: Node) -> list[int] | None:

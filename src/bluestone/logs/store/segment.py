@@ -7,6 +7,7 @@ are in which block, fields as columns, times, and counts per minute. Every part 
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -118,7 +119,19 @@ class Segment:
     @cached_property
     def span_firsts(self) -> Numbers:
         """The first line of each span."""
-        return np.array([span.first for span in self.footer.spans], np.int64)
+        return np.array(self._firsts, np.int64)
+
+    def span_of(self, line: int) -> int:
+        """The place of the span that holds a line."""
+        return bisect_right(self._firsts, line) - 1
+
+    def time_of(self, line: int) -> int:
+        """The time of a line. Raises `Damaged`."""
+        return int(self._times(line // TIMES)[line % TIMES])
+
+    @cached_property
+    def _firsts(self) -> list[int]:
+        return [span.first for span in self.footer.spans]
 
     def spread(self, answers: Sequence[bool]) -> Mask:
         """Tell each line what holds of its server; `answers` are by span."""

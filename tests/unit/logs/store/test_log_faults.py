@@ -22,6 +22,7 @@ from bluestone.logs.store import seal as sealing
 from bluestone.logs.store import wal
 from bluestone.logs.store.block import Block
 from bluestone.logs.store.check import check
+from bluestone.logs.store.columns import MOST
 from bluestone.logs.store.joining import joined
 from bluestone.logs.store.parts import Damaged
 from bluestone.logs.store.seal import seal
@@ -211,6 +212,17 @@ def test_a_clock_gone_wild_makes_few_files_and_loses_nothing(world: World) -> No
     world.seal()
     assert len(world.segments()) <= sealing.MOST_DAYS
     assert sorted(world.numbers()) == list(range(300))
+
+
+def test_ever_more_names_of_fields_make_no_more_columns_and_are_found_all_the_same(world: World) -> None:
+    own = {number: {f"f{number}_{place}": f"v{number}" for place in range(10)} for number in range(60)}
+    world.write(*(json.dumps({**json.loads(line(number)), **own[number]}).encode() for number in own))
+    world.seal()
+    (segment,) = map(Segment, world.segments())
+    assert len(segment.footer.columns) <= MOST < 10 * len(own)
+    assert world.numbers("f3_4:v3") == [3]
+    assert world.numbers("f59_9:v59") == [59]
+    assert world.numbers("f59_9:v3") == []
 
 
 def test_lines_of_an_earlier_time_are_known_again_after_they_were_sealed(world: World) -> None:
