@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -95,14 +95,16 @@ def read(members: Iterable[tuple[str, bytes]], ecosystem: Ecosystem) -> Reading:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Damaged(f"has a record that cannot be read, {name}: {error}") from error
         count += 1
-        newest = max(newest, record.modified)
+        if record.modified > newest:
+            newest = record.modified
         if not record.withdrawn and (affected := tuple(_affected(record, ecosystem))):
             advisories.append(_advisory(record, affected))
     covers = (ecosystem,) if advisories else ()
     return Reading(count, covers, moment(newest), tuple(advisories))
 
 
-def _affected(record: _Record, ecosystem: Ecosystem) -> Iterator[Affected]:
+def _affected(record: _Record, ecosystem: Ecosystem) -> list[Affected]:
+    found = []
     for each in record.affected or ():
         known, name = each.package.ecosystem, each.package.name
         if known not in ECOSYSTEMS:
@@ -115,7 +117,8 @@ def _affected(record: _Record, ecosystem: Ecosystem) -> Iterator[Affected]:
         for said in each.ranges or ():
             if said.type != "GIT":
                 ranges += _ranges(said.events)
-        yield Affected(ecosystem, name, tuple(ranges), tuple(each.versions or ()))
+        found.append(Affected(ecosystem, name, tuple(ranges), tuple(each.versions or ())))
+    return found
 
 
 def _ranges(events: list[_Event]) -> list[Range]:
@@ -136,10 +139,12 @@ def _ranges(events: list[_Event]) -> list[Range]:
 
 
 def _advisory(record: _Record, affected: tuple[Affected, ...]) -> Advisory:
-    scores = [score for each in record.severity or () if (score := base_score(each.score)) is not None]
-    cvss, severity = max(scores, default=None), _unrated(record)
-    if cvss is not None:
-        severity = rated(cvss)
+    cvss: float | None = None
+    for each in record.severity or ():
+        score = base_score(each.score)
+        if score is not None and (cvss is None or score > cvss):
+            cvss = score
+    severity = _unrated(record) if cvss is None else rated(cvss)
     aliases = (*(record.aliases or ()), *(record.upstream or ()))
     # By position, in the order of `Advisory`: there are tens of thousands, and words would take twice as long.
     return Advisory(
