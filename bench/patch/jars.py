@@ -1,6 +1,6 @@
 """Java archives within each other, of which it is known what is in them: how many are told, and how many wrongly.
 
-The corpus is that of the tests, and what nobody marks: jars in a tar, and classes moved into another package with
+The corpus is that of the tests, and more: jars in a tar, and classes moved into another package with
 nothing left that names them. syft gets the same files in the same run; it passes over archives without a manifest,
 as most of these are.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.images.figures import Figures, note
 from bench.images.sbom import syft
-from bluestone.image.sbom.java import catalogue
+from bluestone.image.sbom import bundles, java
 from bluestone.image.sbom.place import Place
 from jar_corpus import APP, APP_IS, CASES, CODE, LANG, LANG_IS, Case, jar, pom
 
@@ -79,9 +79,8 @@ def measure() -> Figures:
 
 def _ours(case: Case) -> set[Named]:
     data = case.data()
-    if not case.path.endswith((".jar", ".war", ".ear", ".rar", ".JAR")):
-        return set()
-    found = catalogue(Place(case.path), lambda offset, length: data[offset : offset + length], len(data), ())
+    look = bundles.catalogue if bundles.is_bundle(case.path) else java.catalogue
+    found = look(Place(case.path), lambda offset, length: data[offset : offset + length], len(data))
     return {_plain(each.name, each.version) for each in found.components}
 
 

@@ -25,6 +25,8 @@ def test_the_life_of_a_fleet(machine: Machine) -> None:
     assert stances(machine) == ["serving"] * 3
     assert "Unchanging over time" in machine.get()
     assert "nothing to do" in machine.run("plan", expect=0)
+    machine.set('progress = "60s"', 'progress = "50s"')
+    assert "how servers are replaced from now on" in machine.run("up")
     assert "nothing to do" in machine.run("up")
 
     first = {server["name"] for server in machine.servers()}

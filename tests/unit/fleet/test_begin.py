@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bluestone.fleet.controller.begin import beginning, finished, started
+from msgspec.structs import replace
+
+from bluestone.fleet.controller.begin import beginning, declare, finished, started
 from bluestone.fleet.journals.sqlite import SqliteJournal
 from bluestone.model.memory import Memory
 from bluestone.model.plan import Progress
@@ -18,6 +20,18 @@ def test_a_rollout_begins_once_and_again_for_another_goal(tmp_path: Path) -> Non
     journal.record(NOW, [started(goal, "mk", "abc", 12.0)])
     assert beginning(journal, [goal], Memory()) == set()
     assert beginning(journal, [a_goal("rolling", 2)], Memory()) == {"web"}
+
+
+def test_another_way_to_lead_a_group_is_noted_once(tmp_path: Path) -> None:
+    """As what a rollout may take: no server has to be replaced for it, and a patch must know of it."""
+    journal, goal = SqliteJournal(tmp_path / "journal.db"), a_goal("rolling", 1)
+    assert declare(journal, [goal])
+    assert not declare(journal, [goal])
+    slower = replace(goal.group, rollout=replace(goal.group.rollout, progress=timedelta(minutes=9)))
+    assert declare(journal, [replace(goal, group=slower)])
+    assert journal.declared() == [slower]
+    assert not declare(journal, [replace(goal, group=replace(slower, count=0))]), "what goes is led as it was"
+    assert journal.declared() == [slower]
 
 
 def test_the_end_says_how_long_it_took_beside_what_was_predicted(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from bluestone.fleet import age
 from bluestone.fleet.balancer import Balancer
 from bluestone.fleet.controller import recall
 from bluestone.fleet.controller.act import Tools
-from bluestone.fleet.controller.begin import beginning, finished, is_led, started
+from bluestone.fleet.controller.begin import beginning, declare, finished, is_led, started
 from bluestone.fleet.controller.controller import Controller, Tick
 from bluestone.fleet.controller.journal import Entry
 from bluestone.fleet.controller.recall import START_OR_END
@@ -238,6 +238,10 @@ class Site:
         """Whether every group was last led to where it shall be, though its hours may have it asleep now."""
         return is_led(self.project.journal, self.goals)
 
+    def declare(self) -> bool:
+        """Record how the groups are declared, by which they are led from now on; whether that is news of any."""
+        return declare(self.project.journal, self.goals)
+
     def resolve(self) -> None:
         """Record what became of actions that somebody began and was killed over."""
         if unanswered(self.project.journal):
@@ -272,7 +276,7 @@ class Site:
         begins = beginning(self.project.journal, self.goals, memory)
         goals = (way_back(declared, memory) for declared in self.goals)
         # Declared first: whoever goes on after a crash here leads what was begun, never by an older declaration.
-        self.project.journal.declare([goal.group for goal in self.goals if goal.group.count])
+        declare(self.project.journal, self.goals)
         by = self.project.caller.name
         self.record(started(goal, by, plan, self._predicted) for goal in goals if goal.group.name in begins)
 

@@ -103,6 +103,8 @@ def up(
     for text in site.timekeeper.asleep():
         progress(text)
     if not forecast.steps and not forecast.halted and site.is_led():
+        if site.declare():
+            progress("noted how servers are replaced from now on; none has to be for that")
         return Arrival(changed=False)
     progress(f"plan {forecast.id}: {prediction(forecast)}")
     return Arrival(changed=True, failures=tuple(site.lead(watch, forecast.id)))

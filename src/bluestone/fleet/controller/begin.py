@@ -33,6 +33,18 @@ def is_led(journal: Journal, goals: Sequence[Goal]) -> bool:
     return True
 
 
+def declare(journal: Journal, goals: Sequence[Goal]) -> bool:
+    """Record how the groups that have servers are declared; whether that is news of any.
+
+    Whatever leads them later without the file (a daemon, a patch) does it by this.
+    """
+    groups, known = [goal.group for goal in goals if goal.group.count], journal.declared()
+    if all(group in known for group in groups):
+        return False
+    journal.declare(groups)
+    return True
+
+
 def started(goal: Goal, by: str, plan: str = "", predicted: float = 0.0) -> Entry:
     """The beginning of a rollout: where to, by whom, by which plan (its id), and how many seconds it may take.
 

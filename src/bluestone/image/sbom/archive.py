@@ -6,10 +6,10 @@ zipfile makes an object of every entry, which is half the time of a scan, and se
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Callable
 
 import msgspec
+from isal import isal_zlib
 
 ReadAt = Callable[[int, int], bytes]
 """Offset and length -> that much of a file, or what there is of it."""
@@ -21,8 +21,8 @@ LARGEST_DIRECTORY = 64 << 20
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR = struct.Struct("<4sLQL")
-_ENTRY = struct.Struct("<4s6H3L5H2L")
-_LOCAL = struct.Struct("<4s5H3L2H")
+_ENTRY = struct.Struct("<4s4x2H4x3L3H8xL")
+_LOCAL = struct.Struct("<26x2H")
 _FULL, _FULL_SHORT = 0xFFFFFFFF, 0xFFFF
 _STORED, _DEFLATED = 0, 8
 
@@ -32,7 +32,7 @@ class Damaged(ValueError):
 
 
 class _Entry(msgspec.Struct, gc=False):
-    encrypted: bool
+    flags: int
     method: int
     checksum: int
     packed: int
@@ -68,17 +68,17 @@ class Zip:
     def read(self, name: str, most: int) -> bytes:
         """The content of a member. Raises `Damaged`, also if there would be more than `most` bytes."""
         entry = self._entries[name]
-        if entry.encrypted:
+        if entry.flags & 1:
             raise Damaged("it is encrypted")
         if entry.size > most or entry.packed > most + most // 8 + 1024:
             raise Damaged(f"it has more than {most} bytes")
-        header = self._read(entry.offset + self._shift, _LOCAL.size) if entry.offset + self._shift >= 0 else b""
+        at = entry.offset + self._shift
+        header = self._read(at, _LOCAL.size) if at >= 0 else b""
         if len(header) < _LOCAL.size or header[:4] != b"PK\3\4":
             raise Damaged("it is not where the archive says")
-        fields = _LOCAL.unpack(header)
-        packed = self._read(entry.offset + self._shift + _LOCAL.size + fields[9] + fields[10], entry.packed)
-        data = _unpacked(packed, entry.method, most)
-        if zlib.crc32(data) != entry.checksum:
+        names, extras = _LOCAL.unpack(header)
+        data = _unpacked(self._read(at + _LOCAL.size + names + extras, entry.packed), entry.method, most)
+        if isal_zlib.crc32(data) != entry.checksum:
             raise Damaged("its checksum is wrong")
         return data
 
@@ -112,21 +112,21 @@ def _end64(read: ReadAt, end_at: int, short: tuple[int, int, int]) -> tuple[int,
 
 def _entries(directory: bytes, count: int) -> dict[str, _Entry]:
     entries: dict[str, _Entry] = {}
-    at = 0
+    at, end = 0, len(directory) - _ENTRY.size
     unpack, width = _ENTRY.unpack_from, _ENTRY.size
     for _ in range(count):
-        if at + width > len(directory) or directory[at : at + 4] != b"PK\1\2":
+        if at > end:
             raise Damaged("its table of contents is damaged")
-        fields = unpack(directory, at)
-        flags, method, checksum, packed, size = fields[3], fields[4], fields[7], fields[8], fields[9]
-        names, extras, comments, offset = fields[10], fields[11], fields[12], fields[16]
+        magic, flags, method, checksum, packed, size, names, extras, comments, offset = unpack(directory, at)
+        if magic != b"PK\1\2":
+            raise Damaged("its table of contents is damaged")
         at += width
         name = directory[at : at + names].decode("utf-8", "replace")
-        if _FULL in (packed, size, offset):
+        if packed == _FULL or size == _FULL or offset == _FULL:
             extra = directory[at + names : at + names + extras]
             size, packed, offset = _wide(extra, size, packed, offset)
         at += names + extras + comments
-        entries[name] = _Entry(bool(flags & 1), method, checksum, packed, size, offset)
+        entries[name] = _Entry(flags, method, checksum, packed, size, offset)
     return entries
 
 
@@ -149,10 +149,10 @@ def _unpacked(packed: bytes, method: int, most: int) -> bytes:
         return packed
     if method != _DEFLATED:
         raise Damaged(f"it is packed in a way that is not known ({method})")
-    unpack = zlib.decompressobj(-zlib.MAX_WBITS)
+    unpack = isal_zlib.decompressobj(-isal_zlib.MAX_WBITS)
     try:
         data = unpack.decompress(packed, most + 1)
-    except zlib.error as error:
+    except isal_zlib.error as error:  # type: ignore[misc]  # the stub's: it is an exception
         raise Damaged("it cannot be unpacked") from error
     if len(data) > most:
         raise Damaged(f"it has more than {most} bytes")

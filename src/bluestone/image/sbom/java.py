@@ -70,7 +70,7 @@ class Found:
 def catalogue(place: Place, read: ReadAt, size: int, known: tuple[Coordinates, ...] = ()) -> Found:
     """All that is in the archive of `size` bytes. `known` are coordinates by which links in a repository call it."""
     found = Found()
-    _look(place, read, size, found, 0, known)
+    look(place, read, size, found, 0, known)
     return found
 
 
@@ -79,7 +79,8 @@ def by_place(path: str, owner: str, coordinates: Coordinates) -> Component:
     return _component(Place(path, owner), coordinates, REPOSITORY, 0.9)
 
 
-def _look(place: Place, read: ReadAt, size: int, found: Found, depth: int, known: tuple[Coordinates, ...]) -> None:
+def look(place: Place, read: ReadAt, size: int, found: Found, depth: int, known: tuple[Coordinates, ...] = ()) -> None:
+    """Add what is in the archive of `size` bytes, `depth` archives deep, to what was found."""
     try:
         archive = Zip(read, size)
     except Damaged as error:
@@ -87,6 +88,11 @@ def _look(place: Place, read: ReadAt, size: int, found: Found, depth: int, known
             found.unidentified.append(Unidentified(place.path, str(error), place.owner))
         return
     _identify(place, archive, found, known)
+    within(place, archive, found, depth)
+
+
+def within(place: Place, archive: Zip, found: Found, depth: int) -> None:
+    """Add what is in the archives in an archive that is `depth` deep to what was found."""
     for name in archive.names:
         if not name.lower().endswith(SUFFIXES):
             continue
@@ -106,7 +112,7 @@ def _descend(place: Place, archive: Zip, name: str, found: Found, depth: int) ->
     except Damaged as error:
         found.unidentified.append(Unidentified(place.path, str(error), place.owner))
         return
-    _look(place, lambda offset, length: data[offset : offset + length], len(data), found, depth, ())
+    look(place, lambda offset, length: data[offset : offset + length], len(data), found, depth)
 
 
 def _identify(place: Place, archive: Zip, found: Found, known: tuple[Coordinates, ...]) -> None:

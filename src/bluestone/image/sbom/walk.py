@@ -9,7 +9,7 @@ from pathlib import Path
 from posixpath import join, normpath
 from typing import NamedTuple
 
-from bluestone.image.sbom import go, java, node, python, rust
+from bluestone.image.sbom import bundles, go, java, node, python, rust
 from bluestone.image.sbom.archive import Damaged, Zip
 from bluestone.image.sbom.dpkg import Database
 from bluestone.image.sbom.elf import HEAD, Elf
@@ -108,6 +108,8 @@ class _Walk:
             self._text(Place(path, owner), name, file)
         elif suffix in java.SUFFIXES:
             self._java(Place(path, owner), file)
+        elif not owner and bundles.is_bundle(name):
+            self._bundle(Place(path), file)
         elif suffix in WHEELS:
             self._wheel(Place(path, owner), file)
         elif file.size >= HEAD and (file.mode & 0o111 or ".so" in name) and file.sha256 not in self._silent:
@@ -135,6 +137,13 @@ class _Walk:
         aliases = [each for each in called if each[1:3] not in names]
         self.components += found.components
         self.components += [java.by_place(_shown(called[each]), place.owner, each) for each in aliases]
+
+    def _bundle(self, place: Place, file: _File) -> None:
+        """What is packed for the server to unpack. Of what packages bring, dpkg knows already what it is."""
+        with self._open(file) as opened:
+            found = bundles.catalogue(place, opened.read_at, file.size)
+        self.components += found.components
+        self.unidentified += found.unidentified
 
     def _wheel(self, place: Place, file: _File) -> None:
         """Distributions that are imported from their archive."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -95,56 +95,77 @@ def read(members: Iterable[tuple[str, bytes]], ecosystem: Ecosystem) -> Reading:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Damaged(f"has a record that cannot be read, {name}: {error}") from error
         count += 1
-        newest = max(newest, record.modified)
+        if record.modified > newest:
+            newest = record.modified
         if not record.withdrawn and (affected := tuple(_affected(record, ecosystem))):
             advisories.append(_advisory(record, affected))
     covers = (ecosystem,) if advisories else ()
     return Reading(count, covers, moment(newest), tuple(advisories))
 
 
-def _affected(record: _Record, ecosystem: Ecosystem) -> Iterator[Affected]:
+def _affected(record: _Record, ecosystem: Ecosystem) -> list[Affected]:
+    found = []
     for each in record.affected or ():
-        known = each.package.ecosystem
+        known, name = each.package.ecosystem, each.package.name
         if known not in ECOSYSTEMS:
             known = known.partition(":")[0]
         if ECOSYSTEMS.get(known) != ecosystem:
             continue
-        name = TOOLCHAIN.get(each.package.name, each.package.name) if ecosystem == "golang" else each.package.name
-        ranges = [r for said in each.ranges or () if said.type != "GIT" for r in _ranges(said.events)]
-        yield Affected(ecosystem, name, tuple(ranges), tuple(each.versions or ()))
+        if ecosystem == "golang":
+            name = TOOLCHAIN.get(name, name)
+        ranges: list[Range] = []
+        for said in each.ranges or ():
+            if said.type != "GIT":
+                ranges += _ranges(said.events)
+        found.append(Affected(ecosystem, name, tuple(ranges), tuple(each.versions or ())))
+    return found
 
 
-def _ranges(events: list[_Event]) -> Iterator[Range]:
+def _ranges(events: list[_Event]) -> list[Range]:
     """Ranges of events. They come in order, each `introduced` before what ends it; one that nothing ends stays open."""
+    found: list[Range] = []
     begun: str | None = None
     for event in events:
         if event.introduced:
             if begun is not None:
-                yield Range(begun)
+                found.append(Range(begun))
             begun = "" if event.introduced == "0" else event.introduced
         elif event.fixed or event.last_affected:
-            yield Range(begun or "", event.fixed, event.last_affected)
+            found.append(Range(begun or "", event.fixed, event.last_affected))
             begun = None
     if begun is not None:
-        yield Range(begun)
+        found.append(Range(begun))
+    return found
 
 
 def _advisory(record: _Record, affected: tuple[Affected, ...]) -> Advisory:
-    scores = [score for each in record.severity or () if (score := base_score(each.score)) is not None]
-    word = record.database_specific.severity if record.database_specific else None
-    severity = (
-        rated(max(scores)) if scores else WORDS.get(word.upper(), "unknown") if isinstance(word, str) else "unknown"
-    )
+    cvss: float | None = None
+    for each in record.severity or ():
+        score = base_score(each.score)
+        if score is not None and (cvss is None or score > cvss):
+            cvss = score
+    severity = _unrated(record) if cvss is None else rated(cvss)
+    aliases = (*(record.aliases or ()), *(record.upstream or ()))
+    # By position, in the order of `Advisory`: there are tens of thousands, and words would take twice as long.
     return Advisory(
-        id=record.id,
-        feed="osv",
-        affected=affected,
-        aliases=(*(record.aliases or ()), *(record.upstream or ())),
-        summary=record.summary[:SUMMARY],
-        severity=severity,
-        cvss=max(scores, default=None),
-        published=_published(record.published),
+        record.id,
+        "osv",
+        affected,
+        aliases,
+        record.summary[:SUMMARY],
+        severity,
+        cvss,
+        False,
+        None,
+        None,
+        _published(record.published),
     )
+
+
+def _unrated(record: _Record) -> Severity:
+    """What the one who keeps the record says where nobody gave a score."""
+    word = record.database_specific.severity if record.database_specific else None
+    return WORDS.get(word.upper(), "unknown") if isinstance(word, str) else "unknown"
 
 
 def _published(text: str) -> datetime | None:

@@ -35,24 +35,23 @@ def lives(index: Index, wanted: Collection[Digest], when: When) -> list[Lifetime
     """The servers that ran these images, by project, group and begin."""
     condition, values = _lived(when)
     numbers = {number: digest for number, digest in images(index).items() if digest in wanted}
-    columns = index.columns(
+    servers, groups, begins, ends, ran = index.columns(
         ("server", "grp", "began", "ended", "image"),
         f"FROM lifetime WHERE image IN (SELECT value FROM json_each(?)) AND {condition}",  # noqa: S608 - our own words
         [msgspec.json.encode(list(numbers)).decode(), *values],
     )
     rows: Any = index.rows("SELECT id, project, name FROM grp ORDER BY project, name")
-    _, groups, begins, _, _ = columns
+    project, name = {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows}
+    # By position, in the order of `Lifetime`, and by `map`: a loop would take several times as long.
+    where = [project[group] for group in groups], servers, [name[group] for group in groups]
+    found = list(map(Lifetime, *where, [numbers[image] for image in ran], _moments(begins), _ends(ends)))
     # One key after the other, the last first: a sort is stable, and comparing tuples takes several times as long.
     order = sorted(range(len(begins)), key=begins.__getitem__)
     if len(set(groups)) > 1:
         rank = {number: place for place, (number, _, _) in enumerate(rows)}
         ranks = [rank[group] for group in groups]
         order.sort(key=ranks.__getitem__)
-    servers, groups, begins, ends, ran = ([column[n] for n in order] for column in columns)
-    project, name = {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows}
-    # By position, in the order of `Lifetime`, and by `map`: a loop would take several times as long.
-    where = [project[group] for group in groups], servers, [name[group] for group in groups]
-    return list(map(Lifetime, *where, [numbers[image] for image in ran], _moments(begins), _ends(ends)))
+    return [found[place] for place in order]
 
 
 def running(index: Index, project: str) -> list[Lifetime]:

@@ -82,7 +82,7 @@ def test_what_is_unpacked_is_bounded_in_all(monkeypatch: pytest.MonkeyPatch) -> 
     found = catalogue(Place("/a.ear"), lambda at, size: data[at : at + size], len(data))
     assert len(found.components) == 5
     limited = Found(budget=2 * len(one))
-    java._look(Place("/a.ear"), lambda at, size: data[at : at + size], len(data), limited, 0, ())
+    java.look(Place("/a.ear"), lambda at, size: data[at : at + size], len(data), limited, 0)
     assert len(limited.components) == 2
     assert [each.path for each in limited.unidentified[1:]] == [f"/a.ear!lib/x-{number}.jar" for number in (2, 3, 4)]
 
