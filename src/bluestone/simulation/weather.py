@@ -7,7 +7,7 @@ Each kind has a name by which a person asks for it. All of them are bounded, and
   stands there stopping until it ends by itself).
 - `twice`: a call takes effect twice, the second time before its answer comes.
 - `stale`: a list of servers shows them as they were up to `STALEST` s ago. `partial`: it leaves some of them out, at
-  most `STALEST` s long, although the port forbids it.
+  most `STALEST` s long, although the port forbids it; each is shown once before it is left out again.
 - `blind`: a list of servers, or of backends, cannot be had.
 - `die`: a server ends by itself. `flap`: it fails its health checks for up to 5 s. `lie`: it passes them and serves
   nobody. `broken`: servers of the new image never become healthy.
