@@ -130,12 +130,13 @@ def _look(goal: Goal, inventory: Inventory, memory: Memory) -> View:
     for server in inventory.of_group(name_of_group):
         name = server.name
         stays, taint = server.image == image and server.config == config, ""
-        if stays and name in taints:
-            taint = taints[name].reason
-        if stays and declared is not None and declared < server.slot:
-            # The volumes of the slots that are declared are the ones to serve from, whoever else is healthy.
-            taint = f"no more than {declared} servers are declared, and it is in slot {server.slot}"
-        stays = stays and not taint
+        if stays:
+            if name in taints:
+                taint = taints[name].reason
+            if declared is not None and declared < server.slot:
+                # The volumes of the slots that are declared are the ones to serve from, whoever else is healthy.
+                taint = f"no more than {declared} servers are declared, and it is in slot {server.slot}"
+            stays = not taint
         backend, pending = backends.get(name), name in under_way
         attached = backend is not None and backend.admission == "attached"
         if (

@@ -83,7 +83,7 @@ def spare(view: View, floor: int, candidates: Sequence[Member]) -> list[Member]:
     started anew, while too few serve; of the others, the highest slots first (those that serve come in the order of
     their slots).
     """
-    idle = [m for m in candidates if m.stance != "serving"]
+    idle = [m for m in candidates if m.stance != "serving"] if view.unsettled else []
     if (spared := view.staying - floor) < 0:
         return [m for m in idle if not _may_yet_serve(m)]
     if spared == 0:
