@@ -197,6 +197,7 @@ def test_a_port_in_use_is_named_and_nothing_is_started(machine: Machine) -> None
     assert str(machine.port) in said
     assert "servers.web.ports" in said
     assert machine.servers() == []
+    assert "balancer does not run, log receiver does not run" in machine.run("status")
     machine.run("up")
 
 

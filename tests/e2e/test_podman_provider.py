@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from bluestone.fleet.providers.podman import commands
 from bluestone.fleet.providers.podman.commands import CAPABILITIES
 from bluestone.fleet.providers.podman.runtime import choose_runtime, this_machine
 from bluestone.model.problem import MissingTool, Problem
@@ -208,7 +209,7 @@ def test_a_create_that_is_killed_is_finished_or_destroyed_by_the_next(here: Site
     arguments = [here.project, str(here.root), str(here.directory), str(Path(__file__).parents[1])]
     process = subprocess.Popen([sys.executable, "-c", CREATE, *arguments])
     # From when it holds the lock: only then has it begun anything.
-    wait_for(lambda: any(path.is_dir() for path in kept.iterdir()) or process.poll() is not None, "its first step")
+    wait_for(lambda: any(path.is_dir() for path in kept.glob("*")) or process.poll() is not None, "its first step")
     time.sleep(after)
     process.kill()
     process.wait()
@@ -236,7 +237,8 @@ def podman_at_work(here: Site) -> bool:
 def test_a_server_that_was_never_started_is_listed_and_can_be_destroyed(
     here: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(here.provider, "_start", lambda name: None)
+    launch = commands.launch
+    monkeypatch.setattr(commands, "launch", lambda *given: ["podman", "create", *launch(*given)[3:]])
     here.provider.create(spec(here.project))
     assert the_server(here).phase == "creating"
     here.provider.destroy(NAME, GRACE)

@@ -46,6 +46,7 @@ class FakePodman:
     """
 
     SCRIPT = """#!/bin/sh
+pwd > "{directory}/$1.cwd"
 cd {directory}
 echo "$*" >> calls
 case "$1" in network | container) verb=$1-$2 ;; *) verb=$1 ;; esac
@@ -159,6 +160,14 @@ def test_a_list_that_was_begun_ahead_and_fails_is_a_problem(podman: Podman, fake
     podman.look_ahead()
     with pytest.raises(Problem, match="database is locked"):
         podman.list_servers()
+
+
+def test_a_servers_monitor_works_where_the_server_has_its_files(
+    podman: Podman, fake: FakePodman, tmp_path: Path
+) -> None:
+    """conmon leaves a file in its directory when memory runs out, and is in the way of who unmounts that."""
+    podman.create(SPEC)
+    assert (fake.directory / "run.cwd").read_text().strip() == str(tmp_path / "servers" / SPEC.name)
 
 
 def test_a_create_whose_answer_is_lost_goes_on(podman: Podman, fake: FakePodman, tmp_path: Path) -> None:

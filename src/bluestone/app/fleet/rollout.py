@@ -176,11 +176,12 @@ class Site:
         """Have everything run that servers need around them."""
         from bluestone.app.logs import logkeeping
 
+        # The balancer first: where its port is in use, nothing has been started yet.
+        if self.controller.services:
+            self.balancer.ensure(self.controller.services)
         self.receiver.ensure()
         logkeeping.keep(self.project)
         self.make_room()
-        if self.controller.services:
-            self.balancer.ensure(self.controller.services)
 
     def make_room(self) -> None:
         """Have what providers need for servers. Raises `Problem`."""

@@ -30,6 +30,10 @@ class Directories:
         with turn(self._base, PATIENCE):
             yield
 
+    def home(self, server: str) -> Path:
+        """Where a server's monitor works: it leaves a file there where memory ran out."""
+        return self._of(server)
+
     def bootfiles(self, server: str) -> Path:
         """What the server sees as `/run/bluestone`."""
         return self._of(server) / "boot"

@@ -331,7 +331,7 @@ class Podman:
             self._census.expect(container, made)
             if not made.volumes:
                 turn.close()
-            _run(command, timeout=SLOW)
+            _run(command, timeout=SLOW, directory=self._directories.home(spec.name))
         return made
 
     def _make_ready(self, spec: ServerSpec, others: Sequence[Server]) -> tuple[Server, list[str]]:
@@ -365,7 +365,8 @@ class Podman:
     def _start(self, name: str) -> None:
         """Start a container that was made and not started: somebody was killed over it, or its start failed."""
         try:
-            _run(commands.start(self._project, name), timeout=SLOW)
+            home = self._directories.home(name) if self._directories.has(name) else None
+            _run(commands.start(self._project, name), timeout=SLOW, directory=home)
         except CommandFailed as failure:
             server = self._find(name)
             if server is not None and server.phase == "running":
@@ -392,5 +393,5 @@ def _as_no_room(failure: CommandFailed) -> NoRoom | None:
     return NoRoom(failure.what, mend="free memory or disk space on this machine")
 
 
-def _run(command: Sequence[str], *, timeout: float) -> str:
-    return run(command, timeout=timeout, environment=os.environ | ENVIRONMENT, niceness=hurry())
+def _run(command: Sequence[str], *, timeout: float, directory: Path | None = None) -> str:
+    return run(command, timeout=timeout, environment=os.environ | ENVIRONMENT, directory=directory, niceness=hurry())
