@@ -98,4 +98,4 @@ def _until(true: Callable[[], bool], what: str, seconds: float = 60) -> None:
         if time.monotonic() > end:
             raise SystemExit(f"waited {seconds} s in vain: {what}")
         # Whoever asks takes a core, which the servers need: the journal tells when it was.
-        time.sleep(3)
+        time.sleep(2)
