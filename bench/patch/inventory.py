@@ -1,7 +1,7 @@
 """The inventory of a large fleet: 1,000 images of 300 packages, and 200,000 servers, of which 10,000 exist.
 
-CPU milliseconds of the median query, with the index opened anew for each. `where_printed_slowest_ms` is with the text that
-a person gets, of up to 20,000 servers. `bills_s` are the CPU seconds that reading
+CPU milliseconds of the median query, with the index opened anew for each. `where_printed_slowest_ms` is with
+the text that a person gets, of up to 20,000 servers. `bills_s` are the CPU seconds that reading
 the same images' bills takes, which is what is done without an index.
 """
 

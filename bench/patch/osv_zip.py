@@ -22,14 +22,15 @@ RECORDS, RUNS = 50_000, 3
 LOAD = """
 import json, sys, time
 from pathlib import Path
-from bluestone.app.patch.feeds import _members, _undisturbed
+from bluestone.app.patch.feeds import _members
+from bluestone.host.garbage import undisturbed
 from bluestone.patch.feeds import osv
 from bluestone.patch.feeds.cache import Cached
 from bluestone.patch.feeds.judge import Fetched
 path = Path(sys.argv[1])
 cached, about = Cached(path.parent, str(path)), Fetched(str(path), "its digest")
 before = time.process_time()
-with _undisturbed():
+with undisturbed():
     found = cached.reading(about) or osv.read(_members(path), "npm")
 took = time.process_time() - before
 cached.keep_reading(about, found)

@@ -12,7 +12,8 @@ from bluestone.app.state import HERE, located
 
 def on_this_machine(project: Project) -> Iterator[Project]:
     """All projects of this machine; of others than this one the name is all that is known."""
-    for directory in sorted((project.home.state / "projects").iterdir()):
+    kept = project.home.state / "projects"
+    for directory in sorted(kept.iterdir()) if kept.exists() else ():
         store = located(directory)
         if store is not None or (directory / HERE).exists():
             known = replace(project.declaration, project=directory.name, groups=(), store=store)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import gc
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator
@@ -19,6 +18,7 @@ from msgspec.structs import replace
 from bluestone.app.image.build import full_recipe
 from bluestone.app.project import Project
 from bluestone.host.files import write_atomically
+from bluestone.host.garbage import undisturbed
 from bluestone.host.paths import private_directory
 from bluestone.model.exposure import FeedState
 from bluestone.model.feed import FeedSource, Kind
@@ -129,7 +129,7 @@ def _load(project: Project, source: FeedSource, now: datetime) -> tuple[Reading 
                 about = cached.about(now)  # It may have been fetched just now.
                 if not cached.is_whole(about):
                     raise Damaged("is not any more what was fetched")
-            with _undisturbed():
+            with undisturbed():
                 if source.kind == "vex":
                     from bluestone.patch.feeds.signed import opened
 
@@ -163,18 +163,6 @@ def _keys(project: Project) -> list[bytes]:
             raise Damaged(f"cannot be checked: {place} has no public key of Ed25519 or P-256")
         found.append(key)
     return found
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Without the collector of garbage, which would look again and again through all that is made, and keep it."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _read(kind: Kind, path: Path) -> Reading:

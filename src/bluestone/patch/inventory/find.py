@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bluestone.host.garbage import undisturbed
 from bluestone.model.bom import Ecosystem
 from bluestone.model.ids import Digest
 from bluestone.patch.inventory.answer import Answer, Finding, Silent, When
@@ -35,6 +36,11 @@ class _Hit(Struct, frozen=True, gc=False):
 
 def find(index: Index, query: Query, when: When) -> Answer:
     """Where the inventory has what is asked for. Raises `Problem`."""
+    with undisturbed():
+        return _found(index, query, when)
+
+
+def _found(index: Index, query: Query, when: When) -> Answer:
     hits = _hits(index, query)
     asked = images_in_question(index, when)
     here = {Digest(digest) for (digest,) in index.rows("SELECT digest FROM image WHERE here")}  # type: ignore[arg-type]

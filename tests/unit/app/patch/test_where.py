@@ -231,6 +231,18 @@ def test_queries_that_are_none(world: World, query: str) -> None:
     assert caught.value.mend
 
 
+def test_before_anything_was_built_it_is_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BLUESTONE_HOME", str(tmp_path / "new"))
+    file = tmp_path / "bluestone.toml"
+    file.write_text('project = "shop"\n[image]\nbase = "debian:trixie"\n[servers.web]\ncount = 1\n')
+    monkeypatch.setattr("sys.argv", ["bluestone", "where", STRUTS, "-f", str(file)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert (end.value.code, capsys.readouterr().out) == (0, "no servers run it\n")
+
+
 def test_the_verb_says_it_in_text_and_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
