@@ -35,10 +35,7 @@ from bluestone.fleet.providers.podman.labels import (
     server_of,
 )
 from bluestone.fleet.providers.podman.runtime import Runtime, choose_runtime, hurry, this_machine
-from bluestone.fleet.providers.podman.snapshots import Snapshots
-from bluestone.fleet.providers.podman.storage import Storage
 from bluestone.fleet.providers.podman.volumes import Volumes, check_free, check_image, ownership
-from bluestone.fleet.providers.room import is_full, require_room
 from bluestone.host.commands import CommandFailed, begin, run
 from bluestone.model.generation import Generation
 from bluestone.model.ids import Digest
@@ -48,6 +45,7 @@ from bluestone.model.server import Server, ServerSpec
 from bluestone.model.volume import Volume
 
 if TYPE_CHECKING:
+    from bluestone.fleet.providers.podman.storage import Storage
     from bluestone.model.drift import Bystander, Examination
 
 QUICK = 30.0
@@ -139,7 +137,8 @@ class Podman:
 
     def create(self, spec: ServerSpec) -> Server:
         """Make a server's container and start it, with those of its volumes that are put away laid out before."""
-        self._storage.bring_back(spec)
+        if spec.volumes:
+            self._storage.bring_back(spec)
         container = commands.container_name(self._project, spec.name)
         with self._census.making(container):
             try:
@@ -266,6 +265,10 @@ class Podman:
 
     @cached_property
     def _storage(self) -> Storage:
+        # Most servers have no volumes.
+        from bluestone.fleet.providers.podman.snapshots import Snapshots
+        from bluestone.fleet.providers.podman.storage import Storage
+
         snapshots = Snapshots(self._snapshot_directory, ("podman", "unshare") if self._runtime.rootless else ())
         volumes = Volumes(self._project, lambda command: _run(command, timeout=QUICK))
         return Storage(self._directories, volumes, snapshots, lambda: self._observe().values())
@@ -339,9 +342,12 @@ class Podman:
 
         Called under the lock.
         """
+        from bluestone.fleet.providers.room import require_room
+
         require_room(spec)
         check_free(spec, others)
-        self._storage.hand_out(spec)
+        if spec.volumes:
+            self._storage.hand_out(spec)
         if owners := ownership(spec.volumes.values()):
             spec = replace(spec, bootfiles={**spec.bootfiles, commands.OWNERS: owners})
         place = self._choose_place(spec, others)
@@ -388,6 +394,8 @@ class Podman:
 
 def _as_no_room(failure: CommandFailed) -> NoRoom | None:
     """The failure in other words, if it was that memory or a disk is full."""
+    from bluestone.fleet.providers.room import is_full
+
     if not is_full(failure.stderr):
         return None
     return NoRoom(failure.what, mend="free memory or disk space on this machine")

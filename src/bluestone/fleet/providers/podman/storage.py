@@ -54,8 +54,7 @@ class Storage:
             self._snapshots.cancel(name)
             if self._snapshots.has(name):
                 raise Refused(f"the volume {name} of {spec.name} was put away just now")
-        if spec.volumes:
-            self._volumes.ensure(spec.group, [spec.slot], spec.generation.config.volumes)
+        self._volumes.ensure(spec.group, [spec.slot], spec.generation.config.volumes)
 
     def put_away(self, name: str) -> int | None:
         """Replace a volume by a snapshot of it: see `snapshots` for what holds at any moment. Raises `Problem`."""
