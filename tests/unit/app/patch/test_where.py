@@ -195,7 +195,12 @@ def test_another_journal_a_damaged_index_and_a_new_bill(world: World, tmp_path: 
     bill = world.store.root(image).parent / CYCLONEDX
     bill.write_bytes(bill.read_bytes().replace(b"2.3.31", b"2.3.99"))
     assert names(world.where(STRUTS)) == []
-    twin = world.image(lambda root: (portal("2.3.99")(root), put(root, "srv/x", b"x")))
+
+    def another(root: Path) -> None:
+        portal("2.3.99")(root)
+        put(root, "srv/x", b"x")
+
+    twin = world.image(another)
     world.start(twin, hours(2))
     (finding,) = world.where("struts2-core").findings
     assert set(finding.images) == {image, twin}
