@@ -27,7 +27,7 @@ NAMED = 2
 """Advisories of a row that are named; `--all` names all."""
 
 UNASKED = ("someday", "no fix", "waived")
-"""What is counted and not shown, unless `--all` is given."""
+"""What is counted and not shown, unless `--all` is given, or it is known to be exploited and nobody waived it."""
 
 
 @click.command()
@@ -49,7 +49,8 @@ def exposures(
     file: Path,
     as_json: bool,
 ) -> int:
-    """Show what running servers are exposed to: what is overdue, due, cannot be told, or has no fix.
+    """Show what running servers are exposed to: what is overdue, due, or cannot be told; what has
+    no fix if it is known to be exploited.
 
     Exits 2 if anything is affected, 0 if nothing is, and 3 if that cannot be told of all: a feed is stale or in
     trouble, or none covers what is in an image. Deadlines are those of [patch] in the declaration.
@@ -144,14 +145,20 @@ def shown(found: Board, came: str, *, everything: bool) -> str:
     from bluestone.patch.board import rows
 
     whole = found.assessment
-    listed = [row for row in rows(found) if everything or row.standing not in UNASKED]
+    there = rows(found)
+    listed = [row for row in there if everything or _presses(row)]
     blocks = []
     if listed:
         blocks.append(table(HEAD, (_cells(row, whole.at, everything=everything) for row in listed)))
     untold = [f"cannot tell: {each}" for each in _untold(found)]
     if untold:
         blocks.append("\n".join(untold))
-    return "\n\n".join([*blocks, _summary(found, came)])
+    more = "" if len(listed) == len(there) else "; --all shows the rest"
+    return "\n\n".join([*blocks, _summary(found, came) + more])
+
+
+def _presses(row: Row) -> bool:
+    return row.standing not in UNASKED or (row.exploited and row.standing != "waived")
 
 
 def _cells(row: Row, now: datetime, *, everything: bool) -> tuple[object, ...]:

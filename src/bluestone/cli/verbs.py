@@ -26,7 +26,9 @@ VERBS = {
     ),
     "where": Verb("where", "Show which servers run a package, of all projects on this machine."),
     "exposures": Verb(
-        "exposures", "Show what running servers are exposed to: what is overdue, due, cannot be told, or has no fix."
+        "exposures",
+        "Show what running servers are exposed to: what is overdue, due, or cannot be told; what has no fix if it is"
+        " known to be exploited.",
     ),
     "feeds": Verb(
         "exposures",

@@ -29,11 +29,11 @@ ZLIB = replace(
 )
 
 
-def board(verdict: Verdict | None, **more: Any) -> Board:
+def board(verdict: Verdict | None, *, exploited: bool = False, **more: Any) -> Board:
     found, dues = [], []
     if verdict:
         cves = ("CVE-2026-1", "CVE-2026-2", "CVE-2026-3")
-        advisory = Advisory("zlib 1:1.3-2", "archive", (), cves, severity="high", pending=True)
+        advisory = Advisory("zlib 1:1.3-2", "archive", (), cves, severity="high", pending=True, exploited=exploited)
         fixed = "1:1.3-2" if verdict is Verdict.AFFECTED_WITH_FIX else ""
         since = NOW - timedelta(days=20)
         found = [Exposure(advisory, IMAGE, ZLIB, verdict, "because \x1b[31m", "zlib", fixed, since)]
@@ -71,9 +71,17 @@ def test_what_is_overdue_is_shown_with_what_mends_it(run: Any) -> None:
 
 def test_what_has_no_fix_is_counted_and_shown_if_asked_for(run: Any) -> None:
     found = board(Verdict.AFFECTED_WITHOUT_FIX)
-    assert "CVE" not in run(found)[1] and "1 no fix" in run(found)[1]
+    said = run(found)[1]
+    assert "CVE" not in said and said.endswith("affected (1 no fix); --all shows the rest\n")
     assert "CVE-2026-3" in run(found, "--all")[1]
+    assert "--all" not in run(found, "--all")[1]
     assert (run(found)[0], run(found, "--ignore-unfixed")[0]) == (2, 0)
+
+
+def test_what_is_exploited_is_shown_though_nothing_mends_it(run: Any) -> None:
+    said = run(board(Verdict.AFFECTED_WITHOUT_FIX, exploited=True))[1]
+    assert said.splitlines()[1].split()[:4] == ["no", "fix", "deb", "zlib"]
+    assert "--all" not in said
 
 
 @pytest.mark.parametrize(
