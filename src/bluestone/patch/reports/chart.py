@@ -19,6 +19,9 @@ LAYERS: tuple[tuple[Standing, str], ...] = (
 )
 """From the bottom up."""
 
+UNTOLD = ("cannot be told", "#8250df30")
+"""Behind the rest, where a feed was in trouble or nothing covered what images hold: little there is not few."""
+
 MOST = 400
 """Looks that are drawn; of more, the worst of each stretch."""
 
@@ -43,6 +46,12 @@ def chart(looks: Sequence[Look], now: datetime) -> str:
         f'font-size="12" role="img" aria-label="packages exposed over time">'
     ]
     ends = [*(look.at for look in looks[1:]), now]
+    parts += [
+        f'<rect x="{x(look.at):.1f}" y="{TOP}" width="{x(end) - x(look.at):.1f}" height="{HEIGHT - TOP - BOTTOM}" '
+        f'fill="{UNTOLD[1]}"/>'
+        for look, end in zip(looks, ends, strict=True)
+        if _untold(look)
+    ]
     floors = [0] * len(looks)
     for standing, colour in LAYERS:
         tops = [floor + look.of(standing) for floor, look in zip(floors, looks, strict=True)]
@@ -68,11 +77,16 @@ def chart(looks: Sequence[Look], now: datetime) -> str:
     parts.append(
         f'<text x="{WIDTH - 10}" y="{base}" text-anchor="end" fill="currentColor">{now:%Y-%m-%d %H:%M} UTC</text>'
     )
-    for number, (standing, colour) in enumerate(LAYERS):
+    for number, (standing, colour) in enumerate((*LAYERS, UNTOLD)):
         at = LEFT + number * 110
         parts.append(f'<rect x="{at}" y="{HEIGHT - 18}" width="10" height="10" fill="{colour}"/>')
         parts.append(f'<text x="{at + 15}" y="{HEIGHT - 9}" fill="currentColor">{standing}</text>')
     return "\n".join([*parts, "</svg>"])
+
+
+def _untold(look: Look) -> bool:
+    """Whether more may have been exposed than was seen."""
+    return look.outcome == "unknown" or not all(look.feeds.values())
 
 
 def thinned(looks: Sequence[Look]) -> list[Look]:
@@ -82,4 +96,4 @@ def thinned(looks: Sequence[Look]) -> list[Look]:
         return list(looks)
     stretch = -(-(len(looks) - 1) // (MOST - 1))
     stretches = [looks[at : at + stretch] for at in range(0, len(looks) - 1, stretch)]
-    return [*(max(each, key=lambda look: (look.of("overdue"), look.of("due"))) for each in stretches), looks[-1]]
+    return [*(max(each, key=lambda look: (look.of("overdue"), look.of("due"), _untold(look))) for each in stretches), looks[-1]]

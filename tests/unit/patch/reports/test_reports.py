@@ -177,6 +177,15 @@ def test_the_chart_stacks_what_stands_where_over_time() -> None:
     assert chart(looks({}), NOW).startswith("<svg")
 
 
+@pytest.mark.parametrize(
+    ("outcome", "feeds", "drawn"), [("clean", {"kev": True}, 0), ("unknown", {}, 1), ("affected", {"kev": False}, 1)]
+)
+def test_what_could_not_be_told_is_not_drawn_as_nothing(outcome: str, feeds: dict[str, bool], drawn: int) -> None:
+    svg = ElementTree.fromstring(chart([Look(NOW - DAY, {}, outcome, 0, feeds=feeds)], NOW))
+    tall = [each for each in svg if each.tag.endswith("rect") and float(each.attrib["height"]) > 100]
+    assert len(tall) == drawn
+
+
 def test_a_long_time_is_drawn_by_its_worst_moments() -> None:
     many = looks(*({"due": 1, "overdue": int(number == 777)} for number in range(3000)))
     few = thinned(many)
