@@ -96,4 +96,7 @@ def thinned(looks: Sequence[Look]) -> list[Look]:
         return list(looks)
     stretch = -(-(len(looks) - 1) // (MOST - 1))
     stretches = [looks[at : at + stretch] for at in range(0, len(looks) - 1, stretch)]
-    return [*(max(each, key=lambda look: (look.of("overdue"), look.of("due"), _untold(look))) for each in stretches), looks[-1]]
+    return [
+        *(max(each, key=lambda look: (look.of("overdue"), look.of("due"), _untold(look))) for each in stretches),
+        looks[-1],
+    ]
