@@ -77,10 +77,11 @@ def chart(looks: Sequence[Look], now: datetime) -> str:
     parts.append(
         f'<text x="{WIDTH - 10}" y="{base}" text-anchor="end" fill="currentColor">{now:%Y-%m-%d %H:%M} UTC</text>'
     )
-    for number, (standing, colour) in enumerate((*LAYERS, UNTOLD)):
+    legend: tuple[tuple[str, str], ...] = (*LAYERS, UNTOLD)
+    for number, (name, colour) in enumerate(legend):
         at = LEFT + number * 110
         parts.append(f'<rect x="{at}" y="{HEIGHT - 18}" width="10" height="10" fill="{colour}"/>')
-        parts.append(f'<text x="{at + 15}" y="{HEIGHT - 9}" fill="currentColor">{standing}</text>')
+        parts.append(f'<text x="{at + 15}" y="{HEIGHT - 9}" fill="currentColor">{name}</text>')
     return "\n".join([*parts, "</svg>"])
 
 
