@@ -26,6 +26,16 @@ LONGEST = ("test_rootless.py", "test_fleet_faults.py", "test_image_provision.py"
 """The files of end-to-end tests that take longest, in that order."""
 
 
+NAMED = 16
+"""Bytes of a parameter that name its test themselves."""
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Longer bytes are named by their length: who packs something may write the time into it, and lanes must agree on
+    the names of tests."""
+    return f"{argname}-of-{len(val)}" if isinstance(val, bytes) and len(val) > NAMED else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest: lanes that take file after file then end at the same time."""
 
