@@ -11,7 +11,7 @@ import msgspec
 from bluestone.model.ids import Digest
 from bluestone.model.lifetime import Lifetime
 from bluestone.patch.inventory.answer import When
-from bluestone.patch.inventory.index import EPOCH, FOREVER, MICROSECOND, Index
+from bluestone.patch.inventory.index import EPOCH, FOREVER, MICROSECOND, OF_PROJECT, Index
 
 
 def images(index: Index) -> dict[int, Digest]:
@@ -31,9 +31,11 @@ def images_in_question(index: Index, when: When) -> dict[Digest, bool]:
     return {Digest(digest): stamp != "" for digest, stamp in rows}
 
 
-def lives(index: Index, wanted: Collection[Digest], when: When) -> list[Lifetime]:
-    """The servers that ran these images, by project, group and begin."""
+def lives(index: Index, wanted: Collection[Digest], when: When, project: str = "") -> list[Lifetime]:
+    """The servers (of one project, if it is given) that ran these images, by project, group and begin."""
     condition, values = _lived(when)
+    if project:
+        condition, values = f"{condition} AND {OF_PROJECT}", [*values, project]
     numbers = {number: digest for number, digest in images(index).items() if digest in wanted}
     servers, groups, begins, ends, ran = index.columns(
         ("server", "grp", "began", "ended", "image"),
@@ -41,9 +43,9 @@ def lives(index: Index, wanted: Collection[Digest], when: When) -> list[Lifetime
         [msgspec.json.encode(list(numbers)).decode(), *values],
     )
     rows: Any = index.rows("SELECT id, project, name FROM grp ORDER BY project, name")
-    project, name = {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows}
+    owner, name = {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows}
     # By position, in the order of `Lifetime`, and by `map`: a loop would take several times as long.
-    where = [project[group] for group in groups], servers, [name[group] for group in groups]
+    where = [owner[group] for group in groups], servers, [name[group] for group in groups]
     found = list(map(Lifetime, *where, [numbers[image] for image in ran], _moments(begins), _ends(ends)))
     # One key after the other, the last first: a sort is stable, and comparing tuples takes several times as long.
     order = sorted(range(len(begins)), key=begins.__getitem__)
@@ -56,18 +58,17 @@ def lives(index: Index, wanted: Collection[Digest], when: When) -> list[Lifetime
 
 def running(index: Index, project: str) -> list[Lifetime]:
     """The servers of a project that exist, by group and name."""
-    everywhere = images(index).values()
-    found = [life for life in lives(index, set(everywhere), "now") if life.project == project]
+    found = lives(index, set(images(index).values()), "now", project)
     return sorted(found, key=lambda life: (life.group, life.server))
 
 
 def lived_on(index: Index, project: str, wanted: Iterable[Digest], since: datetime) -> tuple[Lifetime, ...]:
     """The servers of a project that ran these images at some time from `since` on, by group and begin."""
-    found = [life for life in lives(index, set(wanted), "ever") if life.project == project]
+    found = lives(index, set(wanted), "ever", project)
     return tuple(life for life in found if life.ended is None or life.ended >= since)
 
 
-def _lived(when: When) -> tuple[str, list[int]]:
+def _lived(when: When) -> tuple[str, list[int | str]]:
     """The condition on a lifetime, and its values."""
     if isinstance(when, datetime):
         at = (when - EPOCH) // MICROSECOND
