@@ -17,6 +17,7 @@ from bluestone.fleet.controller.strays import Register
 from bluestone.fleet.findings import hold
 from bluestone.fleet.standing import View, view
 from bluestone.model.group import Group
+from bluestone.model.inventory import Inventory
 from bluestone.model.plan import Goal
 from bluestone.model.server import Server
 
@@ -79,13 +80,17 @@ def status(project: Project) -> Status:
     running = balancer.is_running()
     services = services_of(goals) if running else ()
     register = Register(project.journal)
+
+    def look() -> Inventory:
+        return register.part(observe(Lookout(providers), balancer, services, datetime.now(UTC)))
+
     # Each answer of a provider takes longer than all the rest: both are waited for at the same time.
     with ThreadPoolExecutor(max_workers=1) as aside:
         beside = aside.submit(bystanders, providers.values())
-        inventory = register.part(observe(Lookout(providers), balancer, services, datetime.now(UTC)))
+        inventory = look()
         if inventory.gaps:
             # Balancer and providers were not asked at one moment: between them somebody may have made a server.
-            inventory = register.part(observe(Lookout(providers), balancer, services, datetime.now(UTC)))
+            inventory = look()
     memory = recall(
         project.journal, [goal.group.name for goal in goals], [s.name for s in inventory.servers], inventory.at
     )
